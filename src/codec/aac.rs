@@ -1,0 +1,130 @@
+//! AudioSpecificConfig (ISO/IEC 14496-3, section 1.6.2.1).
+
+use crate::time::ClockRate;
+use crate::wire::{BitReader, Truncated};
+use bytes::Bytes;
+use thiserror::Error;
+
+/// `samplingFrequencyIndex` 0 to 12.
+const SAMPLE_RATES: [u32; 13] =
+    [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350];
+const ESCAPE: u32 = 15;
+
+/// What an AAC decoder must know before the first packet; FLV calls it the AAC sequence header.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AudioSpecificConfig {
+    bytes: Bytes,
+    object_type: u8,
+    sample_rate: ClockRate,
+    channels: u8,
+    frame_samples: u16,
+}
+
+/// Why a configuration cannot be used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+pub enum AacConfigError {
+    /// It ends too early.
+    #[error(transparent)]
+    Truncated(#[from] Truncated),
+    /// A reserved rate index, or a rate of 0.
+    #[error("reserved sample rate")]
+    SampleRate,
+    /// `channelConfiguration` 0 (a program config element) or one that is reserved.
+    #[error("channel configuration {0} is not supported")]
+    Channels(u8),
+}
+
+impl AudioSpecificConfig {
+    /// AAC-LC of 1024 samples a packet; `None` for a rate without an index or more than 2 channels.
+    pub fn aac_lc(sample_rate: u32, channels: u8) -> Option<Self> {
+        let index = SAMPLE_RATES.iter().position(|rate| *rate == sample_rate)? as u16; // below 13
+        let bits = 2 << 11 | index << 7 | u16::from(channels) << 3;
+        (1..=2).contains(&channels).then_some(())?;
+        Self::parse(Bytes::copy_from_slice(&bits.to_be_bytes())).ok()
+    }
+
+    /// Reads the record. An HE-AAC extension is kept in the bytes; rate and channels are those of the core.
+    pub fn parse(bytes: Bytes) -> Result<Self, AacConfigError> {
+        let mut bits = BitReader::new(&bytes);
+        let object_type = match bits.bits(5)? {
+            31 => 32 + bits.bits(6)?,
+            other => other,
+        };
+        let rate = match bits.bits(4)? {
+            ESCAPE => bits.bits(24)?,
+            index => *SAMPLE_RATES.get(index as usize).ok_or(AacConfigError::SampleRate)?, // 4 bits
+        };
+        let channels = match bits.bits(4)? as u8 {
+            count @ 1..=6 => count,
+            7 => 8,
+            other => return Err(AacConfigError::Channels(other)),
+        };
+        // GASpecificConfig: frameLengthFlag. For SBR and PS the core's own object type stands further on.
+        let short = !matches!(object_type, 5 | 29) && bits.bit().unwrap_or(false);
+        let sample_rate = ClockRate::new(rate).ok_or(AacConfigError::SampleRate)?;
+        let (object_type, frame_samples) = (object_type as u8, if short { 960 } else { 1024 }); // at most 95
+        Ok(Self { bytes, object_type, sample_rate, channels, frame_samples })
+    }
+
+    /// The record as it came.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// `audioObjectType`: 2 is LC, 5 SBR (HE-AAC), 29 PS (HE-AAC v2).
+    pub const fn object_type(&self) -> u8 {
+        self.object_type
+    }
+
+    /// Samples a second and channel of the core coder.
+    pub const fn sample_rate(&self) -> ClockRate {
+        self.sample_rate
+    }
+
+    /// Channels of the core coder, 1 to 8.
+    pub const fn channels(&self) -> u8 {
+        self.channels
+    }
+
+    /// Samples a channel in one packet of the core coder: 1024, or rarely 960.
+    pub const fn frame_samples(&self) -> u16 {
+        self.frame_samples
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_obs_and_ffmpeg_send() {
+        let config = AudioSpecificConfig::parse(Bytes::from_static(&[0x12, 0x10])).unwrap();
+        assert_eq!((config.object_type(), config.sample_rate().get(), config.channels()), (2, 44_100, 2));
+        // ffmpeg appends an explicit "no SBR" extension.
+        let config = AudioSpecificConfig::parse(Bytes::from_static(&[0x11, 0x90, 0x56, 0xe5, 0x00])).unwrap();
+        assert_eq!(
+            (config.sample_rate().get(), config.channels(), config.frame_samples()),
+            (48_000, 2, 1024)
+        );
+    }
+
+    #[test]
+    fn makes_its_own() {
+        assert_eq!(AudioSpecificConfig::aac_lc(48_000, 2).unwrap().bytes()[..], [0x11, 0x90]);
+        assert_eq!(AudioSpecificConfig::aac_lc(47_999, 2), None);
+        assert_eq!(AudioSpecificConfig::aac_lc(48_000, 3), None);
+    }
+
+    #[test]
+    fn refuses_what_it_cannot_describe() {
+        assert_eq!(AudioSpecificConfig::parse(Bytes::new()), Err(Truncated.into()));
+        assert_eq!(
+            AudioSpecificConfig::parse(Bytes::from_static(&[0x16, 0x90])),
+            Err(AacConfigError::SampleRate)
+        );
+        assert_eq!(
+            AudioSpecificConfig::parse(Bytes::from_static(&[0x11, 0x80])),
+            Err(AacConfigError::Channels(0))
+        );
+    }
+}

@@ -1,0 +1,127 @@
+//! AVCDecoderConfigurationRecord (ISO/IEC 14496-15, section 5.3.3.1): what FLV calls the AVC sequence header.
+
+use crate::wire::{ByteReader, Truncated};
+use bytes::{BufMut, Bytes, BytesMut};
+use thiserror::Error;
+
+/// Parameter sets of a stream: SPS and PPS NAL units without any framing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AvcConfig {
+    sps: Vec<Bytes>,
+    pps: Vec<Bytes>,
+}
+
+/// Why a configuration record cannot be used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+pub enum AvcConfigError {
+    /// The record ends too early.
+    #[error(transparent)]
+    Truncated(#[from] Truncated),
+    /// `configurationVersion` is not 1.
+    #[error("configuration version {0} is unknown")]
+    Version(u8),
+    /// Nothing can be decoded without both.
+    #[error("no SPS or no PPS")]
+    NoParameterSets,
+    /// `lengthSizeMinusOne` of 2 is reserved.
+    #[error("NAL unit lengths of 3 bytes")]
+    LengthSize,
+}
+
+impl AvcConfig {
+    /// From NAL units of kind SPS and PPS; at least one of each, an SPS of 4 bytes at least.
+    pub fn new(sps: Vec<Bytes>, pps: Vec<Bytes>) -> Result<Self, AvcConfigError> {
+        if pps.is_empty() || sps.first().is_none_or(|sps| sps.len() < 4) {
+            return Err(AvcConfigError::NoParameterSets);
+        }
+        Ok(Self { sps, pps })
+    }
+
+    /// Reads an avcC record; also gives the size in bytes of the NAL unit lengths in the stream's frames.
+    pub fn parse(record: &[u8]) -> Result<(Self, usize), AvcConfigError> {
+        let mut reader = ByteReader::new(record);
+        match reader.u8()? {
+            1 => {}
+            other => return Err(AvcConfigError::Version(other)),
+        }
+        reader.bytes(3)?; // profile, compatibility and level stand in the SPS too
+        let length_size = usize::from(reader.u8()? & 3) + 1;
+        if length_size == 3 {
+            return Err(AvcConfigError::LengthSize);
+        }
+        // The counts are at most a byte each, so nothing here is sized by the peer beyond the record itself.
+        let read = |count: u8, reader: &mut ByteReader<'_>| -> Result<Vec<Bytes>, Truncated> {
+            (0..count)
+                .map(|_| reader.u16().and_then(|n| reader.bytes(n.into())).map(Bytes::copy_from_slice))
+                .collect()
+        };
+        let sps_count = reader.u8()? & 0x1f;
+        let sps = read(sps_count, &mut reader)?;
+        let pps_count = reader.u8()?;
+        let pps = read(pps_count, &mut reader)?;
+        Ok((Self::new(sps, pps)?, length_size))
+    }
+
+    /// The avcC record, with lengths of 4 bytes.
+    pub fn to_record(&self) -> Bytes {
+        let mut out = BytesMut::new();
+        let first = &self.sps[0]; // `new` refuses an empty list and a short SPS
+        out.put_slice(&[1, first[1], first[2], first[3], 0xff]);
+        out.put_u8(0xe0 | self.sps.len().min(31) as u8); // at most 31 by the mask
+        put_sets(&mut out, self.sps.iter().take(31));
+        out.put_u8(self.pps.len().min(255) as u8); // at most 255 by the bound
+        put_sets(&mut out, self.pps.iter().take(255));
+        if matches!(first[1], 100 | 110 | 122 | 144) {
+            // High profiles repeat what the SPS says: readers that want it find 4:2:0, 8 bit, no SPS extension.
+            out.put_slice(&[0xfd, 0xf8, 0xf8, 0]);
+        }
+        out.freeze()
+    }
+
+    /// SPS NAL units.
+    pub fn sps(&self) -> &[Bytes] {
+        &self.sps
+    }
+
+    /// PPS NAL units.
+    pub fn pps(&self) -> &[Bytes] {
+        &self.pps
+    }
+
+    /// `profile_idc`, constraint flags and `level_idc`: the three bytes of SDP's `profile-level-id` (RFC 6184).
+    pub fn profile_level_id(&self) -> [u8; 3] {
+        let first = &self.sps[0]; // `new` refuses an empty list and a short SPS
+        [first[1], first[2], first[3]]
+    }
+}
+
+fn put_sets<'a>(out: &mut BytesMut, sets: impl Iterator<Item = &'a Bytes>) {
+    for set in sets {
+        let length = u16::try_from(set.len()).unwrap_or(u16::MAX);
+        out.put_u16(length);
+        out.put_slice(&set[..usize::from(length)]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RECORD: &[u8] =
+        &[1, 0x42, 0xc0, 0x1e, 0xff, 0xe1, 0, 4, 0x67, 0x42, 0xc0, 0x1e, 1, 0, 2, 0x68, 0xce];
+
+    #[test]
+    fn a_record_survives_the_round_trip() {
+        let (config, length_size) = AvcConfig::parse(RECORD).unwrap();
+        assert_eq!(length_size, 4);
+        assert_eq!(config.profile_level_id(), [0x42, 0xc0, 0x1e]);
+        assert_eq!(config.to_record(), RECORD);
+    }
+
+    #[test]
+    fn every_cut_is_an_error() {
+        for end in 0..RECORD.len() {
+            assert!(AvcConfig::parse(&RECORD[..end]).is_err(), "{end}");
+        }
+    }
+}

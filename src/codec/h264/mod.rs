@@ -1,0 +1,7 @@
+//! H.264 as ITU-T H.264 and ISO/IEC 14496-15 lay it out: NAL units, parameter sets, the avcC record.
+
+mod avc_config;
+mod nal;
+
+pub use avc_config::{AvcConfig, AvcConfigError};
+pub use nal::{NalKind, length_prefixed};

@@ -1,0 +1,44 @@
+//! Opus packets (RFC 6716, section 3.1).
+
+use crate::time::{ClockRate, MediaDuration};
+
+/// What is said of an Opus stream outside its packets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OpusConfig {
+    /// 1 or 2: what a decoder should give; packets of either kind may come (RFC 7587, section 7.1).
+    pub channels: u8,
+}
+
+/// How long a packet plays, from its table-of-contents byte; `None` for a packet that breaks RFC 6716's rules.
+pub fn duration(packet: &[u8]) -> Option<MediaDuration> {
+    let toc = packet.first()?;
+    // Samples at 48 kHz of one frame, by configuration number.
+    let frame = match toc >> 3 {
+        config @ 0..=11 => [480, 960, 1_920, 2_880][usize::from(config & 3)],
+        config @ 12..=15 => [480, 960][usize::from(config & 1)],
+        config => [120, 240, 480, 960][usize::from(config & 3)],
+    };
+    let frames = match toc & 3 {
+        0 => 1,
+        1 | 2 => 2,
+        _ => i64::from(packet.get(1)? & 0x3f),
+    };
+    let samples = frame * frames;
+    (1..=5_760).contains(&samples).then(|| MediaDuration::from_ticks(samples, ClockRate::OPUS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_by_toc() {
+        let ms = |packet: &[u8]| duration(packet).map(MediaDuration::as_millis);
+        assert_eq!(ms(&[0xfc]), Some(20), "CELT fullband, one frame: what browsers send");
+        assert_eq!(ms(&[0x78]), Some(20), "hybrid");
+        assert_eq!(ms(&[0x18]), Some(60), "SILK, 60 ms");
+        assert_eq!(ms(&[0xff, 6]), Some(120), "six frames of 20 ms");
+        assert_eq!(ms(&[0xff, 7]), None, "more than 120 ms");
+        assert_eq!((ms(&[]), ms(&[0xff]), ms(&[0xff, 0])), (None, None, None));
+    }
+}

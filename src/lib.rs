@@ -1,0 +1,23 @@
+//! Commonroom: browsers over WebRTC, OBS and ffmpeg over RTMP and Flash-style clients in one live room.
+//!
+//! Layers, each of which leans only on those below it:
+//!
+//! ```text
+//! main.rs -> gateway.rs                        assemble, run, shut down
+//! server/      rtmp    webrtc    http          sockets and the real clock: only here
+//! room/                                        who is here, what is published
+//! bridge/                                      who needs which codec; renditions, shared and on demand
+//! stream/                                      the bus: one publisher, many subscribers (tokio starts here)
+//! media/                                       Frame, Packet, CodecParams, StreamClock
+//! protocol/    codec/                          bytes <-> meaning: pure functions, sans-IO state machines
+//! time/        wire/                           units and byte readers; depend on nothing
+//! ```
+
+pub mod bridge;
+pub mod codec;
+pub mod media;
+pub mod protocol;
+pub mod room;
+pub mod stream;
+pub mod time;
+pub mod wire;

@@ -1,0 +1,3 @@
+//! The `commonroom` program.
+
+fn main() {}

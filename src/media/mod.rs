@@ -1,0 +1,15 @@
+//! The one vocabulary that RTMP, WebRTC, the bridge and recording share.
+//!
+//! A stream is one publication with at most one audio and one video track. A track exists in up to two forms:
+//! [`Frame`]s (access units and codec packets with DTS and PTS) and RTP [`Packet`]s. Both carry times on the stream's
+//! timeline; both share their payload by reference count.
+
+mod access_unit;
+mod frame;
+mod packet;
+mod params;
+
+pub use access_unit::AccessUnit;
+pub use frame::{Frame, Payload};
+pub use packet::{Extensions, Packet, PacketGroup};
+pub use params::{Codec, CodecParams, MediaKind};

@@ -1,0 +1,105 @@
+//! What a track carries.
+
+use crate::codec::aac::AudioSpecificConfig;
+use crate::codec::h264::AvcConfig;
+use crate::codec::opus::OpusConfig;
+use crate::time::ClockRate;
+use std::fmt;
+
+/// Sound or picture: names the track within a stream, as there is at most one of each.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum MediaKind {
+    /// Sound.
+    Audio,
+    /// Picture.
+    Video,
+}
+
+/// A codec, without its parameters.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Codec {
+    /// ITU-T H.264.
+    H264,
+    /// RFC 6386.
+    Vp8,
+    /// ISO/IEC 14496-3.
+    Aac,
+    /// RFC 6716.
+    Opus,
+}
+
+/// A codec with all that a decoder must know before the first frame.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum CodecParams {
+    /// Parameter sets.
+    H264(AvcConfig),
+    /// VP8 says everything in its key frames.
+    Vp8,
+    /// The AudioSpecificConfig.
+    Aac(AudioSpecificConfig),
+    /// Channels.
+    Opus(OpusConfig),
+}
+
+impl MediaKind {
+    /// Lower case, for logs, metrics and the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Audio => "audio",
+            Self::Video => "video",
+        }
+    }
+}
+
+impl Codec {
+    /// Sound or picture.
+    pub const fn kind(self) -> MediaKind {
+        match self {
+            Self::H264 | Self::Vp8 => MediaKind::Video,
+            Self::Aac | Self::Opus => MediaKind::Audio,
+        }
+    }
+
+    /// The encoding name of SDP (`H264`, `VP8`, `opus`), and `AAC`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::H264 => "H264",
+            Self::Vp8 => "VP8",
+            Self::Aac => "AAC",
+            Self::Opus => "opus",
+        }
+    }
+}
+
+impl CodecParams {
+    /// Which codec.
+    pub const fn codec(&self) -> Codec {
+        match self {
+            Self::H264(_) => Codec::H264,
+            Self::Vp8 => Codec::Vp8,
+            Self::Aac(_) => Codec::Aac,
+            Self::Opus(_) => Codec::Opus,
+        }
+    }
+
+    /// The clock of the codec's RTP payload format; for AAC its sample rate.
+    pub const fn clock_rate(&self) -> ClockRate {
+        match self {
+            Self::H264(_) | Self::Vp8 => ClockRate::VIDEO,
+            Self::Aac(config) => config.sample_rate(),
+            Self::Opus(_) => ClockRate::OPUS,
+        }
+    }
+}
+
+impl fmt::Display for MediaKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for Codec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

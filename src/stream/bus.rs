@@ -1,0 +1,434 @@
+//! A stream and its publisher: feeds, subscribers, keyframe requests.
+
+use super::feed::{Feed, FeedInfo, FeedKey, FeedWriter};
+use super::queue::{Queue, QueueLimits};
+use super::subscriber::{Event, Start, Subscriber};
+use crate::media::{Frame, MediaKind};
+use crate::time::{NtpTime, Timestamp};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+/// At most two keyframe requests a second reach a publisher, however many viewers join.
+const KEYFRAME_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Where a stream is to be found.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct StreamName {
+    /// The room.
+    pub room: Arc<str>,
+    /// Who publishes.
+    pub participant: Arc<str>,
+}
+
+/// Why a stream ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum EndReason {
+    /// The publisher said so.
+    Unpublished,
+    /// The publisher's connection broke or went silent.
+    Vanished,
+    /// This server is going down.
+    Shutdown,
+}
+
+/// One publication. Cloning gives another handle to the same.
+#[derive(Clone)]
+pub struct Stream {
+    shared: Arc<Shared>,
+}
+
+/// The one who publishes. Dropping it ends the stream as [`EndReason::Vanished`]; [`Publisher::end`] gives a reason.
+pub struct Publisher {
+    shared: Arc<Shared>,
+}
+
+/// Where a publisher hears that a keyframe is wanted: twice a second at most.
+pub struct KeyframeRequests {
+    shared: Arc<Shared>,
+    last: Option<Instant>,
+}
+
+pub(super) struct Shared {
+    name: StreamName,
+    origin: NtpTime,
+    state: Mutex<State>,
+    /// Counts changes of the set of feeds and of their parameters.
+    changes: watch::Sender<u64>,
+    keyframe_wanted: AtomicBool,
+    keyframe_notify: Notify,
+    writes: AtomicU64,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    feeds: Vec<Feed>,
+    /// Everyone who reads, attached or not: they hear of the end.
+    subscribers: Vec<Arc<Queue>>,
+    /// Decode time of the last video keyframe.
+    pub(super) video_start: Option<Timestamp>,
+    ended: Option<EndReason>,
+}
+
+impl Stream {
+    /// A stream without tracks. `origin` is the wall-clock time of [`Timestamp::ZERO`].
+    pub fn publish(name: StreamName, origin: NtpTime) -> (Self, Publisher) {
+        let shared = Arc::new(Shared {
+            name,
+            origin,
+            state: Mutex::default(),
+            changes: watch::Sender::new(0),
+            keyframe_wanted: AtomicBool::new(false),
+            keyframe_notify: Notify::new(),
+            writes: AtomicU64::new(0),
+        });
+        (Self { shared: shared.clone() }, Publisher { shared })
+    }
+
+    pub(super) const fn from_shared(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// Its room and participant.
+    pub fn name(&self) -> &StreamName {
+        &self.shared.name
+    }
+
+    /// The wall-clock time of [`Timestamp::ZERO`]: one anchor for audio and video.
+    pub fn origin(&self) -> NtpTime {
+        self.shared.origin
+    }
+
+    /// A reader that is attached to nothing yet.
+    pub fn subscriber(&self, limits: QueueLimits) -> Subscriber {
+        Subscriber::new(self.shared.clone(), limits)
+    }
+
+    /// All feeds, the publisher's own first.
+    pub fn feeds(&self) -> Vec<FeedInfo> {
+        let mut feeds: Vec<_> = self.shared.lock().feeds.iter().map(Feed::info).collect();
+        feeds.sort_by_key(|feed| (!feed.native, feed.key));
+        feeds
+    }
+
+    /// The publisher's own track of a kind.
+    pub fn track(&self, kind: MediaKind) -> Option<FeedInfo> {
+        self.feeds().into_iter().find(|feed| feed.native && feed.key.kind() == kind)
+    }
+
+    /// A counter that moves whenever a feed comes, goes or changes parameters, and when the stream ends.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.shared.changes.subscribe()
+    }
+
+    /// Opens a feed that is derived from others. `None` if there is one of that name already, or the stream has ended.
+    pub fn derive(&self, key: FeedKey) -> Option<FeedWriter> {
+        self.shared.open(key, false)
+    }
+
+    /// Asks the publisher for a keyframe; coalesced.
+    pub fn request_keyframe(&self) {
+        self.shared.request_keyframe();
+    }
+
+    /// Why it ended, if it did.
+    pub fn ended(&self) -> Option<EndReason> {
+        self.shared.lock().ended
+    }
+
+    /// Frames and packet groups written so far, over all feeds: stands still when the publisher is silent.
+    pub fn writes(&self) -> u64 {
+        self.shared.writes.load(Ordering::Relaxed)
+    }
+}
+
+impl Publisher {
+    /// Opens a track of the publisher's own. `None` if the track has one of that name already, or the stream has ended.
+    pub fn track(&self, key: FeedKey) -> Option<FeedWriter> {
+        self.shared.open(key, true)
+    }
+
+    /// The stream.
+    pub fn stream(&self) -> Stream {
+        Stream::from_shared(self.shared.clone())
+    }
+
+    /// Where keyframe requests arrive.
+    pub fn keyframe_requests(&self) -> KeyframeRequests {
+        KeyframeRequests { shared: self.shared.clone(), last: None }
+    }
+
+    /// Ends the stream.
+    pub fn end(self, reason: EndReason) {
+        self.shared.end(reason);
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        self.shared.end(EndReason::Vanished);
+    }
+}
+
+impl KeyframeRequests {
+    /// Waits until somebody wants a keyframe and the last request is half a second old. Cancel-safe.
+    pub async fn next(&mut self) {
+        while !self.shared.keyframe_wanted.load(Ordering::Acquire) {
+            self.shared.keyframe_notify.notified().await;
+        }
+        if let Some(last) = self.last {
+            tokio::time::sleep_until(last + KEYFRAME_INTERVAL).await;
+        }
+        self.last = Some(Instant::now());
+        self.shared.keyframe_wanted.store(false, Ordering::Release);
+    }
+}
+
+impl Shared {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn tracks_changed(&self) {
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    pub(super) fn touched(&self) {
+        self.writes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn request_keyframe(&self) {
+        if !self.keyframe_wanted.swap(true, Ordering::AcqRel) {
+            self.keyframe_notify.notify_one();
+        }
+    }
+
+    fn open(self: &Arc<Self>, key: FeedKey, native: bool) -> Option<FeedWriter> {
+        {
+            let mut state = self.lock();
+            if state.ended.is_some() || state.feed_mut(key).is_some() {
+                return None;
+            }
+            state.feeds.push(Feed::new(key, native));
+        }
+        self.tracks_changed();
+        Some(FeedWriter::new(self.clone(), key))
+    }
+
+    fn end(&self, reason: EndReason) {
+        let subscribers = {
+            let mut state = self.lock();
+            if state.ended.is_some() {
+                return;
+            }
+            state.ended = Some(reason);
+            std::mem::take(&mut state.subscribers)
+        };
+        for queue in subscribers {
+            queue.push(Event::Ended(reason));
+        }
+        self.tracks_changed();
+    }
+}
+
+impl State {
+    pub(super) fn feed_mut(&mut self, key: FeedKey) -> Option<&mut Feed> {
+        self.feeds.iter_mut().find(|feed| feed.key == key)
+    }
+
+    pub(super) fn remove_feed(&mut self, key: FeedKey) -> Option<Feed> {
+        let at = self.feeds.iter().position(|feed| feed.key == key)?;
+        Some(self.feeds.swap_remove(at))
+    }
+
+    pub(super) fn register(&mut self, queue: &Arc<Queue>) {
+        match self.ended {
+            Some(reason) => queue.push(Event::Ended(reason)),
+            None => self.subscribers.push(queue.clone()),
+        }
+    }
+
+    pub(super) fn forget(&mut self, queue: &Arc<Queue>) {
+        self.subscribers.retain(|other| !Arc::ptr_eq(other, queue));
+        for feed in &mut self.feeds {
+            feed.subscribers.retain(|other| !Arc::ptr_eq(other, queue));
+        }
+    }
+
+    pub(super) fn detach(&mut self, queue: &Arc<Queue>, key: FeedKey) {
+        queue.detach(key);
+        if let Some(feed) = self.feed_mut(key) {
+            feed.subscribers.retain(|other| !Arc::ptr_eq(other, queue));
+        }
+    }
+
+    /// Attaches and replays; says whether a video keyframe must be asked for.
+    pub(super) fn attach(&mut self, queue: &Arc<Queue>, keys: &[FeedKey], start: Start) -> bool {
+        let keys: Vec<_> = keys.iter().copied().filter(|key| self.feed_mut(*key).is_some()).collect();
+        let mut replay: Vec<&Frame> = Vec::new();
+        for feed in self.feeds.iter().filter(|feed| keys.contains(&feed.key)) {
+            if let Some(params) = &feed.params {
+                queue.push(Event::Params(params.clone()));
+            }
+            if start == Start::CachedGop {
+                replay.extend(feed.cache.frames());
+            }
+        }
+        let wants_video = keys.iter().any(|key| key.kind() == MediaKind::Video);
+        let has_video = replay.iter().any(|frame| frame.kind == MediaKind::Video);
+        // Sound alone of the past would only delay a newcomer who waits for the next keyframe.
+        if wants_video && !has_video {
+            replay.clear();
+        }
+        replay.sort_by_key(|frame| frame.dts);
+        let waits = wants_video && !has_video && start != Start::Anywhere;
+        if waits {
+            queue.hold_video();
+        } else if wants_video {
+            queue.release_video();
+        }
+        for frame in replay {
+            queue.push(Event::Frame(frame.clone()));
+        }
+        for key in keys {
+            queue.attach(key);
+            if let Some(feed) = self.feed_mut(key) {
+                feed.subscribers.push(queue.clone());
+            }
+        }
+        waits
+    }
+}
+
+impl fmt::Display for StreamName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.room, self.participant)
+    }
+}
+
+impl fmt::Display for EndReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unpublished => "the publisher has stopped",
+            Self::Vanished => "the publisher's connection was lost",
+            Self::Shutdown => "the server is shutting down",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::{Codec, CodecParams, Payload};
+    use crate::stream::Form;
+    use bytes::Bytes;
+
+    const VIDEO: FeedKey = FeedKey::new(Codec::Vp8, Form::Frames);
+    const AUDIO: FeedKey = FeedKey::new(Codec::Opus, Form::Frames);
+
+    fn published() -> (Stream, Publisher) {
+        let name = StreamName { room: "room".into(), participant: "alice".into() };
+        Stream::publish(name, NtpTime::default())
+    }
+
+    fn video(ms: i64, keyframe: bool) -> Frame {
+        let time = Timestamp::from_millis(ms);
+        Frame {
+            kind: MediaKind::Video,
+            dts: time,
+            pts: time,
+            keyframe,
+            payload: Payload::Packet(Bytes::from_static(b"v")),
+        }
+    }
+
+    fn audio(ms: i64) -> Frame {
+        Frame::audio(Timestamp::from_millis(ms), Bytes::from_static(b"a"))
+    }
+
+    fn drain(subscriber: &Subscriber) -> Vec<String> {
+        std::iter::from_fn(|| subscriber.try_next())
+            .map(|event| match event {
+                Event::Params(params) => params.codec().to_string(),
+                Event::Frame(f) => format!(
+                    "{}{}",
+                    if f.kind == MediaKind::Video { "v" } else { "a" },
+                    (f.dts - Timestamp::ZERO).as_millis()
+                ),
+                Event::TrackEnded(key) => format!("ended {}", key.codec),
+                Event::Ended(reason) => format!("{reason:?}"),
+                other => format!("{other:?}"),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_joiner_gets_params_and_the_gop_of_both_tracks_in_order() {
+        let (stream, publisher) = published();
+        let (v, a) = (publisher.track(VIDEO).unwrap(), publisher.track(AUDIO).unwrap());
+        v.set_params(CodecParams::Vp8);
+        for ms in [0, 40, 80, 120] {
+            a.write(audio(ms - 10));
+            v.write(video(ms, ms == 0 || ms == 80));
+        }
+        let subscriber = stream.subscriber(QueueLimits::default());
+        subscriber.attach(&[VIDEO, AUDIO], Start::CachedGop);
+        v.write(video(160, false));
+        assert_eq!(drain(&subscriber), ["VP8", "v80", "a110", "v120", "v160"]);
+        publisher.end(EndReason::Unpublished);
+        assert_eq!(drain(&subscriber), ["Unpublished"]);
+        assert_eq!(
+            drain(&stream.subscriber(QueueLimits::default())),
+            ["Unpublished"],
+            "so does who comes late"
+        );
+    }
+
+    #[test]
+    fn without_a_cached_gop_video_begins_at_a_keyframe() {
+        let (stream, publisher) = published();
+        let v = publisher.track(VIDEO).unwrap();
+        let subscriber = stream.subscriber(QueueLimits::default());
+        subscriber.attach(&[VIDEO], Start::CachedGop);
+        assert!(stream.shared.keyframe_wanted.load(Ordering::Relaxed));
+        for ms in [0, 40, 80] {
+            v.write(video(ms, ms == 40));
+        }
+        assert_eq!(drain(&subscriber), ["v40", "v80"]);
+    }
+
+    #[test]
+    fn a_track_that_ends_is_told_and_can_come_again() {
+        let (stream, publisher) = published();
+        let subscriber = stream.subscriber(QueueLimits::default());
+        let a = publisher.track(AUDIO).unwrap();
+        assert!(publisher.track(AUDIO).is_none(), "one writer a feed");
+        subscriber.attach(&[AUDIO], Start::Anywhere);
+        drop(a);
+        assert_eq!(drain(&subscriber), ["ended opus"]);
+        let a = publisher.track(AUDIO).unwrap();
+        subscriber.attach(&[AUDIO], Start::Anywhere);
+        a.write(audio(5));
+        assert_eq!(drain(&subscriber), ["a5"]);
+        drop(subscriber);
+        assert_eq!(a.subscriber_count(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn keyframe_requests_are_coalesced() {
+        let (stream, publisher) = published();
+        let mut requests = publisher.keyframe_requests();
+        let began = Instant::now();
+        stream.request_keyframe();
+        stream.request_keyframe();
+        requests.next().await;
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        stream.request_keyframe();
+        requests.next().await;
+        assert_eq!(began.elapsed(), KEYFRAME_INTERVAL);
+        assert!(tokio::time::timeout(Duration::from_secs(9), requests.next()).await.is_err());
+    }
+}

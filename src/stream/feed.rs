@@ -1,0 +1,192 @@
+//! One track in one rendition, and the handle that writes it.
+
+use super::bus::{Shared, Stream};
+use super::cache::Cache;
+use super::queue::Queue;
+use super::subscriber::Event;
+use crate::media::{Codec, CodecParams, Frame, MediaKind, PacketGroup};
+use std::sync::Arc;
+
+/// The two forms a track travels in.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Form {
+    /// Access units and codec packets.
+    Frames,
+    /// RTP packets.
+    Packets,
+}
+
+/// Names a feed within a stream.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct FeedKey {
+    /// What it is coded with; the kind follows from it.
+    pub codec: Codec,
+    /// What it travels as.
+    pub form: Form,
+}
+
+impl FeedKey {
+    /// The feed of `codec` in `form`.
+    pub const fn new(codec: Codec, form: Form) -> Self {
+        Self { codec, form }
+    }
+
+    /// Sound or picture.
+    pub const fn kind(self) -> MediaKind {
+        self.codec.kind()
+    }
+}
+
+/// What is known of a feed; figures count since it was opened.
+#[derive(Clone, Debug)]
+pub struct FeedInfo {
+    /// Its name.
+    pub key: FeedKey,
+    /// Whether the publisher itself sends it; otherwise the bridge derives it.
+    pub native: bool,
+    /// Codec parameters, once known.
+    pub params: Option<CodecParams>,
+    /// Subscribers attached now.
+    pub subscribers: usize,
+    /// Payload bytes written.
+    pub bytes: u64,
+    /// Frames written, or packet groups.
+    pub items: u64,
+}
+
+/// A feed as the bus keeps it.
+pub(super) struct Feed {
+    pub(super) key: FeedKey,
+    pub(super) native: bool,
+    pub(super) params: Option<CodecParams>,
+    pub(super) cache: Cache,
+    pub(super) subscribers: Vec<Arc<Queue>>,
+    bytes: u64,
+    items: u64,
+}
+
+impl Feed {
+    pub(super) fn new(key: FeedKey, native: bool) -> Self {
+        Self {
+            key,
+            native,
+            params: None,
+            cache: Cache::default(),
+            subscribers: Vec::new(),
+            bytes: 0,
+            items: 0,
+        }
+    }
+
+    pub(super) fn info(&self) -> FeedInfo {
+        FeedInfo {
+            key: self.key,
+            native: self.native,
+            params: self.params.clone(),
+            subscribers: self.subscribers.len(),
+            bytes: self.bytes,
+            items: self.items,
+        }
+    }
+
+    fn send(&mut self, event: &Event) {
+        if let Some(len) = event.payload_len() {
+            self.bytes += len as u64; // usize is at most 64 bits
+            self.items += 1;
+        }
+        for queue in &self.subscribers {
+            queue.push(event.clone());
+        }
+    }
+}
+
+/// Writes one feed. Dropping it closes the feed: its subscribers are told that the track has ended.
+pub struct FeedWriter {
+    shared: Arc<Shared>,
+    key: FeedKey,
+}
+
+impl FeedWriter {
+    pub(super) const fn new(shared: Arc<Shared>, key: FeedKey) -> Self {
+        Self { shared, key }
+    }
+
+    /// Which feed.
+    pub const fn key(&self) -> FeedKey {
+        self.key
+    }
+
+    /// The stream it belongs to.
+    pub fn stream(&self) -> Stream {
+        Stream::from_shared(self.shared.clone())
+    }
+
+    /// Announces codec parameters to present and later subscribers; does nothing when they are the same as before.
+    /// Cached frames of the old parameters are forgotten.
+    pub fn set_params(&self, params: CodecParams) {
+        debug_assert_eq!(params.codec(), self.key.codec, "parameters of another codec");
+        self.with_feed(|feed| {
+            if feed.params.as_ref() != Some(&params) {
+                feed.cache.clear();
+                feed.params = Some(params.clone());
+                feed.send(&Event::Params(params));
+            }
+        });
+        self.shared.tracks_changed();
+    }
+
+    /// Gives a frame to all subscribers. Never waits.
+    pub fn write(&self, frame: Frame) {
+        debug_assert_eq!(self.key.form, Form::Frames);
+        let shared = &self.shared;
+        self.with_feed_and_video_start(|feed, video_start| {
+            if frame.keyframe && frame.kind == MediaKind::Video {
+                *video_start = Some(frame.dts);
+            }
+            feed.cache.push(&frame, *video_start);
+            feed.send(&Event::Frame(frame));
+        });
+        shared.touched();
+    }
+
+    /// Gives RTP packets to all subscribers. Never waits.
+    pub fn write_packets(&self, packets: PacketGroup) {
+        debug_assert_eq!(self.key.form, Form::Packets);
+        self.with_feed(|feed| feed.send(&Event::Packets(self.key.kind(), packets)));
+        self.shared.touched();
+    }
+
+    /// Tells all subscribers that part of the source was lost, so that decoders can conceal or wait for a keyframe.
+    pub fn mark_gap(&self, frames: u64) {
+        self.with_feed(|feed| feed.send(&Event::Skipped { kind: self.key.kind(), frames }));
+    }
+
+    /// Subscribers attached now.
+    pub fn subscriber_count(&self) -> usize {
+        self.with_feed(|feed| feed.subscribers.len()).unwrap_or(0)
+    }
+
+    fn with_feed<R>(&self, act: impl FnOnce(&mut Feed) -> R) -> Option<R> {
+        self.shared.lock().feed_mut(self.key).map(act)
+    }
+
+    fn with_feed_and_video_start(&self, act: impl FnOnce(&mut Feed, &mut Option<crate::time::Timestamp>)) {
+        let mut state = self.shared.lock();
+        let mut start = state.video_start;
+        if let Some(feed) = state.feed_mut(self.key) {
+            act(feed, &mut start);
+        }
+        state.video_start = start;
+    }
+}
+
+impl Drop for FeedWriter {
+    fn drop(&mut self) {
+        let removed = self.shared.lock().remove_feed(self.key);
+        for queue in removed.into_iter().flat_map(|feed| feed.subscribers) {
+            queue.detach(self.key);
+            queue.push(Event::TrackEnded(self.key));
+        }
+        self.shared.tracks_changed();
+    }
+}
