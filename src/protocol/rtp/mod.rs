@@ -1,0 +1,22 @@
+//! RTP (RFC 3550) as WebRTC uses it: headers, header extensions, loss repair, feedback and reports.
+//!
+//! Sans-IO: bytes come in decrypted, times come in as [`Instant`](std::time::Instant)s, and every state machine says
+//! itself when it wants to be asked again. Sequence numbers and timestamps leave [`Reception`] unwrapped to 64 bits.
+
+pub mod extensions;
+pub mod packet;
+
+pub use extensions::{AbsSendTime, Extension, ExtensionIds, Values};
+pub use packet::{Header, PacketView, RtpError};
+
+use std::fmt;
+
+/// Names one source of RTP packets within a session (RFC 3550, section 3).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Ssrc(pub u32);
+
+impl fmt::Display for Ssrc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
