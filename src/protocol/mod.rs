@@ -1,3 +1,6 @@
 //! Wire protocols, sans-IO: bytes and the time go in; messages, events and bytes to send come out.
 
+pub mod amf0;
+pub mod amf3;
+pub mod flv;
 pub mod rtp;

@@ -1,0 +1,80 @@
+//! `onMetaData`: what a publisher says of its stream, and what we say of one that says nothing.
+
+use crate::codec::aac::AudioSpecificConfig;
+use crate::protocol::amf0::{Object, Value, encode_all};
+
+/// The properties of `onMetaData`, as the publisher named them.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Metadata(pub Object);
+
+impl Metadata {
+    /// Reads the values of a data message behind `@setDataFrame`, or of a bare `onMetaData`: a name that may be
+    /// missing, and an object that may be missing. `None` if the message is about something else.
+    pub fn from_values(values: &[Value]) -> Option<Self> {
+        let object = |value: Option<&Value>| value.and_then(Value::as_object).cloned().unwrap_or_default();
+        match values {
+            [] => Some(Self::default()),
+            [Value::String(name), rest @ ..] if name == "onMetaData" => Some(Self(object(rest.first()))),
+            [Value::String(_), ..] => None,
+            [first, ..] => Some(Self(object(Some(first)))),
+        }
+    }
+
+    /// What can be said of H.264 and AAC without a publisher's help.
+    pub fn describe(has_video: bool, audio: Option<&AudioSpecificConfig>) -> Self {
+        let mut properties = Vec::new();
+        let mut put = |name: &str, value| properties.push((name.to_owned(), value));
+        if has_video {
+            put("videocodecid", Value::Number(7.0));
+        }
+        if let Some(config) = audio {
+            put("audiocodecid", Value::Number(10.0));
+            put("audiosamplerate", Value::Number(config.sample_rate().get().into()));
+            put("audiosamplesize", Value::Number(16.0));
+            put("stereo", Value::Boolean(config.channels() > 1));
+        }
+        Self(Object(properties))
+    }
+
+    /// Whether nothing is said.
+    pub const fn is_empty(&self) -> bool {
+        self.0.0.is_empty()
+    }
+
+    /// The data message for players.
+    pub fn to_message(&self) -> Vec<u8> {
+        encode_all(&[Value::text("onMetaData"), Value::EcmaArray(self.0.clone())])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::amf0::decode_all;
+
+    #[test]
+    fn every_shape_that_publishers_send() {
+        let width = Object::from_iter([("width", Value::Number(640.0))]);
+        let name = Value::text("onMetaData");
+        let read = |values: &[Value]| Metadata::from_values(values).map(|metadata| metadata.0);
+        assert_eq!(read(&[name.clone(), Value::EcmaArray(width.clone())]), Some(width.clone()));
+        assert_eq!(read(&[Value::Object(width.clone())]), Some(width.clone()), "without a name");
+        assert_eq!(
+            [read(&[]), read(std::slice::from_ref(&name))],
+            [Some(Object::default()), Some(Object::default())]
+        );
+        assert_eq!(read(&[name, Value::Null]), Some(Object::default()));
+        assert_eq!(read(&[Value::text("onTextData"), Value::Object(width)]), None);
+    }
+
+    #[test]
+    fn describes_what_it_knows() {
+        let mono = AudioSpecificConfig::aac_lc(44_100, 1).unwrap();
+        let metadata = Metadata::describe(true, Some(&mono));
+        let values = decode_all(&metadata.to_message()).unwrap();
+        assert_eq!(Metadata::from_values(&values), Some(metadata.clone()));
+        assert_eq!(metadata.0.get("audiosamplerate"), Some(&Value::Number(44_100.0)));
+        assert_eq!(metadata.0.get("stereo"), Some(&Value::Boolean(false)));
+        assert!(Metadata::describe(false, None).is_empty());
+    }
+}
