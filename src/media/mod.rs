@@ -5,11 +5,13 @@
 //! timeline; both share their payload by reference count.
 
 mod access_unit;
+mod clock;
 mod frame;
 mod packet;
 mod params;
 
 pub use access_unit::AccessUnit;
+pub use clock::{Repairs, StreamClock};
 pub use frame::{Frame, Payload};
 pub use packet::{Extensions, Packet, PacketGroup};
 pub use params::{Codec, CodecParams, MediaKind};

@@ -42,6 +42,14 @@ pub enum CodecParams {
 }
 
 impl MediaKind {
+    /// The kind that this is not.
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Audio => Self::Video,
+            Self::Video => Self::Audio,
+        }
+    }
+
     /// Lower case, for logs, metrics and the API.
     pub const fn as_str(self) -> &'static str {
         match self {

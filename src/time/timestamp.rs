@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::num::NonZeroU32;
-use std::ops::{Add, AddAssign, Neg, Sub, SubAssign};
+use std::ops::{Add, AddAssign, Div, Neg, Sub, SubAssign};
 use std::time::Duration;
 
 const FLICKS_PER_SECOND: i64 = 705_600_000;
@@ -174,6 +174,14 @@ impl AddAssign for MediaDuration {
 impl SubAssign for MediaDuration {
     fn sub_assign(&mut self, other: Self) {
         *self = *self - other;
+    }
+}
+
+impl Div<i64> for MediaDuration {
+    type Output = Self;
+    /// Rounded towards zero; by 0 it is zero.
+    fn div(self, divisor: i64) -> Self {
+        Self(self.0.checked_div(divisor).unwrap_or(0))
     }
 }
 
