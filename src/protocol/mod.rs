@@ -2,5 +2,8 @@
 
 pub mod amf0;
 pub mod amf3;
+pub mod dtls;
 pub mod flv;
+pub mod ice;
 pub mod rtp;
+pub mod srtp;
