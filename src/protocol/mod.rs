@@ -6,4 +6,5 @@ pub mod dtls;
 pub mod flv;
 pub mod ice;
 pub mod rtp;
+pub mod sdp;
 pub mod srtp;

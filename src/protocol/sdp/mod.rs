@@ -1,0 +1,81 @@
+//! SDP offers (RFC 8866) and our answers to them, as JSEP (RFC 9429), WHIP (RFC 9725) and WHEP have them.
+//!
+//! [`Offer::parse`] takes what a client posted, [`answer`] writes the answer and says what was agreed. Both are pure. The
+//! answerer is ICE-lite and the passive side of DTLS, and takes one bundle only: everything travels over one address.
+
+mod answer;
+mod format;
+mod negotiated;
+mod offer;
+mod section;
+mod transport;
+
+pub use answer::{HostCandidate, Local, Sending, Track, Want, answer};
+pub use format::{Feedback, Format, H264Format, OpusFormat, PayloadFormat, ProfileLevelId};
+pub use negotiated::{Accepted, AcceptedCodec, LocalSources, Negotiated, Remote};
+pub use offer::{MAX_OFFER_LEN, Offer};
+pub use section::{Direction, Mid, OfferedExtension, OfferedSection, SectionKind, Sources};
+pub use transport::{Candidate, CandidateKind, Credentials, Fingerprint, HashKind, Setup, TransportKind};
+
+use thiserror::Error;
+
+/// Why an offer is not answered.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum SdpError {
+    /// It is longer than [`MAX_OFFER_LEN`].
+    #[error("the offer is longer than {MAX_OFFER_LEN} bytes")]
+    TooLong,
+    /// A line breaks the grammar, or a limit; lines count from 1.
+    #[error("line {line} of the offer: {why}")]
+    Malformed {
+        /// Which line.
+        line: usize,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// Well-formed, and lacking or asking for something that rules a session out.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// No media section can be agreed on.
+    #[error("no common codec: the offer has {offered}, needed is one of {needed}")]
+    NoCommonCodec {
+        /// The offer's codec names, comma-separated.
+        offered: String,
+        /// Ours.
+        needed: String,
+    },
+}
+
+/// What rules a session out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+pub enum Refusal {
+    /// Several media sections without a bundle group that holds them.
+    #[error("the media sections must be bundled (a=group:BUNDLE)")]
+    NotBundled,
+    /// RTCP on an address of its own.
+    #[error("RTCP must share the address of RTP (a=rtcp-mux)")]
+    NoRtcpMux,
+    /// `a=setup:passive` or `holdconn`: this server is always the passive side.
+    #[error("the offerer must be able to take the active side of DTLS (a=setup:actpass or active)")]
+    PassiveSetup,
+    /// Two ICE-lite agents, of which neither would check.
+    #[error("the offerer is ICE-lite, as this server is (a=ice-lite)")]
+    IceLite,
+    /// No `a=ice-ufrag` or `a=ice-pwd`.
+    #[error("no ICE credentials (a=ice-ufrag and a=ice-pwd)")]
+    NoIce,
+    /// No `a=fingerprint` of SHA-256, SHA-384 or SHA-512.
+    #[error("no certificate fingerprint of SHA-256, SHA-384 or SHA-512")]
+    NoFingerprint,
+    /// Both sides only send, or both only receive.
+    #[error("no media section has the direction that this endpoint needs")]
+    Direction,
+    /// There is no audio and no video section.
+    #[error("there is no audio and no video section")]
+    NoMedia,
+}
+
+/// Whether the text can stand where SDP wants a `token` (RFC 8866, section 9): printable, without separators.
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`{|}~".contains(&b))
+}

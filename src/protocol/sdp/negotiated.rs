@@ -1,0 +1,112 @@
+//! What offer and answer agreed on: all that a peer needs to know of them.
+
+use super::format::{Feedback, Format, ProfileLevelId};
+use super::section::{Direction, Mid, Sources};
+use super::transport::{Credentials, Fingerprint};
+use crate::media::{Codec, MediaKind};
+use crate::protocol::rtp::{ExtensionIds, Ssrc};
+
+/// The outcome of a negotiation.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Negotiated {
+    /// The other side's transport.
+    pub remote: Remote,
+    /// The sections over which media flows, at most one of each kind, in the offer's order. Never empty.
+    pub sections: Vec<Accepted>,
+}
+
+/// The other side of the one transport.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Remote {
+    /// Its ICE credentials.
+    pub credentials: Credentials,
+    /// Its certificate has one of these hashes. Never empty.
+    pub fingerprints: Vec<Fingerprint>,
+}
+
+/// A section over which media flows.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Accepted {
+    /// Its name; `None` only for a lone section of a client that does not bundle.
+    pub mid: Option<Mid>,
+    /// Sound or picture.
+    pub kind: MediaKind,
+    /// Ours: [`Direction::SendOnly`] or [`Direction::RecvOnly`].
+    pub direction: Direction,
+    /// The codecs agreed on, best first. Never empty; exactly one when receiving.
+    pub codecs: Vec<AcceptedCodec>,
+    /// Header extensions under the offer's ids.
+    pub extensions: ExtensionIds,
+    /// The sources the other side has announced; when receiving, packets may come from others too.
+    pub remote: Sources,
+    /// Our sources, when sending: media, and retransmissions where the offer has a payload type for them.
+    pub local: Option<LocalSources>,
+    /// Whether RTCP packets may stand alone (RFC 5506) instead of behind a report.
+    pub reduced_size_rtcp: bool,
+}
+
+/// The sources of a section that we send.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LocalSources {
+    /// The media's.
+    pub media: Ssrc,
+    /// The retransmissions'; `None`: lost packets are repeated as they were.
+    pub rtx: Option<Ssrc>,
+}
+
+/// A codec under the offer's payload type.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AcceptedCodec {
+    /// Which.
+    pub codec: Codec,
+    /// Its payload type.
+    pub payload_type: u8,
+    /// The payload type of its retransmissions.
+    pub rtx: Option<u8>,
+    /// Its parameters as offered.
+    pub format: Format,
+    /// RTCP feedback agreed on.
+    pub feedback: Feedback,
+}
+
+impl Negotiated {
+    /// The section of a kind.
+    pub fn section(&self, kind: MediaKind) -> Option<&Accepted> {
+        self.sections.iter().find(|section| section.kind == kind)
+    }
+
+    /// The section that a packet belongs to by its mid, where it has one, else by its payload type: RFC 9143, section 9.2.
+    pub fn section_of(&self, mid: Option<&[u8]>, payload_type: u8) -> Option<&Accepted> {
+        let named = |section: &&Accepted| {
+            mid.is_some() && section.mid.as_ref().map(|name| name.as_str().as_bytes()) == mid
+        };
+        let typed = |section: &&Accepted| section.by_payload_type(payload_type).is_some();
+        self.sections.iter().find(named).or_else(|| self.sections.iter().find(typed))
+    }
+}
+
+impl Accepted {
+    /// The codec of a payload type, and whether that is the payload type of its retransmissions.
+    pub fn by_payload_type(&self, payload_type: u8) -> Option<(&AcceptedCodec, bool)> {
+        self.codecs.iter().find_map(|codec| {
+            let rtx = codec.rtx == Some(payload_type);
+            (rtx || codec.payload_type == payload_type).then_some((codec, rtx))
+        })
+    }
+
+    /// What to send `codec` as: of several payload types of H.264 the one that suits the stream's profile best.
+    pub fn best(&self, codec: Codec, profile: Option<ProfileLevelId>) -> Option<&AcceptedCodec> {
+        let candidates = self.codecs.iter().filter(|accepted| accepted.codec == codec);
+        candidates.min_by_key(|accepted| accepted.misfit(profile))
+    }
+}
+
+impl AcceptedCodec {
+    /// How badly it suits a stream of the profile; 0 for all but H.264 and while the profile is not known.
+    pub(super) const fn misfit(&self, profile: Option<ProfileLevelId>) -> u8 {
+        match (&self.format, profile) {
+            (Format::H264(offered), Some(profile)) => profile.misfit(offered.profile),
+            _ => 0,
+        }
+    }
+}
