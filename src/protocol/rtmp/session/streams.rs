@@ -1,0 +1,71 @@
+//! Message streams: made by `createStream`, used to publish or play, deleted.
+
+use crate::protocol::rtmp::event::StreamId;
+
+/// Message streams at the same time.
+const MAX_STREAMS: usize = 32;
+
+/// What a message stream is used for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Role {
+    Idle,
+    Publishing,
+    Playing,
+}
+
+/// All message streams of a connection. At most [`MAX_STREAMS`].
+#[derive(Debug, Default)]
+pub(super) struct Streams {
+    list: Vec<(StreamId, Role)>,
+    last: u32,
+}
+
+impl Streams {
+    /// A new stream; `None` if there are too many.
+    pub(super) fn create(&mut self) -> Option<StreamId> {
+        if self.list.len() >= MAX_STREAMS {
+            return None;
+        }
+        self.last = self.last.checked_add(1)?;
+        self.list.push((StreamId(self.last), Role::Idle));
+        Some(StreamId(self.last))
+    }
+
+    pub(super) fn role(&self, id: StreamId) -> Option<Role> {
+        self.list.iter().find(|(stream, _)| *stream == id).map(|(_, role)| *role)
+    }
+
+    /// Gives a stream another role and says which it had; `None` if there is no such stream.
+    pub(super) fn set_role(&mut self, id: StreamId, role: Role) -> Option<Role> {
+        let (_, current) = self.list.iter_mut().find(|(stream, _)| *stream == id)?;
+        Some(std::mem::replace(current, role))
+    }
+
+    pub(super) fn delete(&mut self, id: StreamId) -> Option<Role> {
+        let at = self.list.iter().position(|(stream, _)| *stream == id)?;
+        Some(self.list.swap_remove(at).1)
+    }
+
+    pub(super) fn any(&self, role: Role) -> bool {
+        self.list.iter().any(|(_, other)| *other == role)
+    }
+
+    pub(super) fn first(&self, role: Role) -> Option<StreamId> {
+        self.list.iter().find(|(_, other)| *other == role).map(|(id, _)| *id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_are_bounded_and_never_the_same() {
+        let mut streams = Streams::default();
+        let ids: Vec<_> = std::iter::from_fn(|| streams.create()).collect();
+        assert_eq!((ids.len(), ids.first(), ids.last()), (32, Some(&StreamId(1)), Some(&StreamId(32))));
+        assert_eq!(streams.delete(StreamId(5)), Some(Role::Idle));
+        assert_eq!(streams.delete(StreamId(5)), None);
+        assert_eq!(streams.create(), Some(StreamId(33)));
+    }
+}
