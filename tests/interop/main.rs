@@ -9,5 +9,8 @@
 #![expect(clippy::disallowed_methods, reason = "real clients live in real time")]
 
 mod analysis;
+mod browser;
 mod ffmpeg;
+mod http;
+mod patience;
 mod signal;

@@ -1,0 +1,273 @@
+//! Chromium without a window, driven through chromedriver's WebDriver protocol, and what its pages showed and played.
+
+use crate::analysis::{Piece, Recording, Shown, Track};
+use crate::ffmpeg::scratch;
+use crate::{http, patience, signal};
+use serde_json::{Value, json};
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// One browser with one page.
+pub(crate) struct Browser {
+    driver: Child,
+    /// Held open: the driver would die of a closed pipe.
+    _output: BufReader<ChildStdout>,
+    address: SocketAddr,
+    session: String,
+    profile: PathBuf,
+    recording: Recorded,
+}
+
+/// What was collected from the page so far.
+#[derive(Default)]
+struct Recorded {
+    shown: Vec<Shown>,
+    clock: Vec<(f64, f64)>,
+    rate: f64,
+    /// Blocks of samples, each with the index of its first by the page's audio clock.
+    sound: Vec<(usize, Vec<f32>)>,
+}
+
+impl Browser {
+    /// Starts a browser with an empty profile.
+    pub(crate) fn start() -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let profile = scratch(&format!("chromium-{}-{number}", std::process::id()));
+        fs::create_dir_all(&profile).expect("the scratch folder is writable");
+        let mut driver = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromium-driver is installed");
+        let mut output = BufReader::new(driver.stdout.take().expect("piped"));
+        let port = output
+            .by_ref()
+            .lines()
+            .map_while(Result::ok)
+            .find_map(|line| line.split_once("successfully on port ")?.1.trim_end_matches('.').parse().ok())
+            .expect("chromedriver says its port");
+        let mut browser = Self {
+            driver,
+            _output: output,
+            address: SocketAddr::from(([127, 0, 0, 1], port)),
+            session: String::new(),
+            profile,
+            recording: Recorded::default(),
+        };
+        let arguments: Vec<String> = ARGUMENTS
+            .iter()
+            .map(|&argument| argument.to_owned())
+            .chain([format!("--user-data-dir={}", browser.profile.display())])
+            .collect();
+        let capabilities = json!({"capabilities": {"alwaysMatch": {
+            "browserName": "chrome",
+            "goog:chromeOptions": {"args": arguments},
+            "timeouts": {"script": 60_000, "pageLoad": 30_000},
+        }}});
+        let created = browser.call("POST", "", &capabilities);
+        browser.session = format!("/{}", created["sessionId"].as_str().expect("a session has an id"));
+        // The listener is a worklet from a blob, which the pages' own policy rightly refuses.
+        browser.call(
+            "POST",
+            "/goog/cdp/execute",
+            &json!({"cmd": "Page.setBypassCSP", "params": {"enabled": true}}),
+        );
+        browser
+    }
+
+    /// Opens a page and puts the helper script into it.
+    pub(crate) fn open(&mut self, url: &str) {
+        self.call("POST", "/url", &json!({"url": url}));
+        self.call("POST", "/execute/sync", &json!({"script": include_str!("page.js"), "args": []}));
+        self.recording = Recorded::default();
+    }
+
+    /// Evaluates an expression in the page, waits if it is a promise, and gives its value.
+    #[track_caller]
+    pub(crate) fn evaluate(&self, expression: &str) -> Value {
+        let script = format!(
+            "const done = arguments[arguments.length - 1];
+             (async () => ({expression}))().then((value) => done({{value}}), (error) => done({{error: String(error)}}));"
+        );
+        let mut result = self.call("POST", "/execute/async", &json!({"script": script, "args": []}));
+        if let Some(error) = result["error"].as_str() {
+            panic!("in the page, {expression}: {error}");
+        }
+        result["value"].take()
+    }
+
+    /// Waits until an expression in the page is true.
+    #[track_caller]
+    pub(crate) fn wait_for(&self, what: &str, seconds: u64, expression: &str) {
+        patience::wait(what, Duration::from_secs(seconds), || self.evaluate(expression) == Value::Bool(true));
+    }
+
+    /// Lets the page go on for so long, and gives all it showed and played since it was tapped.
+    pub(crate) fn record(&mut self, seconds: u64) -> Recording {
+        // Fetched every two seconds: the page keeps little, and the transfer does not disturb it.
+        for _ in 0..seconds.div_ceil(2) {
+            patience::pass(Duration::from_secs(2));
+            let notes = self.evaluate("rig.collect()");
+            self.recording.add(&notes);
+        }
+        self.recording.recording()
+    }
+
+    /// An entry of the page's WebRTC statistics by its type and kind.
+    #[track_caller]
+    pub(crate) fn statistics(&self, entry: &str, kind: &str) -> Value {
+        let all = self.evaluate("rig.stats()");
+        let entries = all.as_array().expect("statistics are a list");
+        let found =
+            entries.iter().find(|one| one["type"] == entry && (kind.is_empty() || one["kind"] == kind));
+        found.unwrap_or_else(|| panic!("no {entry} of {kind:?} in {all:#}")).clone()
+    }
+
+    #[track_caller]
+    fn call(&self, method: &str, path: &str, body: &Value) -> Value {
+        let path = format!("/session{}{path}", self.session);
+        let response = http::request(self.address, method, &path, "application/json", &body.to_string())
+            .unwrap_or_else(|error| panic!("chromedriver, {path}: {error}"));
+        let mut answer = response.json();
+        assert_eq!(response.status, 200, "chromedriver, {path}: {answer:#}");
+        answer["value"].take()
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        if !self.session.is_empty() {
+            // The browser goes with its session; its driver would leave it behind.
+            let path = format!("/session{}", self.session);
+            drop(http::request(self.address, "DELETE", &path, "application/json", ""));
+        }
+        drop(self.driver.kill());
+        drop(self.driver.wait());
+        drop(fs::remove_dir_all(&self.profile));
+    }
+}
+
+impl Recorded {
+    fn add(&mut self, notes: &Value) {
+        let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+        for frame in list(&notes["frames"]) {
+            let cells: Vec<u8> =
+                list(&frame[1]).iter().filter_map(|cell| cell.as_u64()?.try_into().ok()).collect();
+            let number = cells.as_slice().try_into().ok().and_then(signal::number);
+            self.shown.push(Shown { at: frame[0].as_f64().expect("a time") / 1000.0, number });
+        }
+        for reading in list(&notes["clock"]) {
+            let [context, wall] = [0, 1].map(|index| reading[index].as_f64().expect("a time"));
+            self.clock.push((context, wall / 1000.0));
+        }
+        self.rate = notes["rate"].as_f64().expect("a sample rate");
+        let samples = base64(notes["samples"].as_str().expect("base64"));
+        let samples = samples
+            .as_chunks()
+            .0
+            .iter()
+            .map(|&bytes| f32::from(i16::from_le_bytes(bytes)) / 32768.0)
+            .collect();
+        self.sound.push((notes["first"].as_u64().expect("an index") as usize, samples));
+    }
+
+    fn recording(&self) -> Recording {
+        let sounding: Vec<_> = self.sound.iter().filter(|(_, samples)| !samples.is_empty()).collect();
+        let track = sounding.first().map(|&&(first, _)| {
+            let mut samples = Vec::new();
+            for (at, block) in &sounding {
+                samples.resize(at - first, 0.0);
+                samples.extend(block);
+            }
+            // Of the readings of a second the least delayed one is the best: the rest were read by a busy page.
+            let lag = |reading: &(f64, f64)| reading.1 - reading.0;
+            let pieces = (0..samples.len())
+                .step_by(self.rate as usize)
+                .map(|index| {
+                    let context = (first + index) as f64 / self.rate;
+                    let near = self.clock.iter().filter(|(at, _)| (at - context).abs() < 1.0);
+                    let least = near.map(lag).min_by(f64::total_cmp);
+                    let least = least.or_else(|| self.clock.iter().map(lag).min_by(f64::total_cmp));
+                    Piece { first: index, at: context + least.expect("the clock was read") }
+                })
+                .collect();
+            Track { rate: self.rate, samples, pieces }
+        });
+        Recording { shown: self.shown.clone(), track }
+    }
+}
+
+fn base64(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
+    let (mut bits, mut count) = (0u32, 0);
+    for symbol in text.bytes() {
+        let value = match symbol {
+            b'A'..=b'Z' => symbol - b'A',
+            b'a'..=b'z' => symbol - b'a' + 26,
+            b'0'..=b'9' => symbol - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => break,
+        };
+        bits = bits << 6 | u32::from(value);
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            bytes.push((bits >> count) as u8);
+        }
+    }
+    bytes
+}
+
+const ARGUMENTS: [&str; 17] = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--mute-audio",
+    "--no-first-run",
+    "--disable-sync",
+    "--disable-extensions",
+    "--disable-component-update",
+    "--disable-background-networking",
+    "--disable-background-timer-throttling",
+    "--disable-backgrounding-occluded-windows",
+    "--disable-renderer-backgrounding",
+    "--autoplay-policy=no-user-gesture-required",
+    "--use-fake-ui-for-media-stream",
+    "--use-fake-device-for-media-stream",
+    "--allow-loopback-in-peer-connection",
+    "--disable-features=WebRtcHideLocalIpsWithMdns",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_undone() {
+        assert_eq!(base64("AP+AfwE="), [0, 255, 128, 127, 1]);
+        assert!(base64("").is_empty());
+    }
+
+    /// The signal made, sent and received inside one page: proves the tools, and is the measure of what the browser adds.
+    #[test]
+    fn a_page_hears_itself() {
+        let mut browser = Browser::start();
+        // Any page from loopback will do, and the driver serves one: worklets need a secure origin.
+        browser.open(&format!("http://{}/status", browser.address));
+        browser.evaluate("rig.loopback('VP8')");
+        let report = browser.record(8).analyse();
+        println!("{report:#?}");
+        assert!(report.picture().fps > 20.0 && report.picture().backwards == 0, "{report:#?}");
+        assert!(report.sound().snr > 30.0, "{report:#?}");
+        assert!(report.offset().abs() < 200.0, "{report:#?}");
+    }
+}

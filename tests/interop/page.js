@@ -1,0 +1,229 @@
+// Put into pages by the interop cases: makes the test signal of signal.rs inside a browser, speaks plain WHIP and WHEP,
+// and writes down what was shown and heard. `window.rig` is what the cases call.
+(() => {
+  const WIDTH = 480, HEIGHT = 272, FPS = 30, COLUMNS = 10, ROWS = 3;
+  const BEEPS = [2500, 3000, 3500, 4000, 4500];
+
+  const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
+  let context;
+  async function audio() {
+    context ??= new AudioContext({sampleRate: 48000, latencyHint: 'interactive'});
+    await context.resume();
+    return context;
+  }
+
+  // ---- the signal
+
+  function paint(g, number) {
+    const high = number >> 8 & 255, low = number & 255;
+    const turn = (byte, bits) => (byte << bits | byte >> 8 - bits) & 255;
+    const check = turn(high, 4) ^ turn(low, 1) ^ 0xa5;
+    const top = ROWS * HEIGHT / 8, flash = number % FPS < 2;
+    g.fillStyle = flash ? '#fff' : '#444';
+    g.fillRect(0, top, WIDTH, HEIGHT - top);
+    if (!flash) {
+      g.fillStyle = '#777';
+      for (let x = -(3 * number % 64); x < WIDTH; x += 64) g.fillRect(x, top, 32, HEIGHT - top);
+    }
+    [high, low, check].forEach((byte, row) => {
+      const ends = row === 1 ? [0, 1] : [1, 0];
+      const bits = [ends[0], ...Array.from({length: 8}, (_, bit) => byte >> 7 - bit & 1), ends[1]];
+      bits.forEach((bit, column) => {
+        g.fillStyle = bit ? '#fff' : '#000';
+        g.fillRect(column * WIDTH / COLUMNS, row * HEIGHT / 8, WIDTH / COLUMNS, HEIGHT / 8);
+      });
+    });
+  }
+
+  async function source() {
+    const audioContext = await audio(), rate = audioContext.sampleRate;
+    const canvas = document.createElement('canvas');
+    [canvas.width, canvas.height] = [WIDTH, HEIGHT];
+    const g = canvas.getContext('2d');
+    paint(g, 0);
+
+    // Five seconds hold whole periods of the tone and each beep once: they loop without a seam.
+    const buffer = audioContext.createBuffer(2, 5 * rate, rate), samples = buffer.getChannelData(0);
+    for (let i = 0; i < samples.length; i++) {
+      const within = i % rate / rate;
+      const envelope = Math.max(0, Math.min(1, within / 0.002, (0.06 - within) / 0.002));
+      samples[i] = 0.1 * Math.sin(2 * Math.PI * 1000 * i / rate) +
+        0.4 * envelope * Math.sin(2 * Math.PI * BEEPS[Math.floor(i / rate)] * within);
+    }
+    buffer.copyToChannel(samples, 1);
+    const player = audioContext.createBufferSource(), sink = audioContext.createMediaStreamDestination();
+    player.buffer = buffer;
+    player.loop = true;
+    player.connect(sink);
+
+    const picture = canvas.captureStream(0).getVideoTracks()[0];
+    const start = audioContext.currentTime + 0.3;
+    player.start(start);
+    let last = 0;
+    rig.painted = () => last;
+    setInterval(() => {
+      const number = Math.floor((audioContext.currentTime - start) * FPS);
+      if (number > last) {
+        last = number;
+        paint(g, number);
+        picture.requestFrame();
+      }
+    }, 4);
+    return new MediaStream([picture, ...sink.stream.getAudioTracks()]);
+  }
+
+  // ---- WHIP and WHEP
+
+  function prefer(transceiver, kind, codec) {
+    if (kind !== 'video' || !codec) return;
+    const {codecs} = RTCRtpReceiver.getCapabilities('video');
+    const is = (c, name) => c.mimeType.toLowerCase() === 'video/' + name;
+    transceiver.setCodecPreferences(codecs.filter((c) => is(c, codec.toLowerCase()) || is(c, 'rtx')));
+  }
+
+  async function negotiate(url, peer) {
+    await peer.setLocalDescription(await peer.createOffer());
+    await new Promise((done) => {
+      const look = () => peer.iceGatheringState === 'complete' && done();
+      peer.addEventListener('icegatheringstatechange', look);
+      look();
+    });
+    const response = await fetch(url, {
+      method: 'POST', headers: {'Content-Type': 'application/sdp'}, body: peer.localDescription.sdp,
+    });
+    const body = await response.text();
+    if (response.status !== 201) throw new Error(`${url} answered ${response.status}: ${body}`);
+    const began = performance.now();
+    await peer.setRemoteDescription({type: 'answer', sdp: body});
+    await connected(peer);
+    rig.session = new URL(response.headers.get('Location'), url).href;
+    return performance.now() - began;
+  }
+
+  async function connected(peer) {
+    for (const began = performance.now(); peer.connectionState !== 'connected'; await sleep(2)) {
+      if (performance.now() - began > 10000) throw new Error('still ' + peer.connectionState + ' after 10 s');
+    }
+  }
+
+  async function publish(url, codec, kinds = ['audio', 'video']) {
+    const stream = await source(), peer = rig.peer = new RTCPeerConnection();
+    for (const track of stream.getTracks().filter((track) => kinds.includes(track.kind))) {
+      const transceiver = peer.addTransceiver(track, {direction: 'sendonly', streams: [stream]});
+      prefer(transceiver, track.kind, codec);
+    }
+    return {connect_ms: await negotiate(url, peer)};
+  }
+
+  async function play(url, codec) {
+    const peer = rig.peer = new RTCPeerConnection(), stream = new MediaStream();
+    peer.ontrack = ({track}) => stream.addTrack(track);
+    for (const kind of ['audio', 'video']) prefer(peer.addTransceiver(kind, {direction: 'recvonly'}), kind, codec);
+    const connect_ms = await negotiate(url, peer);
+    await tap(stream);
+    return {connect_ms};
+  }
+
+  // Both ends in this page: what the browser itself adds.
+  async function loopback(codec) {
+    const near = new RTCPeerConnection(), far = rig.peer = new RTCPeerConnection(), heard = new MediaStream();
+    near.onicecandidate = ({candidate}) => candidate && far.addIceCandidate(candidate);
+    far.onicecandidate = ({candidate}) => candidate && near.addIceCandidate(candidate);
+    far.ontrack = ({track}) => heard.addTrack(track);
+    const stream = await source();
+    for (const track of stream.getTracks()) prefer(near.addTransceiver(track, {streams: [stream]}), track.kind, codec);
+    await near.setLocalDescription();
+    await far.setRemoteDescription(near.localDescription);
+    await far.setLocalDescription();
+    await near.setRemoteDescription(far.localDescription);
+    await connected(far);
+    await tap(heard);
+    return {};
+  }
+
+  // ---- what was shown and heard
+
+  let notes;
+  async function tap(stream, video = document.createElement('video')) {
+    const audioContext = await audio();
+    notes = {frames: [], sound: [], clock: [], codec: null};
+    if (!video.isConnected) document.body.append(video);
+    if (video.srcObject !== stream) {
+      video.srcObject = stream;
+      video.muted = true;
+      video.play();
+    }
+    const canvas = document.createElement('canvas');
+    [canvas.width, canvas.height] = [WIDTH, HEIGHT / 2];
+    const g = canvas.getContext('2d', {willReadFrequently: true});
+    const look = (now, frame) => {
+      g.drawImage(video, 0, 0, frame.width, frame.height / 2, 0, 0, WIDTH, HEIGHT / 2);
+      notes.frames.push([frame.expectedDisplayTime, cells(g)]);
+      video.requestVideoFrameCallback(look);
+    };
+    video.requestVideoFrameCallback(look);
+    setInterval(() => notes.clock.push([audioContext.currentTime, performance.now()]), 25);
+    const listen = (track) => listenTo(audioContext, track);
+    stream.addEventListener('addtrack', ({track}) => listen(track));
+    for (const track of stream.getTracks()) await listen(track);
+  }
+
+  async function listenTo(audioContext, track) {
+    if (track.kind !== 'audio') return;
+    const code = `registerProcessor('ear', class extends AudioWorkletProcessor {
+      process([[samples]]) {
+        if (samples) this.port.postMessage([currentFrame, samples.slice()]);
+        return true;
+      }
+    })`;
+    if (!audioContext.hasEar) {
+      await audioContext.audioWorklet.addModule(URL.createObjectURL(new Blob([code], {type: 'text/javascript'})));
+      audioContext.hasEar = true;
+    }
+    const ear = new AudioWorkletNode(audioContext, 'ear');
+    ear.port.onmessage = ({data}) => notes.sound.push(data);
+    // Kept, so that the graph is not collected while it listens.
+    rig.graph = [audioContext.createMediaStreamSource(new MediaStream([track])), ear];
+    rig.graph[0].connect(ear).connect(audioContext.destination);
+  }
+
+  function cells(g) {
+    const wide = WIDTH / COLUMNS, high = HEIGHT / 8, means = [];
+    for (let row = 0; row < ROWS; row++) {
+      const {data} = g.getImageData(0, row * high + high / 4, WIDTH, high / 2);
+      for (let column = 0; column < COLUMNS; column++) {
+        let sum = 0, count = 0;
+        for (let x = column * wide + wide / 4; x < (column + 0.75) * wide; x += 2) {
+          for (let y = 0; y < high / 2 - 1; y += 4) {
+            sum += data[(y * WIDTH + x) * 4 + 1];
+            count++;
+          }
+        }
+        means.push(Math.round(sum / count));
+      }
+    }
+    return means;
+  }
+
+  // Everything since the last time it was asked for; sound as 16-bit samples in base64.
+  function collect() {
+    const {frames, sound, clock} = notes;
+    [notes.frames, notes.sound, notes.clock] = [[], [], []];
+    const first = sound.length ? sound[0][0] : 0;
+    const end = sound.length ? sound.at(-1)[0] + sound.at(-1)[1].length : 0;
+    const samples = new Int16Array(end - first);
+    for (const [at, block] of sound) block.forEach((s, i) => { samples[at - first + i] = Math.max(-1, Math.min(1, s)) * 32767; });
+    const bytes = new Uint8Array(samples.buffer);
+    let text = '';
+    for (let at = 0; at < bytes.length; at += 8192) text += String.fromCharCode(...bytes.subarray(at, at + 8192));
+    return {frames, clock, rate: context.sampleRate, first, samples: btoa(text)};
+  }
+
+  async function stats() {
+    const all = {};
+    (await rig.peer.getStats()).forEach((entry, id) => { all[id] = entry; });
+    return Object.values(all);
+  }
+
+  window.rig = {publish, play, loopback, tap, source, collect, stats};
+})();
