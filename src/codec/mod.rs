@@ -2,4 +2,7 @@
 
 pub mod aac;
 pub mod h264;
+mod kind;
 pub mod opus;
+
+pub use kind::{Codec, MediaKind};

@@ -10,8 +10,9 @@ mod frame;
 mod packet;
 mod params;
 
+pub use crate::codec::{Codec, MediaKind};
 pub use access_unit::AccessUnit;
 pub use clock::{Repairs, StreamClock};
 pub use frame::{Frame, Payload};
 pub use packet::{Extensions, Packet, PacketGroup};
-pub use params::{Codec, CodecParams, MediaKind};
+pub use params::CodecParams;

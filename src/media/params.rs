@@ -1,32 +1,10 @@
 //! What a track carries.
 
+use crate::codec::Codec;
 use crate::codec::aac::AudioSpecificConfig;
 use crate::codec::h264::AvcConfig;
 use crate::codec::opus::OpusConfig;
 use crate::time::ClockRate;
-use std::fmt;
-
-/// Sound or picture: names the track within a stream, as there is at most one of each.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum MediaKind {
-    /// Sound.
-    Audio,
-    /// Picture.
-    Video,
-}
-
-/// A codec, without its parameters.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum Codec {
-    /// ITU-T H.264.
-    H264,
-    /// RFC 6386.
-    Vp8,
-    /// ISO/IEC 14496-3.
-    Aac,
-    /// RFC 6716.
-    Opus,
-}
 
 /// A codec with all that a decoder must know before the first frame.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -39,44 +17,6 @@ pub enum CodecParams {
     Aac(AudioSpecificConfig),
     /// Channels.
     Opus(OpusConfig),
-}
-
-impl MediaKind {
-    /// The kind that this is not.
-    pub const fn other(self) -> Self {
-        match self {
-            Self::Audio => Self::Video,
-            Self::Video => Self::Audio,
-        }
-    }
-
-    /// Lower case, for logs, metrics and the API.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Audio => "audio",
-            Self::Video => "video",
-        }
-    }
-}
-
-impl Codec {
-    /// Sound or picture.
-    pub const fn kind(self) -> MediaKind {
-        match self {
-            Self::H264 | Self::Vp8 => MediaKind::Video,
-            Self::Aac | Self::Opus => MediaKind::Audio,
-        }
-    }
-
-    /// The encoding name of SDP (`H264`, `VP8`, `opus`), and `AAC`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::H264 => "H264",
-            Self::Vp8 => "VP8",
-            Self::Aac => "AAC",
-            Self::Opus => "opus",
-        }
-    }
 }
 
 impl CodecParams {
@@ -97,17 +37,5 @@ impl CodecParams {
             Self::Aac(config) => config.sample_rate(),
             Self::Opus(_) => ClockRate::OPUS,
         }
-    }
-}
-
-impl fmt::Display for MediaKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl fmt::Display for Codec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }

@@ -11,7 +11,7 @@ use super::offer::Offer;
 use super::section::{Direction, OfferedSection};
 use super::transport::{Fingerprint, Setup, TransportKind};
 use super::{Refusal, SdpError};
-use crate::media::{Codec, MediaKind};
+use crate::codec::{Codec, MediaKind};
 use crate::protocol::rtp::{Extension, ExtensionIds, Ssrc};
 use std::fmt::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

@@ -1,6 +1,6 @@
 //! Payload formats: `a=rtpmap`, `a=fmtp` and `a=rtcp-fb` of one payload type.
 
-use crate::media::Codec;
+use crate::codec::Codec;
 use crate::time::ClockRate;
 use std::fmt;
 

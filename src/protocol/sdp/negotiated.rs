@@ -3,7 +3,7 @@
 use super::format::{Feedback, Format, ProfileLevelId};
 use super::section::{Direction, Mid, Sources};
 use super::transport::{Credentials, Fingerprint};
-use crate::media::{Codec, MediaKind};
+use crate::codec::{Codec, MediaKind};
 use crate::protocol::rtp::{ExtensionIds, Ssrc};
 
 /// The outcome of a negotiation.

@@ -352,7 +352,7 @@ fn extension(value: &str) -> Option<OfferedExtension> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::{Codec, MediaKind};
+    use crate::codec::{Codec, MediaKind};
 
     fn fails_at(text: &str) -> Option<(usize, Why)> {
         match Offer::parse(text) {

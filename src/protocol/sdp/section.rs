@@ -3,7 +3,7 @@
 use super::format::{Format, PayloadFormat};
 use super::is_token;
 use super::transport::{Candidate, Credentials, Fingerprint, Setup};
-use crate::media::MediaKind;
+use crate::codec::MediaKind;
 use crate::protocol::rtp::{Extension, Ssrc};
 use std::fmt;
 
