@@ -1,4 +1,4 @@
-//! Writing the answer, section by section in the offer's order.
+//! Deciding on an offer, section by section in its order.
 //!
 //! Payload types, extension ids and names are the offer's. A section whose codecs or kind nobody here knows is refused
 //! (port 0); one that is known but has nothing to carry, e.g. a second video, stays as `inactive`. Simulcast is not
@@ -6,23 +6,18 @@
 //! picture itself, as RTMP players need it.
 
 use super::format::{Feedback, Format, PayloadFormat, ProfileLevelId};
-use super::negotiated::{Accepted, AcceptedCodec, LocalSources, Negotiated, Remote};
+use super::negotiated::{Accepted, AcceptedCodec, DtlsRole, LocalSources, Negotiated, Remote};
 use super::offer::Offer;
 use super::section::{Direction, OfferedSection};
 use super::transport::{Fingerprint, Setup, TransportKind};
+use super::writer::Writer;
 use super::{Refusal, SdpError};
 use crate::codec::{Codec, MediaKind};
 use crate::protocol::rtp::{Extension, ExtensionIds, Ssrc};
-use std::fmt::{self, Write as _};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 
 /// What can be received and sent, and the needs named when an offer has none of them.
 const CODECS: [Codec; 3] = [Codec::Opus, Codec::H264, Codec::Vp8];
-/// Type preferences of candidates (RFC 8445, section 5.1.2.2): host over UDP before host over TCP.
-const UDP_PREFERENCE: u32 = 126;
-const TCP_PREFERENCE: u32 = 90;
-/// What stands for a port where there is none yet.
-const DISCARD_PORT: u16 = 9;
 
 /// Our side of the transport.
 #[derive(Clone, Copy, Debug)]
@@ -85,7 +80,7 @@ pub struct Track {
 
 /// Answers an offer: the text, and what was agreed on.
 pub fn answer(offer: &Offer, local: &Local<'_>, want: &Want<'_>) -> Result<(String, Negotiated), SdpError> {
-    let remote = remote(offer)?;
+    let (remote, dtls) = remote(offer)?;
     let mut sections: Vec<Accepted> = Vec::new();
     let verdicts: Vec<Verdict> = offer
         .sections
@@ -99,12 +94,12 @@ pub fn answer(offer: &Offer, local: &Local<'_>, want: &Want<'_>) -> Result<(Stri
         })
         .collect();
     check(offer, want, &sections)?;
-    let text = Writer::new(local, want).write(offer, &verdicts);
-    Ok((text, Negotiated { remote, sections }))
+    let text = Writer::new(local, want, dtls).write(offer, &verdicts);
+    Ok((text, Negotiated { remote, dtls, sections }))
 }
 
 /// What becomes of a section.
-enum Verdict {
+pub(super) enum Verdict {
     Accept(Accepted),
     /// Known, but nothing flows.
     Idle(Vec<AcceptedCodec>),
@@ -112,7 +107,7 @@ enum Verdict {
 }
 
 /// The transport of the bundle, or of the only section.
-fn remote(offer: &Offer) -> Result<Remote, Refusal> {
+fn remote(offer: &Offer) -> Result<(Remote, DtlsRole), Refusal> {
     let live = || offer.sections.iter().filter(|section| section.is_live());
     let media = live().filter(|section| section.media_kind().is_some()).count();
     if media == 0 {
@@ -133,10 +128,12 @@ fn remote(offer: &Offer) -> Result<Remote, Refusal> {
     if !bundled().any(|section| section.rtcp_mux) {
         return Err(Refusal::NoRtcpMux);
     }
-    match first.setup {
-        Some(Setup::Passive | Setup::HoldConn) => Err(Refusal::PassiveSetup),
-        Some(Setup::ActPass | Setup::Active) | None => Ok(Remote { credentials, fingerprints }),
-    }
+    let dtls = match first.setup {
+        Some(Setup::ActPass | Setup::Active) | None => DtlsRole::Server,
+        Some(Setup::Passive) => DtlsRole::Client,
+        Some(Setup::HoldConn) => return Err(Refusal::HoldConn),
+    };
+    Ok((Remote { credentials, fingerprints }, dtls))
 }
 
 fn in_bundle(offer: &Offer, section: &OfferedSection) -> bool {
@@ -283,186 +280,309 @@ fn check(offer: &Offer, want: &Want<'_>, accepted: &[Accepted]) -> Result<(), Sd
     Err(SdpError::NoCommonCodec { offered: offered.join(", "), needed: needed.join(", ") })
 }
 
-/// Writes lines.
-struct Writer<'a> {
-    out: String,
-    local: &'a Local<'a>,
-    want: &'a Want<'a>,
-    candidates_written: bool,
-}
+#[cfg(test)]
+mod tests {
+    use super::super::HashKind;
+    use super::*;
 
-impl<'a> Writer<'a> {
-    const fn new(local: &'a Local<'a>, want: &'a Want<'a>) -> Self {
-        Self { out: String::new(), local, want, candidates_written: false }
-    }
+    const CHROMIUM_WHIP: &str = include_str!("../../../tests/data/sdp/chromium-whip.sdp");
+    const CHROMIUM_WHIP_H264: &str = include_str!("../../../tests/data/sdp/chromium-whip-h264.sdp");
+    const CHROMIUM_WHEP: &str = include_str!("../../../tests/data/sdp/chromium-whep.sdp");
+    const FIREFOX_WHIP: &str = include_str!("../../../tests/data/sdp/firefox-whip.sdp");
+    const FIREFOX_WHEP: &str = include_str!("../../../tests/data/sdp/firefox-whep.sdp");
+    const FFMPEG_WHIP: &str = include_str!("../../../tests/data/sdp/ffmpeg9-whip.sdp");
+    const GSTREAMER_WHIP: &str = include_str!("../../../tests/data/sdp/gstreamer-whip.sdp");
+    const AIORTC_WHIP: &str = include_str!("../../../tests/data/sdp/aiortc-whip.sdp");
+    const AIORTC_WHEP: &str = include_str!("../../../tests/data/sdp/aiortc-whep.sdp");
+    const STR0M_WHIP: &str = include_str!("../../../tests/data/sdp/str0m-whip.sdp");
+    const STR0M_WHEP: &str = include_str!("../../../tests/data/sdp/str0m-whep.sdp");
 
-    fn line(&mut self, line: fmt::Arguments<'_>) {
-        // Writing to a String does not fail.
-        let _ = self.out.write_fmt(line);
-        self.out.push_str("\r\n");
-    }
+    const H264_HIGH: Track = Track {
+        codec: Codec::H264,
+        profile: Some(ProfileLevelId { profile: 0x64, constraints: 0, level: 0x28 }),
+    };
+    const OPUS: Track = Track { codec: Codec::Opus, profile: None };
 
-    fn write(mut self, offer: &Offer, verdicts: &[Verdict]) -> String {
-        self.line(format_args!("v=0"));
-        self.line(format_args!("o=- {} 1 IN IP4 0.0.0.0", self.local.session_id));
-        self.line(format_args!("s=-"));
-        self.line(format_args!("t=0 0"));
-        self.bundle(offer, verdicts);
-        self.line(format_args!("a=ice-lite"));
-        if let Want::Send(_) = self.want {
-            self.line(format_args!("a=msid-semantic:WMS *"));
-        }
-        for (section, verdict) in offer.sections.iter().zip(verdicts) {
-            match verdict {
-                Verdict::Accept(accepted) => self.accepted(section, accepted),
-                Verdict::Idle(codecs) => {
-                    self.transport(section, codecs);
-                    self.line(format_args!("a=inactive"));
-                    self.codecs(codecs);
-                }
-                Verdict::Refuse => self.refused(section),
-            }
-        }
-        self.out
-    }
-
-    /// The offer's group without what was refused, in the group's order.
-    fn bundle(&mut self, offer: &Offer, verdicts: &[Verdict]) {
-        if offer.bundle.is_empty() {
-            return;
-        }
-        let refused = |mid| {
-            let mut pairs = offer.sections.iter().zip(verdicts);
-            !pairs.any(|(section, v)| section.mid.as_ref() == Some(mid) && !matches!(v, Verdict::Refuse))
+    fn respond(offer: &str, want: &Want<'_>) -> Result<(String, Negotiated), SdpError> {
+        let fingerprint = Fingerprint::new(HashKind::Sha256, vec![0xab; 32]).unwrap();
+        let candidate =
+            |address: &str, transport| HostCandidate { address: address.parse().unwrap(), transport };
+        let candidates = [
+            candidate("192.0.2.7:8189", TransportKind::Udp),
+            candidate("[fd00::7]:8189", TransportKind::Udp),
+            candidate("192.0.2.7:8189", TransportKind::Tcp),
+        ];
+        let local = Local {
+            ufrag: "ours",
+            password: "ourpasswordourpassword",
+            fingerprint: &fingerprint,
+            candidates: &candidates,
+            session_id: 42,
         };
-        let kept: Vec<&str> =
-            offer.bundle.iter().filter(|mid| !refused(mid)).map(|mid| mid.as_str()).collect();
-        self.line(format_args!("a=group:BUNDLE {}", kept.join(" ")));
+        answer(&Offer::parse(offer)?, &local, want)
     }
 
-    fn accepted(&mut self, section: &OfferedSection, accepted: &Accepted) {
-        self.transport(section, &accepted.codecs);
-        self.line(format_args!("a={}", accepted.direction.as_str()));
-        if accepted.reduced_size_rtcp {
-            self.line(format_args!("a=rtcp-rsize"));
-        }
-        for offered in &section.extensions {
-            if accepted.extensions.get(offered.extension) == Some(offered.id) {
-                let direction = match offered.direction {
-                    Direction::SendRecv | Direction::Inactive => "",
-                    Direction::SendOnly => "/recvonly",
-                    Direction::RecvOnly => "/sendonly",
-                };
-                self.line(format_args!("a=extmap:{}{direction} {}", offered.id, offered.extension.uri()));
-            }
-        }
-        self.codecs(&accepted.codecs);
-        if let (Want::Send(sending), Some(local)) = (self.want, accepted.local) {
-            self.sources(sending, accepted.kind, local);
-        }
+    fn receive(offer: &str) -> (String, Negotiated) {
+        respond(offer, &Want::Receive).unwrap()
     }
 
-    /// A refusal repeats kind, protocol and one format (RFC 3264, section 6).
-    fn refused(&mut self, section: &OfferedSection) {
-        let OfferedSection { kind, protocol, first_format, .. } = section;
-        self.line(format_args!("m={} 0 {protocol} {first_format}", kind.as_str()));
-        self.line(format_args!("c=IN IP4 0.0.0.0"));
-        if let Some(mid) = &section.mid {
-            self.line(format_args!("a=mid:{mid}"));
-        }
-        self.line(format_args!("a=inactive"));
-    }
-
-    /// The `m=` line and what is said of the transport, in each section alike: not every client looks in the first.
-    fn transport(&mut self, section: &OfferedSection, codecs: &[AcceptedCodec]) {
-        let udp = self.local.candidates.iter().find(|c| c.transport == TransportKind::Udp);
-        let (ip, port) = match udp {
-            Some(candidate) => (candidate.address.ip(), candidate.address.port()),
-            None => (IpAddr::V4(Ipv4Addr::UNSPECIFIED), DISCARD_PORT),
+    fn send(offer: &str, tracks: &[Track]) -> Result<(String, Negotiated), SdpError> {
+        let sending = Sending {
+            tracks,
+            stream_id: "room-ann",
+            cname: "commonroom",
+            audio: Ssrc(1),
+            video: Ssrc(2),
+            video_rtx: Ssrc(3),
         };
-        let mut formats = String::new();
-        for pt in codecs.iter().flat_map(|codec| [Some(codec.payload_type), codec.rtx]).flatten() {
-            let _ = write!(formats, " {pt}");
+        respond(offer, &Want::Send(sending))
+    }
+
+    /// Payload type, retransmissions and codec, per codec.
+    fn codecs(negotiated: &Negotiated, kind: MediaKind) -> Vec<(u8, Option<u8>, Codec)> {
+        let section = negotiated.section(kind).unwrap();
+        section.codecs.iter().map(|c| (c.payload_type, c.rtx, c.codec)).collect()
+    }
+
+    /// The lines of one section, the `m=` line included.
+    fn section(text: &str, index: usize) -> Vec<&str> {
+        let lines: Vec<&str> = text.lines().collect();
+        let starts: Vec<usize> = (0..lines.len()).filter(|i| lines[*i].starts_with("m=")).collect();
+        lines[starts[index]..starts.get(index + 1).copied().unwrap_or(lines.len())].to_vec()
+    }
+
+    #[test]
+    fn a_browser_publishes() {
+        let (text, agreed) = receive(CHROMIUM_WHIP);
+        assert_eq!(codecs(&agreed, MediaKind::Video), [(96, Some(97), Codec::Vp8)], "its first choice");
+        assert_eq!(codecs(&agreed, MediaKind::Audio), [(111, None, Codec::Opus)]);
+        let video = agreed.section(MediaKind::Video).unwrap();
+        let all = Feedback { nack: true, pli: true, fir: true, transport_cc: true };
+        assert_eq!((video.codecs[0].feedback, video.direction), (all, Direction::RecvOnly));
+        assert!(video.extensions.get(Extension::TransportCc).is_some() && video.local.is_none());
+        assert!(video.remote.media.is_some() && video.remote.rtx.is_some());
+        assert!(text.contains("\r\na=group:BUNDLE 0 1\r\n") && text.ends_with("\r\n"));
+        assert_eq!(agreed.dtls, DtlsRole::Server);
+        let reread = Offer::parse(&text).unwrap();
+        assert!(reread.ice_lite && reread.sections.iter().all(|s| s.setup == Some(Setup::Passive)));
+
+        let (_, agreed) = receive(CHROMIUM_WHIP_H264);
+        assert_eq!(codecs(&agreed, MediaKind::Video), [(108, Some(109), Codec::H264)]);
+        let (_, agreed) = receive(FIREFOX_WHIP);
+        assert_eq!(codecs(&agreed, MediaKind::Video), [(120, Some(124), Codec::Vp8)]);
+        assert!(!agreed.section(MediaKind::Audio).unwrap().reduced_size_rtcp);
+    }
+
+    #[test]
+    fn other_publishers() {
+        let (text, agreed) = receive(FFMPEG_WHIP);
+        assert_eq!(codecs(&agreed, MediaKind::Video), [(106, Some(105), Codec::H264)]);
+        assert_eq!(agreed.dtls, DtlsRole::Client, "it offers to be passive");
+        assert_eq!(text.matches("a=setup:active\r\n").count(), 2);
+
+        let (text, agreed) = receive(GSTREAMER_WHIP);
+        assert_eq!(codecs(&agreed, MediaKind::Video), [(96, None, Codec::H264)]);
+        assert_eq!(codecs(&agreed, MediaKind::Audio), [(97, None, Codec::Opus)], "bundle-only");
+        let feedback = agreed.section(MediaKind::Video).unwrap().codecs[0].feedback;
+        assert_eq!(feedback, Feedback { nack: false, pli: true, fir: true, transport_cc: false });
+        assert!(text.contains("a=group:BUNDLE video0 audio1\r\n") && !text.contains("sprop"));
+
+        let (_, agreed) = receive(AIORTC_WHIP);
+        assert_eq!(codecs(&agreed, MediaKind::Video), [(97, Some(98), Codec::Vp8)]);
+        assert_eq!(agreed.remote.fingerprints.len(), 3);
+        let (_, agreed) = receive(STR0M_WHIP);
+        assert_eq!(codecs(&agreed, MediaKind::Video), [(127, Some(121), Codec::H264)]);
+    }
+
+    #[test]
+    fn the_whole_answer_to_ffmpeg() {
+        let (text, _) = receive(FFMPEG_WHIP);
+        let transport = "a=rtcp-mux|a=ice-ufrag:ours|a=ice-pwd:ourpasswordourpassword|a=fingerprint:sha-256 HASH|\
+                         a=setup:active|";
+        let expected = [
+            "v=0|o=- 42 1 IN IP4 0.0.0.0|s=-|t=0 0|a=group:BUNDLE 0 1|a=ice-lite|",
+            "m=audio 8189 UDP/TLS/RTP/SAVPF 111|c=IN IP4 192.0.2.7|a=mid:0|",
+            transport,
+            "a=candidate:1 1 udp 2130706431 192.0.2.7 8189 typ host|",
+            "a=candidate:2 1 udp 2130706175 fd00::7 8189 typ host|",
+            "a=candidate:3 1 tcp 1520434687 192.0.2.7 8189 typ host tcptype passive|a=end-of-candidates|",
+            "a=recvonly|a=rtpmap:111 opus/48000/2|a=fmtp:111 minptime=10;stereo=1;useinbandfec=1|",
+            "m=video 8189 UDP/TLS/RTP/SAVPF 106 105|c=IN IP4 192.0.2.7|a=mid:1|",
+            transport,
+            "a=recvonly|a=rtcp-rsize|a=rtpmap:106 H264/90000|",
+            "a=fmtp:106 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42001e|a=rtcp-fb:106 nack|",
+            "a=rtpmap:105 rtx/90000|a=fmtp:105 apt=106|",
+        ];
+        let text = text.replace(&["AB"; 32].join(":"), "HASH").replace("\r\n", "|");
+        assert_eq!(text, expected.concat());
+    }
+
+    #[test]
+    fn browsers_watch() {
+        let (text, agreed) = send(CHROMIUM_WHEP, &[OPUS, H264_HIGH]).unwrap();
+        let video = codecs(&agreed, MediaKind::Video);
+        assert_eq!(
+            video[0],
+            (41, Some(42), Codec::H264),
+            "4:4:4 is the one offered profile that contains High"
+        );
+        assert_eq!(video.last(), Some(&(96, Some(97), Codec::Vp8)), "kept for later");
+        let section_ = agreed.section(MediaKind::Video).unwrap();
+        assert_eq!(section_.local, Some(LocalSources { media: Ssrc(2), rtx: Some(Ssrc(3)) }));
+        assert_eq!(section_.best(Codec::Vp8, None).unwrap().payload_type, 96);
+        let baseline = ProfileLevelId { profile: 0x42, constraints: 0xc0, level: 0x1e };
+        assert_eq!(section_.best(Codec::H264, Some(baseline)).unwrap().payload_type, 108);
+        assert_eq!(agreed.section_of(None, 97).map(|s| s.kind), Some(MediaKind::Video));
+        assert_eq!(agreed.section_of(Some(b"1"), 97).map(|s| s.kind), Some(MediaKind::Audio));
+        assert_eq!(agreed.section_of(Some(b"x"), 9), None);
+        let lines = section(&text, 0);
+        for line in [
+            "a=sendonly",
+            "a=msid:room-ann video",
+            "a=ssrc-group:FID 2 3",
+            "a=ssrc:2 cname:commonroom",
+            "a=ssrc:3 msid:room-ann video",
+        ] {
+            assert!(lines.contains(&line), "{line}");
         }
-        self.line(format_args!("m={} {port} {}{formats}", section.kind.as_str(), section.protocol));
-        self.line(format_args!("c=IN {} {ip}", if ip.is_ipv4() { "IP4" } else { "IP6" }));
-        if let Some(mid) = &section.mid {
-            self.line(format_args!("a=mid:{mid}"));
-        }
-        self.line(format_args!("a=rtcp-mux"));
-        self.line(format_args!("a=ice-ufrag:{}", self.local.ufrag));
-        self.line(format_args!("a=ice-pwd:{}", self.local.password));
-        self.line(format_args!("a=fingerprint:{}", self.local.fingerprint));
-        self.line(format_args!("a=setup:passive"));
-        if !std::mem::replace(&mut self.candidates_written, true) {
-            self.candidates();
+        assert!(section(&text, 1).contains(&"a=msid:room-ann audio"));
+        assert!(!text.contains("packetization-mode=0"), "mode 1 is there");
+
+        let (_, agreed) = send(CHROMIUM_WHEP, &[Track { codec: Codec::Vp8, profile: None }]).unwrap();
+        assert_eq!(codecs(&agreed, MediaKind::Video)[0].2, Codec::Vp8);
+        for offer in [FIREFOX_WHEP, AIORTC_WHEP, STR0M_WHEP] {
+            let (_, agreed) = send(offer, &[H264_HIGH]).unwrap();
+            assert_eq!(codecs(&agreed, MediaKind::Video)[0].2, Codec::H264);
+            assert_eq!(codecs(&agreed, MediaKind::Audio)[0].2, Codec::Opus);
         }
     }
 
-    fn candidates(&mut self) {
-        for (index, candidate) in self.local.candidates.iter().enumerate() {
-            // At most a handful of addresses; past 8191 priorities would only stop to differ.
-            let rank = u32::try_from(index).unwrap_or(u32::MAX).min(8_191);
-            let (ip, port) = (candidate.address.ip(), candidate.address.port());
-            let (name, kind, preference, suffix) = match candidate.transport {
-                TransportKind::Udp => ("udp", UDP_PREFERENCE, 65_535 - rank, ""),
-                // RFC 6544, section 4.2: direction preference 4 for passive hosts, in the three top bits.
-                TransportKind::Tcp => ("tcp", TCP_PREFERENCE, (4 << 13) + 8_191 - rank, " tcptype passive"),
-            };
-            let priority = kind << 24 | preference << 8 | 255;
-            let foundation = index + 1;
-            self.line(format_args!(
-                "a=candidate:{foundation} 1 {name} {priority} {ip} {port} typ host{suffix}"
-            ));
-        }
-        self.line(format_args!("a=end-of-candidates"));
+    const AUDIO: &str = "m=audio 9 UDP/TLS/RTP/SAVPF 111\na=mid:a\na=rtcp-mux\na=rtpmap:111 opus/48000/2\n";
+    const VIDEO: &str = "m=video 9 UDP/TLS/RTP/SAVPF 96\na=mid:v\na=rtcp-mux\na=rtpmap:96 VP8/90000\n";
+
+    /// A session in the manner of libdatachannel: transport attributes at the session level alone.
+    fn offer(session: &str, sections: &[&str]) -> String {
+        let hash = ["01"; 32].join(":");
+        let sections = sections.concat();
+        format!(
+            "v=0\no=rtc 1 0 IN IP4 127.0.0.1\ns=-\nt=0 0\na=msid-semantic:WMS *\na=ice-ufrag:abcd\n\
+             a=ice-pwd:0123456789012345678901\na=fingerprint:sha-256 {hash}\na=setup:actpass\n{session}{sections}"
+        )
     }
 
-    fn codecs(&mut self, codecs: &[AcceptedCodec]) {
-        for codec in codecs {
-            let pt = codec.payload_type;
-            match codec.format {
-                Format::H264(format) => {
-                    self.line(format_args!("a=rtpmap:{pt} H264/90000"));
-                    self.line(format_args!("a=fmtp:{pt} {format}"));
-                }
-                Format::Vp8 => self.line(format_args!("a=rtpmap:{pt} VP8/90000")),
-                Format::Opus(format) => {
-                    self.line(format_args!("a=rtpmap:{pt} opus/48000/2"));
-                    match self.want {
-                        // Sound from the other side may end as stereo AAC, and gaps are mended from FEC.
-                        Want::Receive => {
-                            self.line(format_args!("a=fmtp:{pt} minptime=10;stereo=1;useinbandfec=1"))
-                        }
-                        Want::Send(_) if format.stereo => {
-                            self.line(format_args!(
-                                "a=fmtp:{pt} minptime=10;sprop-stereo=1;stereo=1;useinbandfec=1"
-                            ));
-                        }
-                        Want::Send(_) => self.line(format_args!("a=fmtp:{pt} minptime=10;useinbandfec=1")),
-                    }
-                }
-                Format::Rtx { .. } | Format::Other => {} // never accepted as codecs
-            }
-            for value in codec.feedback.values() {
-                self.line(format_args!("a=rtcp-fb:{pt} {value}"));
-            }
-            if let Some(rtx) = codec.rtx {
-                self.line(format_args!("a=rtpmap:{rtx} rtx/90000"));
-                self.line(format_args!("a=fmtp:{rtx} apt={pt}"));
-            }
-        }
+    #[test]
+    fn a_lone_section_needs_no_bundle() {
+        let text = offer("", &[AUDIO]).replace("a=mid:a\n", "");
+        let (text, agreed) = receive(&text);
+        assert_eq!((agreed.sections.len(), agreed.sections[0].mid.clone()), (1, None));
+        assert!(!text.contains("BUNDLE") && !text.contains("a=mid"));
+        let both = offer("", &[AUDIO, VIDEO]);
+        assert_eq!(respond(&both, &Want::Receive).unwrap_err(), Refusal::NotBundled.into());
     }
 
-    fn sources(&mut self, sending: &Sending<'_>, kind: MediaKind, local: LocalSources) {
-        let stream = sending.stream_id;
-        self.line(format_args!("a=msid:{stream} {kind}"));
-        if let Some(rtx) = local.rtx {
-            self.line(format_args!("a=ssrc-group:FID {} {rtx}", local.media));
+    #[test]
+    fn what_is_not_used_is_refused_or_idle() {
+        let second = VIDEO.replace("a=mid:v", "a=mid:w");
+        let unknown = "m=video 9 UDP/TLS/RTP/SAVPF 98\na=mid:x\na=rtpmap:98 VP9/90000\n";
+        let data = "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\na=mid:d\na=sctp-port:5000\n";
+        let outside = AUDIO.replace("a=mid:a", "a=mid:o");
+        let bundle = "a=group:BUNDLE v w x d a\n";
+        let (text, agreed) = receive(&offer(bundle, &[VIDEO, &second, unknown, data, AUDIO, &outside]));
+        let kinds: Vec<_> = agreed.sections.iter().map(|s| s.mid.as_ref().unwrap().as_str()).collect();
+        assert_eq!(kinds, ["v", "a"]);
+        assert!(text.contains("a=group:BUNDLE v w a\r\n"), "{text}");
+        let first_lines: Vec<_> = (0..6).map(|i| section(&text, i)[0].to_owned()).collect();
+        assert_eq!(
+            first_lines,
+            [
+                "m=video 8189 UDP/TLS/RTP/SAVPF 96",
+                "m=video 8189 UDP/TLS/RTP/SAVPF 96",
+                "m=video 0 UDP/TLS/RTP/SAVPF 98",
+                "m=application 0 UDP/DTLS/SCTP webrtc-datachannel",
+                "m=audio 8189 UDP/TLS/RTP/SAVPF 111",
+                "m=audio 0 UDP/TLS/RTP/SAVPF 111",
+            ]
+        );
+        assert!(section(&text, 1).contains(&"a=inactive") && !section(&text, 1).contains(&"a=recvonly"));
+        assert_eq!(
+            text.matches("a=end-of-candidates").count(),
+            1,
+            "candidates of a bundle stand in one section"
+        );
+    }
+
+    #[test]
+    fn directions() {
+        let recvonly = format!("{AUDIO}a=recvonly\n");
+        assert_eq!(respond(&offer("", &[&recvonly]), &Want::Receive).unwrap_err(), Refusal::Direction.into());
+        assert!(send(&offer("", &[&recvonly]), &[]).is_ok());
+        let sendonly = format!("{VIDEO}a=sendonly\n");
+        assert_eq!(send(&offer("", &[&sendonly]), &[]).unwrap_err(), Refusal::Direction.into());
+        let (text, agreed) = receive(&offer("a=group:BUNDLE a v\n", &[&recvonly, VIDEO]));
+        assert_eq!(agreed.sections.len(), 1);
+        assert!(section(&text, 0).contains(&"a=inactive"));
+    }
+
+    #[test]
+    fn refusals() {
+        let whole = offer("", &[AUDIO]);
+        for (from, to, refusal) in [
+            ("a=rtcp-mux\n", "", Refusal::NoRtcpMux),
+            ("a=setup:actpass", "a=setup:holdconn", Refusal::HoldConn),
+            ("a=ice-ufrag:abcd\n", "", Refusal::NoIce),
+            ("a=fingerprint:sha-256", "a=fingerprint:sha-1", Refusal::NoFingerprint),
+            ("t=0 0\n", "t=0 0\na=ice-lite\n", Refusal::IceLite),
+            ("m=audio 9", "m=audio 0", Refusal::NoMedia),
+            ("m=audio", "m=text", Refusal::NoMedia),
+            ("t=0 0\n", "t=0 0\na=group:BUNDLE z\n", Refusal::NotBundled),
+        ] {
+            let offer = whole.replace(from, to);
+            assert_ne!(offer, whole, "{from}");
+            assert_eq!(respond(&offer, &Want::Receive).unwrap_err(), refusal.into(), "{from}");
         }
-        for ssrc in [Some(local.media), local.rtx].into_iter().flatten() {
-            self.line(format_args!("a=ssrc:{ssrc} cname:{}", sending.cname));
-            self.line(format_args!("a=ssrc:{ssrc} msid:{stream} {kind}"));
-        }
+        let alien = whole.replace("opus/48000/2", "G722/8000");
+        let error = SdpError::NoCommonCodec { offered: "G722".into(), needed: "opus, H264, VP8".into() };
+        assert_eq!(respond(&alien, &Want::Receive).unwrap_err(), error);
+        let error = SdpError::NoCommonCodec { offered: "opus".into(), needed: "H264".into() };
+        assert_eq!(send(&whole, &[H264_HIGH]).unwrap_err(), error, "nothing that the stream has");
+        assert!(send(&whole, &[H264_HIGH, OPUS]).is_ok());
+    }
+
+    #[test]
+    fn h264_payload_types() {
+        let video = |formats: &[(u8, &str)]| {
+            let list: Vec<_> = formats.iter().map(|(pt, _)| pt.to_string()).collect();
+            let maps: String = formats
+                .iter()
+                .map(|(pt, f)| format!("a=rtpmap:{pt} H264/90000\na=fmtp:{pt} {f}\n"))
+                .collect();
+            offer("", &[&format!("m=video 9 UDP/TLS/RTP/SAVPF {}\na=rtcp-mux\n{maps}", list.join(" "))])
+        };
+        let chosen = |formats: &[(u8, &str)]| codecs(&receive(&video(formats)).1, MediaKind::Video)[0].0;
+        let (zero, one) = ("profile-level-id=42e01f", "profile-level-id=42e01f;packetization-mode=1");
+        let strange = "profile-level-id=f4001f;packetization-mode=1";
+        assert_eq!(chosen(&[(100, zero), (101, one)]), 101);
+        assert_eq!(chosen(&[(100, zero)]), 100);
+        assert_eq!(chosen(&[(100, strange), (101, zero)]), 101);
+        assert_eq!(chosen(&[(100, strange)]), 100);
+        let sent = |formats: &[(u8, &str)]| {
+            codecs(&send(&video(formats), &[H264_HIGH]).unwrap().1, MediaKind::Video)
+        };
+        assert_eq!(sent(&[(100, zero), (101, one)]), [(101, None, Codec::H264)]);
+        assert_eq!(sent(&[(100, zero)]), [(100, None, Codec::H264)]);
+    }
+
+    #[test]
+    fn extensions_go_the_way_the_offer_lets_them() {
+        let uri = Extension::Mid.uri();
+        let level = Extension::AudioLevel.uri();
+        let audio = format!("{AUDIO}a=extmap:1/recvonly {uri}\na=extmap:2 {level}\na=extmap:15 {uri}\n");
+        let (text, agreed) = receive(&offer("", &[&audio]));
+        let ids = agreed.sections[0].extensions;
+        assert_eq!((ids.get(Extension::Mid), ids.get(Extension::AudioLevel)), (None, Some(2)));
+        assert!(!text.contains(uri) && text.contains(&format!("a=extmap:2 {level}\r\n")));
+        let (text, agreed) = send(&offer("", &[&audio]), &[]).unwrap();
+        assert_eq!(agreed.sections[0].extensions.get(Extension::Mid), Some(1));
+        assert!(text.contains(&format!("a=extmap:1/sendonly {uri}\r\n")));
     }
 }

@@ -1,7 +1,7 @@
 //! SDP offers (RFC 8866) and our answers to them, as JSEP (RFC 9429), WHIP (RFC 9725) and WHEP have them.
 //!
 //! [`Offer::parse`] takes what a client posted, [`answer`] writes the answer and says what was agreed. Both are pure. The
-//! answerer is ICE-lite and the passive side of DTLS, and takes one bundle only: everything travels over one address.
+//! answerer is ICE-lite, the passive side of DTLS wherever it may choose, and takes one bundle only: everything travels over one address.
 
 mod answer;
 mod format;
@@ -9,10 +9,11 @@ mod negotiated;
 mod offer;
 mod section;
 mod transport;
+mod writer;
 
 pub use answer::{HostCandidate, Local, Sending, Track, Want, answer};
 pub use format::{Feedback, Format, H264Format, OpusFormat, PayloadFormat, ProfileLevelId};
-pub use negotiated::{Accepted, AcceptedCodec, LocalSources, Negotiated, Remote};
+pub use negotiated::{Accepted, AcceptedCodec, DtlsRole, LocalSources, Negotiated, Remote};
 pub use offer::{MAX_OFFER_LEN, Offer};
 pub use section::{Direction, Mid, OfferedExtension, OfferedSection, SectionKind, Sources};
 pub use transport::{Candidate, CandidateKind, Credentials, Fingerprint, HashKind, Setup, TransportKind};
@@ -55,9 +56,9 @@ pub enum Refusal {
     /// RTCP on an address of its own.
     #[error("RTCP must share the address of RTP (a=rtcp-mux)")]
     NoRtcpMux,
-    /// `a=setup:passive` or `holdconn`: this server is always the passive side.
-    #[error("the offerer must be able to take the active side of DTLS (a=setup:actpass or active)")]
-    PassiveSetup,
+    /// An offer of no connection for now.
+    #[error("the offer holds the connection back (a=setup:holdconn)")]
+    HoldConn,
     /// Two ICE-lite agents, of which neither would check.
     #[error("the offerer is ICE-lite, as this server is (a=ice-lite)")]
     IceLite,

@@ -11,6 +11,8 @@ use crate::protocol::rtp::{ExtensionIds, Ssrc};
 pub struct Negotiated {
     /// The other side's transport.
     pub remote: Remote,
+    /// Our side of DTLS.
+    pub dtls: DtlsRole,
     /// The sections over which media flows, at most one of each kind, in the offer's order. Never empty.
     pub sections: Vec<Accepted>,
 }
@@ -22,6 +24,15 @@ pub struct Remote {
     pub credentials: Credentials,
     /// Its certificate has one of these hashes. Never empty.
     pub fingerprints: Vec<Fingerprint>,
+}
+
+/// Who begins the DTLS handshake (RFC 8842, section 5.3).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DtlsRole {
+    /// The other side; so wherever the offer leaves the choice.
+    Server,
+    /// We do, as soon as ICE has an address: the offer says `a=setup:passive`, as ffmpeg's does.
+    Client,
 }
 
 /// A section over which media flows.
