@@ -4,7 +4,11 @@
 //! itself when it wants to be asked again. Sequence numbers and timestamps leave [`Reception`] unwrapped to 64 bits.
 
 pub mod extensions;
+pub mod h264;
+pub mod jitter;
+pub mod opus;
 pub mod packet;
+pub mod vp8;
 
 pub use extensions::{AbsSendTime, Extension, ExtensionIds, Values};
 pub use packet::{Header, PacketView, RtpError};

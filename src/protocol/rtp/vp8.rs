@@ -1,0 +1,210 @@
+//! The payload format of VP8 (RFC 7741): payload descriptor, keyframes, frames put together again.
+
+use crate::wire::{ByteReader, Truncated};
+use bytes::{Bytes, BytesMut};
+use std::collections::VecDeque;
+
+/// A larger frame is given up.
+const MAX_BYTES: usize = 8 << 20;
+
+/// What stands before the VP8 data of each packet (RFC 7741, section 4.2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Descriptor {
+    /// N: no other frame refers to this one.
+    pub non_reference: bool,
+    /// S: the packet begins a partition.
+    pub start: bool,
+    /// PID: which partition.
+    pub partition: u8,
+    /// The picture's number of 7 or 15 bits, where there is one.
+    pub picture_id: Option<u16>,
+    /// Size of the descriptor in bytes.
+    pub len: usize,
+}
+
+/// One coded VP8 frame.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Picture {
+    /// The RTP timestamp, unwrapped.
+    pub ticks: i64,
+    /// The frame as a decoder takes it.
+    pub data: Bytes,
+    /// Whether a decoder can start here.
+    pub keyframe: bool,
+    /// Packets were lost between the last frame that came out and this one.
+    pub after_loss: bool,
+}
+
+/// Puts frames together from payloads that come in order, with gaps where packets are lost. A frame with a missing
+/// packet never comes out.
+#[derive(Debug, Default)]
+pub struct Depacketizer {
+    last: Option<i64>,
+    current: Option<Assembly>,
+    after_loss: bool,
+    dropped: u64,
+    ready: VecDeque<Picture>,
+}
+
+#[derive(Debug)]
+struct Assembly {
+    ticks: i64,
+    data: BytesMut,
+    damaged: bool,
+}
+
+impl Descriptor {
+    /// Reads the descriptor at the start of a payload.
+    pub fn parse(payload: &[u8]) -> Result<Self, Truncated> {
+        let mut reader = ByteReader::new(payload);
+        let first = reader.u8()?;
+        let extended = if first & 0x80 != 0 { reader.u8()? } else { 0 };
+        let mut picture_id = None;
+        if extended & 0x80 != 0 {
+            let id = reader.u8()?;
+            picture_id = Some(if id & 0x80 != 0 {
+                u16::from(id & 0x7f) << 8 | u16::from(reader.u8()?)
+            } else {
+                u16::from(id)
+            });
+        }
+        if extended & 0x40 != 0 {
+            reader.u8()?; // TL0PICIDX
+        }
+        if extended & 0x30 != 0 {
+            reader.u8()?; // TID, Y, KEYIDX
+        }
+        Ok(Self {
+            non_reference: first & 0x20 != 0,
+            start: first & 0x10 != 0,
+            partition: first & 0x07,
+            picture_id,
+            len: payload.len() - reader.len(),
+        })
+    }
+
+    /// Whether the packet is the first of its frame.
+    pub const fn begins_frame(&self) -> bool {
+        self.start && self.partition == 0
+    }
+}
+
+/// Whether this payload begins a key frame.
+pub fn starts_keyframe(payload: &[u8]) -> bool {
+    // The lowest bit of a frame's first byte is 0 on key frames (RFC 6386, section 9.1).
+    Descriptor::parse(payload).is_ok_and(|descriptor| {
+        descriptor.begins_frame() && payload.get(descriptor.len).is_some_and(|byte| byte & 1 == 0)
+    })
+}
+
+impl Depacketizer {
+    /// Knows nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the next packet: its unwrapped sequence number and timestamp, its marker bit and its payload. One that is
+    /// not later than the last one is passed over. An empty payload counts for the sequence only.
+    pub fn push(&mut self, sequence: i64, ticks: i64, marker: bool, payload: &[u8]) {
+        if self.last.is_some_and(|last| sequence <= last) {
+            return;
+        }
+        let missing = self.last.is_some_and(|last| sequence > last + 1);
+        self.last = Some(sequence);
+        self.after_loss |= missing;
+        if self.current.as_ref().is_some_and(|frame| frame.ticks != ticks) {
+            self.finish(missing);
+        }
+        if payload.is_empty() {
+            if let Some(frame) = &mut self.current {
+                frame.damaged |= missing;
+            }
+            return;
+        }
+        let descriptor = Descriptor::parse(payload).ok();
+        let begins = descriptor.is_some_and(|descriptor| descriptor.begins_frame());
+        let frame =
+            self.current.get_or_insert_with(|| Assembly { ticks, data: BytesMut::new(), damaged: !begins });
+        frame.damaged |= missing && !(begins && frame.data.is_empty());
+        match descriptor.and_then(|descriptor| payload.get(descriptor.len..)) {
+            Some(data) if frame.data.len() + data.len() <= MAX_BYTES => frame.data.extend_from_slice(data),
+            _ => frame.damaged = true,
+        }
+        if marker {
+            self.finish(false);
+        }
+    }
+
+    /// The next frame that is complete.
+    pub fn poll(&mut self) -> Option<Picture> {
+        self.ready.pop_front()
+    }
+
+    /// Frames that had packets and were given up.
+    pub const fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    fn finish(&mut self, damaged: bool) {
+        let Some(frame) = self.current.take() else { return };
+        let Some(first) = frame.data.first().filter(|_| !damaged && !frame.damaged) else {
+            self.after_loss = true;
+            self.dropped += 1;
+            return;
+        };
+        let (keyframe, ticks) = (first & 1 == 0, frame.ticks);
+        let after_loss = std::mem::take(&mut self.after_loss);
+        self.ready.push_back(Picture { ticks, data: frame.data.freeze(), keyframe, after_loss });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &[u8] = &[0x90, 0x80, 0x11, 0x50, 0x00, 0x00, 0x9d, 0x01, 0x2a, 0x40, 0x01, 0xf0, 0x00];
+
+    #[test]
+    fn descriptors_of_every_shape() {
+        let plain = Descriptor::parse(&[0x10, 0]).unwrap();
+        assert_eq!((plain.len, plain.begins_frame(), plain.picture_id), (1, true, None));
+        let chromium = Descriptor::parse(&[0x90, 0xe0, 0x92, 0x34, 7, 0x20, 0]).unwrap();
+        assert_eq!((chromium.len, chromium.picture_id), (6, Some(0x1234)));
+        let short = Descriptor::parse(KEY).unwrap();
+        assert_eq!((short.len, short.picture_id, short.non_reference), (3, Some(0x11), false));
+        assert!(!Descriptor::parse(&[0x31]).unwrap().begins_frame(), "partition 1");
+        for cut in [&[][..], &[0x80], &[0x80, 0x80], &[0x80, 0x80, 0x80], &[0x80, 0x40], &[0x80, 0x10]] {
+            assert_eq!(Descriptor::parse(cut), Err(Truncated), "{cut:02x?}");
+        }
+    }
+
+    #[test]
+    fn keyframes_by_the_first_bytes() {
+        assert!(starts_keyframe(KEY));
+        assert!(!starts_keyframe(&[0x10, 0x31]), "an interframe");
+        assert!(!starts_keyframe(&[0x00, 0x50]), "a later packet");
+        assert!(!starts_keyframe(&[0x10]) && !starts_keyframe(&[]));
+    }
+
+    #[test]
+    fn frames_come_whole_or_not_at_all() {
+        let mut depacketizer = Depacketizer::new();
+        let packets: &[(i64, i64, bool, &[u8])] = &[
+            (0, 0, false, KEY),
+            (1, 0, true, &[0x00, 7, 8]),
+            (2, 1, false, &[0x10, 0x31, 1]),
+            (4, 1, true, &[0x00, 9]),
+            (5, 2, true, &[0x10, 0x31, 2]),
+            (7, 4, true, &[0x10, 0x31, 3]),
+            (8, 5, true, &[0x00, 4]),
+        ];
+        let mut frames = Vec::new();
+        for (sequence, ticks, marker, payload) in packets {
+            depacketizer.push(*sequence, *ticks, *marker, payload);
+            frames.extend(std::iter::from_fn(|| depacketizer.poll()));
+        }
+        let seen: Vec<_> = frames.iter().map(|f| (f.ticks, f.data.len(), f.keyframe, f.after_loss)).collect();
+        assert_eq!(seen, [(0, 12, true, false), (2, 2, false, true), (4, 2, false, true)]);
+        assert_eq!(depacketizer.dropped(), 2, "one with a hole, one without its beginning");
+    }
+}
