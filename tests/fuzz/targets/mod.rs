@@ -1,0 +1,50 @@
+//! The targets: plain functions of bytes, each with seeds that reach deep into what it reads.
+
+mod ice;
+mod rtmp;
+mod rtp;
+mod sdp;
+mod srtp;
+
+/// One thing that reads bytes from the network.
+pub(crate) struct Target {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// Reads an input; it must return.
+    pub(crate) run: fn(&[u8]),
+    /// Inputs to begin with, valid ones among them.
+    pub(crate) seeds: fn() -> Vec<Vec<u8>>,
+}
+
+/// All of them.
+pub(crate) const ALL: &[Target] = &[
+    Target { name: "rtmp_chunks", run: rtmp::chunks, seeds: rtmp::chunk_seeds },
+    Target { name: "rtmp_session", run: rtmp::session, seeds: rtmp::session_seeds },
+    Target { name: "amf0", run: rtmp::amf0, seeds: rtmp::amf0_seeds },
+    Target { name: "amf3", run: rtmp::amf3, seeds: rtmp::amf3_seeds },
+    Target { name: "flv_audio", run: rtmp::flv_audio, seeds: rtmp::flv_seeds },
+    Target { name: "flv_video", run: rtmp::flv_video, seeds: rtmp::flv_seeds },
+    Target { name: "stun", run: ice::stun, seeds: ice::stun_seeds },
+    Target { name: "stun_authentic", run: ice::stun_authentic, seeds: ice::attribute_seeds },
+    Target { name: "dtls_hello", run: ice::dtls_hello, seeds: ice::hello_seeds },
+    Target { name: "srtp", run: srtp::forged, seeds: srtp::seeds },
+    Target { name: "srtp_authentic", run: srtp::authentic, seeds: srtp::seeds },
+    Target { name: "rtp_packet", run: rtp::packet, seeds: rtp::packet_seeds },
+    Target { name: "sdp_offer", run: sdp::offer, seeds: sdp::seeds },
+];
+
+/// The target of a name.
+pub(crate) fn find(name: &str) -> &'static Target {
+    ALL.iter().find(|target| target.name == name).unwrap_or_else(|| panic!("no target is called {name}"))
+}
+
+/// Cuts `input` where its own first bytes say: a stream comes in any pieces.
+fn pieces(input: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let (cut, mut rest) = input.split_first().map_or((0, input), |(cut, rest)| (usize::from(*cut), rest));
+    std::iter::from_fn(move || {
+        let length = if cut == 0 { rest.len() } else { cut.min(rest.len()) };
+        let (piece, after) = rest.split_at(length);
+        rest = after;
+        (!piece.is_empty()).then_some(piece)
+    })
+}
