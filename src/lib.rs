@@ -18,6 +18,7 @@ pub mod codec;
 pub mod media;
 pub mod protocol;
 pub mod room;
+pub mod server;
 pub mod stream;
 pub mod time;
 pub mod wire;

@@ -1,0 +1,3 @@
+//! Sockets and the real clock: only here and in the gateway.
+
+pub mod rtmp;

@@ -1,0 +1,102 @@
+//! Which room and participant a client means.
+//!
+//! The address is `rtmp://host/<room>/<participant>`, and clients cut it in different places: ffmpeg and librtmp take the
+//! first one or two parts of the path for the application, GStreamer all but the last, OBS whatever stands in the field
+//! "server"; the rest is the stream's name, which may be empty. A query may hang on either.
+
+use crate::room::{InvalidName, Name};
+use thiserror::Error;
+
+/// Where a client publishes or plays, names checked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Address {
+    /// The room.
+    pub room: Name,
+    /// Whose stream.
+    pub participant: Name,
+    /// The value of `token` in the query, as it came.
+    pub token: Option<String>,
+}
+
+/// What is wrong with an address.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum AddressError {
+    /// The room's name is not valid.
+    #[error("room: {0}; the address is rtmp://host/<room>/<participant>")]
+    Room(#[source] InvalidName),
+    /// The participant's name is not valid.
+    #[error("participant (the stream key): {0}; the address is rtmp://host/<room>/<participant>")]
+    Participant(#[source] InvalidName),
+    /// More than a room and a participant.
+    #[error("the address has too many parts; it is rtmp://host/<room>/<participant>")]
+    TooManyParts,
+}
+
+impl Address {
+    /// Puts an address together from `app` and `tcUrl` of `connect` and the name in `publish` or `play`.
+    pub fn resolve(app: &str, tc_url: &str, key: &str) -> Result<Self, AddressError> {
+        let (app, app_query) = split_query(app);
+        let (key, key_query) = split_query(key);
+        let tc_query = split_query(tc_url).1;
+        // Flash prefixes the name of a stream with its container.
+        let key = ["mp4:", "flv:"].iter().find_map(|prefix| key.strip_prefix(prefix)).unwrap_or(key);
+        // "_definst_" is how some encoders spell that an application has no instances.
+        let mut parts =
+            app.split('/').chain(key.split('/')).filter(|part| !matches!(*part, "" | "_definst_"));
+        let room = parts.next().unwrap_or_default().parse().map_err(AddressError::Room)?;
+        let participant = parts.next().unwrap_or_default().parse().map_err(AddressError::Participant)?;
+        if parts.next().is_some() {
+            return Err(AddressError::TooManyParts);
+        }
+        let token = [key_query, app_query, tc_query].into_iter().find_map(token).map(str::to_owned);
+        Ok(Self { room, participant, token })
+    }
+}
+
+fn split_query(text: &str) -> (&str, &str) {
+    text.split_once('?').unwrap_or((text, ""))
+}
+
+fn token(query: &str) -> Option<&str> {
+    query.split(['&', '?']).find_map(|pair| pair.strip_prefix("token=")).filter(|token| !token.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(app: &str, tc_url: &str, key: &str) -> Result<String, AddressError> {
+        let Address { room, participant, token } = Address::resolve(app, tc_url, key)?;
+        Ok(format!("{room} {participant} {}", token.unwrap_or_default()))
+    }
+
+    #[test]
+    fn however_the_client_cuts_it() {
+        for (app, tc_url, key) in [
+            ("r", "rtmp://h/r", "p"),
+            ("r/", "rtmp://h/r/", "p"),
+            ("r/p", "rtmp://h/r/p", ""),
+            ("r/_definst_", "rtmp://h/r/_definst_", "p"),
+            ("r", "rtmp://h:1935/r", "mp4:p"),
+            ("", "rtmp://h/", "r/p"),
+        ] {
+            assert_eq!(resolve(app, tc_url, key), Ok("r p ".into()), "{app:?} {key:?}");
+        }
+    }
+
+    #[test]
+    fn tokens_wherever_they_hang() {
+        assert_eq!(resolve("r", "", "p?a=b&token=x"), Ok("r p x".into()));
+        assert_eq!(resolve("r?token=x", "", "p?token="), Ok("r p x".into()));
+        assert_eq!(resolve("r", "rtmp://h/r?token=x", "p"), Ok("r p x".into()));
+        assert_eq!(resolve("r", "", "p?token=x?token=y"), Ok("r p x".into()), "an encoder's second query");
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        assert_eq!(resolve("", "", ""), Err(AddressError::Room(InvalidName::Empty)));
+        assert_eq!(resolve("r", "", ""), Err(AddressError::Participant(InvalidName::Empty)));
+        assert_eq!(resolve("r", "", "a b"), Err(AddressError::Participant(InvalidName::Character(' '))));
+        assert_eq!(resolve("live/r", "", "p"), Err(AddressError::TooManyParts));
+    }
+}

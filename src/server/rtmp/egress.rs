@@ -1,0 +1,190 @@
+//! Frames from the bus, made into FLV tag bodies for a player.
+
+use crate::bridge::{Accepts, Bridge, Subscription};
+use crate::codec::aac::AudioSpecificConfig;
+use crate::codec::h264::AvcConfig;
+use crate::media::{Codec, CodecParams, Frame, MediaKind};
+use crate::protocol::flv::{Metadata, aac_header, avc_frame_header, avc_sequence_header};
+use crate::protocol::rtmp::{ServerSession, StreamId};
+use crate::stream::{EndReason, Event, FeedKey, Form, QueueLimits, Start, Stream};
+use crate::time::{ClockRate, MediaDuration, RtmpTime, Timestamp};
+use tokio::sync::watch;
+
+/// One player.
+pub(super) struct Egress {
+    subscription: Subscription,
+    id: StreamId,
+    events: Vec<Event>,
+    /// What the publisher says of its stream, if it speaks RTMP.
+    metadata: Option<watch::Receiver<Metadata>>,
+    metadata_changed: bool,
+    /// Whether the player has been told something that the publisher did not say.
+    described: bool,
+    /// Where the player's time begins: its first frame.
+    base: Option<Timestamp>,
+    video: Track<AvcConfig>,
+    audio: Track<AudioSpecificConfig>,
+    paused: bool,
+    /// After a pause video goes on at a keyframe.
+    needs_keyframe: bool,
+}
+
+struct Track<C> {
+    config: Option<C>,
+    /// Whether the player knows `config`.
+    sent: bool,
+}
+
+impl Egress {
+    /// Begins with the frames since the stream's last keyframe.
+    pub(super) fn new(
+        bridge: &Bridge,
+        stream: &Stream,
+        id: StreamId,
+        limits: QueueLimits,
+        metadata: Option<watch::Receiver<Metadata>>,
+    ) -> Self {
+        let accepts = Accepts {
+            audio: vec![FeedKey::new(Codec::Aac, Form::Frames)],
+            video: vec![FeedKey::new(Codec::H264, Form::Frames)],
+        };
+        Self {
+            subscription: bridge.subscribe(stream, accepts, Start::CachedGop, limits),
+            id,
+            events: Vec::new(),
+            metadata,
+            metadata_changed: false,
+            described: false,
+            base: None,
+            video: Track { config: None, sent: false },
+            audio: Track { config: None, sent: false },
+            paused: false,
+            needs_keyframe: false,
+        }
+    }
+
+    /// Waits until there is something to [`forward`](Self::forward). Cancel-safe.
+    pub(super) async fn ready(&mut self) {
+        let metadata_changed = &mut self.metadata_changed;
+        let changed = async {
+            if let Some(metadata) = &mut self.metadata
+                && metadata.changed().await.is_ok()
+            {
+                *metadata_changed = true;
+                return;
+            }
+            std::future::pending().await
+        };
+        tokio::select! {
+            biased;
+            () = self.subscription.next_batch(&mut self.events) => {}
+            () = changed => {}
+        }
+    }
+
+    /// Gives what waits to the session. Says so when the stream has ended.
+    pub(super) fn forward(&mut self, session: &mut ServerSession) -> Option<EndReason> {
+        if self.base.is_some() && self.metadata_changed {
+            self.send_metadata(session);
+        }
+        let mut events = std::mem::take(&mut self.events);
+        for event in events.drain(..) {
+            match event {
+                Event::Params(CodecParams::H264(config)) => self.video.set(config),
+                Event::Params(CodecParams::Aac(config)) => self.audio.set(config),
+                Event::Frame(frame) if !self.paused => self.frame(session, &frame),
+                Event::Ended(reason) => return Some(reason),
+                _ => {}
+            }
+        }
+        self.events = events; // keeps its room
+        None
+    }
+
+    /// Stops or goes on.
+    pub(super) fn pause(&mut self, paused: bool) {
+        if self.paused && !paused {
+            self.needs_keyframe = true;
+            self.subscription.request_keyframe();
+        }
+        self.paused = paused;
+    }
+
+    /// Frames lost because this player was too slow.
+    pub(super) fn lost(&self) -> u64 {
+        self.subscription.subscriber().lost()
+    }
+
+    fn frame(&mut self, session: &mut ServerSession, frame: &Frame) {
+        if frame.kind == MediaKind::Video && self.needs_keyframe {
+            if !frame.keyframe {
+                return;
+            }
+            self.needs_keyframe = false;
+        }
+        let first = self.base.is_none();
+        let base = *self.base.get_or_insert(frame.dts);
+        let (dts, pts) = (milliseconds(frame.dts - base), milliseconds(frame.pts - base));
+        // Sound may lie a little before the picture that came first; the clock on the wire wraps at 2^32.
+        let time = RtmpTime(dts.max(0) as u32);
+        if first || (self.described && !(self.video.is_known() && self.audio.is_known())) {
+            self.send_metadata(session);
+        }
+        self.send_configs(session, time);
+        let payload = frame.payload.bytes();
+        match frame.kind {
+            MediaKind::Video => {
+                let head = avc_frame_header(frame.keyframe, MediaDuration::from_millis(pts - dts));
+                session.send_video(self.id, time, &head, payload);
+            }
+            MediaKind::Audio => session.send_audio(self.id, time, &aac_header(false), payload),
+        }
+    }
+
+    /// Sequence headers that the player does not know yet.
+    fn send_configs(&mut self, session: &mut ServerSession, time: RtmpTime) {
+        if let Some(config) = self.video.take_unsent() {
+            session.send_video(self.id, time, &avc_sequence_header(), &config.to_record());
+        }
+        if let Some(config) = self.audio.take_unsent() {
+            session.send_audio(self.id, time, &aac_header(true), config.bytes());
+        }
+    }
+
+    /// What the publisher says of its stream, or what can be seen of it.
+    fn send_metadata(&mut self, session: &mut ServerSession) {
+        self.metadata_changed = false;
+        let said = self.metadata.as_mut().map(|metadata| metadata.borrow_and_update().clone());
+        let metadata = said.filter(|said| !said.is_empty()).unwrap_or_else(|| {
+            self.described = true;
+            Metadata::describe(self.video.config.is_some(), self.audio.config.as_ref())
+        });
+        if !metadata.is_empty() {
+            session.send_data(self.id, RtmpTime(0), metadata.to_message().into());
+        }
+    }
+}
+
+impl<C: PartialEq> Track<C> {
+    fn set(&mut self, config: C) {
+        if self.config.as_ref() != Some(&config) {
+            (self.config, self.sent) = (Some(config), false);
+        }
+    }
+
+    /// Whether there is nothing to be told of it.
+    const fn is_known(&self) -> bool {
+        self.sent || self.config.is_none()
+    }
+
+    fn take_unsent(&mut self) -> Option<&C> {
+        if std::mem::replace(&mut self.sent, self.config.is_some()) {
+            return None;
+        }
+        self.config.as_ref()
+    }
+}
+
+fn milliseconds(span: MediaDuration) -> i64 {
+    span.to_ticks(ClockRate::MILLISECONDS)
+}

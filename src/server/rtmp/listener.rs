@@ -1,0 +1,125 @@
+//! Accepts connections, within limits, until the server goes down.
+
+use super::config::Config;
+use super::connection;
+use super::counters::{Counters, Rejected};
+use super::directory::Directory;
+use crate::bridge::Bridge;
+use crate::room::Rooms;
+use crate::stream::StreamName;
+use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{Instrument, debug, info, info_span, warn};
+
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 1_024;
+/// How long to wait after accepting failed, mostly for want of file descriptors.
+const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(100);
+/// How long clients have to take the news that the server goes down.
+const FAREWELL: Duration = Duration::from_secs(4);
+
+/// The RTMP server. Cloning gives another handle to the same.
+#[derive(Clone)]
+pub struct Server {
+    shared: Arc<Shared>,
+    listener: Arc<TcpListener>,
+}
+
+/// What all connections share.
+pub(super) struct Shared {
+    pub(super) config: Config,
+    pub(super) rooms: Rooms,
+    pub(super) bridge: Bridge,
+    pub(super) directory: Directory,
+    pub(super) counters: Counters,
+    pub(super) stop: CancellationToken,
+}
+
+impl Server {
+    /// Opens the port; nothing is accepted before [`run`](Self::run).
+    pub fn bind(config: Config, rooms: Rooms, bridge: Bridge, stop: CancellationToken) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(config.listen), Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&config.listen.into())?;
+        socket.listen(BACKLOG)?;
+        let listener = Arc::new(TcpListener::from_std(socket.into())?);
+        let (directory, counters) = (Directory::default(), Counters::new());
+        let shared = Arc::new(Shared { config, rooms, bridge, directory, counters, stop });
+        Ok(Self { shared, listener })
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until cancelled; then tells the clients, and returns within 5 s.
+    pub async fn run(&self) {
+        let (tasks, permits) =
+            (TaskTracker::new(), Arc::new(Semaphore::new(self.shared.config.max_connections)));
+        loop {
+            let accepted = tokio::select! {
+                () = self.shared.stop.cancelled() => break,
+                accepted = self.listener.accept() => accepted,
+            };
+            let (socket, peer) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    warn!(%error, "accepting an RTMP connection failed");
+                    Counters::failed("accept");
+                    tokio::time::sleep(PAUSE_AFTER_ERROR).await;
+                    continue;
+                }
+            };
+            let Ok(permit) = permits.clone().try_acquire_owned() else {
+                debug!(%peer, "RTMP connection closed: too many");
+                Counters::rejected(Rejected::Limit);
+                continue;
+            };
+            if let Err(error) = prepare(&socket) {
+                debug!(%peer, %error, "RTMP socket cannot be set up");
+                continue;
+            }
+            let shared = self.shared.clone();
+            let span = info_span!("rtmp", %peer);
+            tasks.spawn(
+                async move {
+                    shared.counters.accepted.increment(1);
+                    shared.counters.connections.increment(1.0);
+                    connection::serve(&shared, socket).await;
+                    shared.counters.connections.decrement(1.0);
+                    drop(permit);
+                }
+                .instrument(span),
+            );
+        }
+        tasks.close();
+        if tokio::time::timeout(FAREWELL, tasks.wait()).await.is_err() {
+            info!(left = tasks.len(), "RTMP connections did not close in time");
+        }
+    }
+
+    /// Tells the publisher of a stream something that it should know, as `onStatus` of level "warning". Says whether it
+    /// is an RTMP publisher of this server and had not been told too much already.
+    pub fn warn(&self, name: &StreamName, text: &str) -> bool {
+        self.shared.directory.warn(name, text)
+    }
+}
+
+/// Small messages go at once, and a host that has gone without a word is noticed.
+fn prepare(socket: &TcpStream) -> io::Result<()> {
+    socket.set_nodelay(true)?;
+    let keepalive = TcpKeepalive::new()
+        .with_time(Duration::from_secs(10))
+        .with_interval(Duration::from_secs(5))
+        .with_retries(3);
+    SockRef::from(socket).set_tcp_keepalive(&keepalive)
+}

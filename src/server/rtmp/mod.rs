@@ -1,0 +1,20 @@
+//! RTMP over TCP: a listener, one task a connection, and the way between FLV tag bodies and the bus.
+//!
+//! `connection` owns a socket and its [`ServerSession`](crate::protocol::rtmp::ServerSession); `ingest` makes frames of
+//! what a publisher sends, on a `timeline` that mends the publisher's clock; `egress` makes tag bodies for a player;
+//! `directory` carries a publisher's metadata to players and warnings to the publisher; `address` finds the room.
+
+mod address;
+mod config;
+mod connection;
+mod counters;
+mod directory;
+mod egress;
+mod ingest;
+mod listener;
+mod outbox;
+mod timeline;
+
+pub use address::{Address, AddressError};
+pub use config::Config;
+pub use listener::Server;
