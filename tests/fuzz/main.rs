@@ -126,5 +126,7 @@ smoke! {
     srtp
     srtp_authentic
     rtp_packet
+    rtp_h264
+    rtp_vp8
     sdp_offer
 }
