@@ -15,6 +15,7 @@
 
 pub mod bridge;
 pub mod codec;
+pub mod config;
 pub mod media;
 pub mod protocol;
 pub mod room;

@@ -1,0 +1,245 @@
+//! From text and flags to a [`Config`].
+
+use super::Config;
+use super::error::{ConfigError, Place};
+use serde::Deserialize;
+use std::ops::Range;
+use std::path::Path;
+use toml::de::DeTable;
+use toml::{Table, Value};
+
+impl Config {
+    /// Reads a file, then applies flags of the form `section.key=value`, later ones over earlier ones.
+    pub fn load(path: &Path, flags: &[String]) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        Self::parse(&text, path, flags)
+    }
+
+    /// The same for the text of a file; `path` is for messages only.
+    pub fn parse(text: &str, path: &Path, flags: &[String]) -> Result<Self, ConfigError> {
+        let source = Source { text, path };
+        let document = DeTable::parse(text).map_err(|error| source.error(&error))?;
+        let known = known_keys();
+        for (section, value) in document.get_ref() {
+            source.check_section(section.as_ref(), section.span(), value.get_ref(), &known)?;
+        }
+        let mut config: Self = toml::from_str(text).map_err(|error| source.error(&error))?;
+        if !flags.is_empty() {
+            let mut table: Table = toml::from_str(text).map_err(|error| source.error(&error))?;
+            // One by one, so that a complaint belongs to the flag that caused it.
+            for flag in flags {
+                apply(&mut table, flag, &known)?;
+                config = Self::deserialize(table.clone()).map_err(|error| ConfigError::Value {
+                    place: Place::Flag(flag.clone()),
+                    message: one_line(error.message()),
+                })?;
+            }
+        }
+        Ok(config)
+    }
+}
+
+/// The text of a file and how messages call it.
+struct Source<'a> {
+    text: &'a str,
+    path: &'a Path,
+}
+
+impl Source<'_> {
+    fn check_section(
+        &self,
+        section: &str,
+        span: Range<usize>,
+        value: &toml::de::DeValue<'_>,
+        known: &Table,
+    ) -> Result<(), ConfigError> {
+        let unknown = |key: String, span: Range<usize>| ConfigError::Key {
+            place: self.place(span.start),
+            nearest: nearest(&key, known),
+            key,
+        };
+        let Some(keys) = known.get(section).and_then(Value::as_table) else {
+            return Err(unknown(section.to_owned(), span));
+        };
+        // What is not a table is refused, with its place, when it is deserialised.
+        for (key, _) in value.as_table().into_iter().flatten() {
+            if !keys.contains_key(key.get_ref().as_ref()) {
+                return Err(unknown(format!("{section}.{}", key.get_ref()), key.span()));
+            }
+        }
+        Ok(())
+    }
+
+    fn error(&self, error: &toml::de::Error) -> ConfigError {
+        let at = error.span().map_or(0, |span| span.start);
+        ConfigError::Value { place: self.place(at), message: one_line(error.message()) }
+    }
+
+    fn place(&self, at: usize) -> Place {
+        let before = self.text.get(..at).unwrap_or(self.text);
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        Place::File {
+            path: self.path.to_owned(),
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+        }
+    }
+}
+
+/// Every valid section and key: those of the default configuration, which leaves none out.
+fn known_keys() -> Table {
+    Table::try_from(Config::default()).expect("a configuration is a table of tables")
+}
+
+fn apply(table: &mut Table, flag: &str, known: &Table) -> Result<(), ConfigError> {
+    let syntax = || ConfigError::Flag(flag.to_owned());
+    let (name, text) = flag.split_once('=').ok_or_else(syntax)?;
+    let (name, text) = (name.trim(), text.trim());
+    let (section, key) = name.split_once('.').ok_or_else(syntax)?;
+    let default = known.get(section).and_then(|keys| keys.get(key)).ok_or_else(|| ConfigError::Key {
+        place: Place::Flag(flag.to_owned()),
+        key: name.to_owned(),
+        nearest: nearest(name, known),
+    })?;
+    let keys = table.entry(section).or_insert_with(|| Value::Table(Table::new()));
+    if let Some(keys) = keys.as_table_mut() {
+        keys.insert(key.to_owned(), value(text, default));
+    }
+    Ok(())
+}
+
+/// A value as it is typed in a shell, where quotes are a nuisance: TOML where it is TOML of the right kind; else text,
+/// and for a list its members between commas.
+fn value(text: &str, default: &Value) -> Value {
+    let parsed =
+        toml::from_str::<Table>(&format!("value = {text}")).ok().and_then(|mut one| one.remove("value"));
+    match (default, parsed) {
+        (Value::String(_), Some(value @ Value::String(_))) => value,
+        (Value::String(_), _) => Value::String(text.to_owned()),
+        (Value::Array(_), Some(value @ Value::Array(_))) => value,
+        (Value::Array(_), _) => {
+            let members = text.split(',').map(|member| member.trim().trim_matches('"'));
+            let members = members.filter(|member| !member.is_empty());
+            Value::Array(members.map(|member| Value::String(member.to_owned())).collect())
+        }
+        (_, Some(value)) => value,
+        (_, None) => Value::String(text.to_owned()),
+    }
+}
+
+/// The valid key most like `key`, if it is like any: in spelling, or the same name in another section. A section is
+/// proposed only in place of a section.
+fn nearest(key: &str, known: &Table) -> Option<String> {
+    let sections = known.keys().filter(|_| !key.contains('.')).cloned();
+    let keys = known.iter().flat_map(|(section, keys)| {
+        keys.as_table().into_iter().flat_map(Table::keys).map(move |key| format!("{section}.{key}"))
+    });
+    let last = |name: &str| name.rsplit('.').next().unwrap_or_default().to_owned();
+    let likeness = |candidate: &str| {
+        let whole = strsim::jaro_winkler(key, candidate);
+        // A little less, so that of two keys of one name the one in the named section wins.
+        whole.max(0.98 * strsim::jaro_winkler(&last(key), &last(candidate)))
+    };
+    let rated = sections.chain(keys).map(|candidate| (likeness(&candidate), candidate));
+    let (best, candidate) = rated.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
+    (best > LIKE_ENOUGH).then_some(candidate)
+}
+
+/// Jaro-Winkler likeness from which a key is worth proposing: typing errors and transpositions pass, other words do not.
+const LIKE_ENOUGH: f64 = 0.85;
+
+fn one_line(message: &str) -> String {
+    message.trim().lines().collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str, flags: &[&str]) -> Result<Config, String> {
+        let flags: Vec<_> = flags.iter().map(|&flag| flag.to_owned()).collect();
+        Config::parse(text, Path::new("c.toml"), &flags).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn an_empty_file_means_the_defaults() {
+        assert_eq!(parse("", &[]), Ok(Config::default()));
+    }
+
+    #[test]
+    fn flags_override_the_file_and_nothing_else() {
+        let file = "[rtmp]\nlisten = \"127.0.0.1:5\"\n[rooms]\nmax_rooms = 7\n";
+        let config =
+            parse(file, &["rtmp.listen=[::1]:6", "http.allowed_origins=*", "log.level=debug"]).unwrap();
+        assert_eq!(config.rtmp.listen, "[::1]:6".parse().unwrap());
+        assert_eq!(config.rooms.max_rooms, 7, "an absent flag leaves the file alone");
+        assert!(config.http.allowed_origins.any());
+        assert_eq!(config.log.level, "debug");
+        let twice = parse(file, &["rooms.max_rooms=1", "rooms.max_rooms = 2"]).unwrap();
+        assert_eq!(twice.rooms.max_rooms, 2, "the last one counts");
+        assert_eq!(twice.rtmp.listen.port(), 5);
+    }
+
+    #[test]
+    fn lists_are_written_with_commas_or_as_toml() {
+        let plain = parse("", &["webrtc.announce=203.0.113.5, media.example.org"]).unwrap();
+        let toml = parse("", &["webrtc.announce=[\"203.0.113.5\", \"media.example.org\"]"]).unwrap();
+        assert_eq!(plain, toml);
+        assert_eq!(plain.webrtc.announce.len(), 2);
+        let file = "[webrtc]\nannounce = [\"a.example\"]";
+        assert_eq!(parse(file, &["webrtc.announce="]).unwrap().webrtc.announce, []);
+    }
+
+    #[test]
+    fn an_unknown_key_is_placed_and_its_neighbour_named() {
+        let error = |text: &str| parse(text, &[]).unwrap_err();
+        assert_eq!(
+            error("\n[rtmp]\n  lisen = \"x\""),
+            "c.toml:3:3: there is no key \"rtmp.lisen\"; did you mean \"rtmp.listen\"?"
+        );
+        assert_eq!(error("[rmtp]"), "c.toml:1:2: there is no key \"rmtp\"; did you mean \"rtmp\"?");
+        assert_eq!(
+            error("[http]\nannounce = []"),
+            "c.toml:2:1: there is no key \"http.announce\"; did you mean \"webrtc.announce\"?"
+        );
+        assert_eq!(error("zzz = 1"), "c.toml:1:1: there is no key \"zzz\"");
+        assert_eq!(
+            error("log.levle = 'x'"),
+            "c.toml:1:5: there is no key \"log.levle\"; did you mean \"log.level\"?"
+        );
+    }
+
+    #[test]
+    fn a_bad_value_is_placed() {
+        let error = |text: &str| parse(text, &[]).unwrap_err();
+        assert_eq!(
+            error("# ä\n[bridge]\nlinger = \"10\""),
+            "c.toml:3:10: \"10\" has no unit of time; the units are ms, s, m, h"
+        );
+        assert_eq!(
+            error("[rtmp]\nlisten = 1935"),
+            "c.toml:2:10: invalid type: integer `1935`, expected socket address"
+        );
+        assert_eq!(error("rtmp = 5"), "c.toml:1:8: invalid type: integer `5`, expected struct Rtmp");
+        assert!(error("[log]\nformat = \"xml\"").starts_with("c.toml:2:10: unknown variant `xml`"));
+        assert!(error("[rtmp\n").starts_with("c.toml:1:"));
+        assert!(error("[rtmp]\nlisten = \"a:1\"").starts_with("c.toml:2:10: invalid socket address"));
+    }
+
+    #[test]
+    fn a_bad_flag_is_quoted() {
+        let error = |flag: &str| parse("", &[flag]).unwrap_err();
+        assert_eq!(error("rtmp.port=1"), "--set rtmp.port=1: there is no key \"rtmp.port\"");
+        assert_eq!(
+            error("rooms.max_room=1"),
+            "--set rooms.max_room=1: there is no key \"rooms.max_room\"; did you mean \"rooms.max_rooms\"?"
+        );
+        assert_eq!(error("rooms.max_rooms"), "--set rooms.max_rooms: write --set section.key=value");
+        assert_eq!(error("max_rooms=1"), "--set max_rooms=1: write --set section.key=value");
+        assert!(
+            error("rooms.max_rooms=many").starts_with("--set rooms.max_rooms=many: invalid type: string")
+        );
+        assert!(error("bridge.linger=-1s").starts_with("--set bridge.linger=-1s: \"-1s\" does not start"));
+    }
+}

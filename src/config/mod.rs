@@ -1,0 +1,43 @@
+//! What the operator decides: one struct per section, each handed to its layer by value.
+//!
+//! Input is one TOML file and `--set` flags; flags override the file, a flag that is absent changes nothing. Unknown
+//! keys and bad values are errors that say where they stand and which key is nearest.
+
+mod bridge;
+mod error;
+mod http;
+mod load;
+mod log;
+mod rooms;
+mod rtmp;
+mod units;
+mod webrtc;
+
+pub use bridge::Bridge;
+pub use error::{ConfigError, Place};
+pub use http::{Http, InvalidOrigin, Origin, Origins};
+pub use log::{Format, Log};
+pub use rooms::Rooms;
+pub use rtmp::Rtmp;
+pub use units::{Bitrate, ByteSize, InvalidUnit, Span};
+pub use webrtc::{Host, InvalidHost, Webrtc};
+
+use serde::{Deserialize, Serialize};
+
+/// Everything that can be configured. [`Config::default`] is what an empty file means.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The RTMP server.
+    pub rtmp: Rtmp,
+    /// The HTTP server: pages, signalling, API, metrics.
+    pub http: Http,
+    /// The WebRTC media port.
+    pub webrtc: Webrtc,
+    /// Admission to rooms.
+    pub rooms: Rooms,
+    /// Conversions between codecs.
+    pub bridge: Bridge,
+    /// What is logged, and how.
+    pub log: Log,
+}
