@@ -5,6 +5,7 @@ pub mod amf3;
 pub mod dtls;
 pub mod flv;
 pub mod ice;
+pub mod rtcp;
 pub mod rtmp;
 pub mod rtp;
 pub mod sdp;

@@ -6,12 +6,18 @@
 pub mod extensions;
 pub mod h264;
 pub mod jitter;
+pub mod nack;
 pub mod opus;
 pub mod packet;
+pub mod report;
+pub mod rtx;
+pub mod twcc;
 pub mod vp8;
 
 pub use extensions::{AbsSendTime, Extension, ExtensionIds, Values};
+pub use nack::NackGenerator;
 pub use packet::{Header, PacketView, RtpError};
+pub use report::{Arrival, Position, Reception, Transmission};
 
 use std::fmt;
 
@@ -23,4 +29,12 @@ impl fmt::Display for Ssrc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)
     }
+}
+
+/// Some instant for tests to count from.
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "an Instant comes from the clock alone; tests only add to it")]
+fn test_start() -> std::time::Instant {
+    static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+    *START.get_or_init(std::time::Instant::now)
 }

@@ -1,0 +1,231 @@
+//! Asking for lost packets (RFC 4585, section 6.2.1): which, when, how often, and when to give up.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// A packet is late rather than lost for so long ...
+const REORDER_WAIT: Duration = Duration::from_millis(10);
+/// ... or until this many have come behind it.
+const REORDER_PACKETS: i64 = 3;
+/// Never asks again faster than this, however short the way.
+const MIN_RETRY: Duration = Duration::from_millis(20);
+/// After as many requests a packet is given up ...
+const MAX_REQUESTS: u8 = 8;
+/// ... and after this time: what comes later would be played no more.
+const MAX_AGE: Duration = Duration::from_millis(800);
+/// A larger gap is not mended packet by packet: a key frame is cheaper.
+const MAX_MISSING: usize = 512;
+
+/// Watches the sequence numbers of one source.
+#[derive(Debug, Default)]
+pub struct NackGenerator {
+    highest: Option<i64>,
+    missing: BTreeMap<i64, Missing>,
+    given_up: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Missing {
+    since: Instant,
+    next: Instant,
+    requests: u8,
+}
+
+impl NackGenerator {
+    /// Knows nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Notes that a packet came, by its unwrapped sequence number, on its own or as a retransmission.
+    pub fn received(&mut self, sequence: i64, now: Instant) {
+        let Some(highest) = self.highest else {
+            self.highest = Some(sequence);
+            return;
+        };
+        if sequence <= highest {
+            self.missing.remove(&sequence);
+            return;
+        }
+        self.highest = Some(sequence);
+        let gap = sequence.saturating_sub(highest) - 1;
+        if gap > 0 && usize::try_from(gap).is_ok_and(|gap| self.missing.len() + gap <= MAX_MISSING) {
+            let missing = Missing { since: now, next: now + REORDER_WAIT, requests: 0 };
+            self.missing.extend((highest + 1..sequence).map(|lost| (lost, missing)));
+        } else if gap > 0 {
+            self.given_up += gap.unsigned_abs() + self.missing.len() as u64; // usize is at most 64 bits
+            self.missing.clear();
+        }
+        // Enough have come behind these: they are lost and not late.
+        for (_, missing) in self.missing.range_mut(..=sequence - REORDER_PACKETS).rev() {
+            if missing.requests > 0 || missing.next <= now {
+                break; // so are all before it
+            }
+            missing.next = now;
+        }
+    }
+
+    /// Forgets what is missing before `sequence`, as a decoder that starts there anew needs none of it.
+    pub fn forget_before(&mut self, sequence: i64) {
+        self.missing = self.missing.split_off(&sequence);
+    }
+
+    /// Begins anew: the source has jumped.
+    pub fn reset(&mut self) {
+        self.highest = None;
+        self.missing.clear();
+    }
+
+    /// When [`requests`](Self::requests) has something to do; `None` while nothing is missing.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.missing.values().map(|missing| missing.next).min()
+    }
+
+    /// Appends the sequence numbers to ask for now, ascending. Asks again after a round trip and a bit.
+    pub fn requests(&mut self, now: Instant, round_trip: Duration, out: &mut Vec<u16>) {
+        let retry = (round_trip + round_trip / 4).clamp(MIN_RETRY, MAX_AGE);
+        let before = self.missing.len();
+        self.missing.retain(|sequence, missing| {
+            if missing.next > now {
+                return true;
+            }
+            if missing.requests == MAX_REQUESTS || now.saturating_duration_since(missing.since) >= MAX_AGE {
+                return false;
+            }
+            missing.requests += 1;
+            missing.next = now + retry;
+            out.push(*sequence as u16); // sequence numbers are modulo 2^16 on the wire
+            true
+        });
+        self.given_up += (before - self.missing.len()) as u64; // usize is at most 64 bits
+    }
+
+    /// Packets given up since the last call: above 0, a picture cannot be mended and a key frame is needed.
+    pub const fn take_given_up(&mut self) -> u64 {
+        std::mem::replace(&mut self.given_up, 0)
+    }
+
+    /// How many packets are missing now.
+    pub fn missing(&self) -> usize {
+        self.missing.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_start;
+    use super::*;
+    use proptest::prelude::*;
+
+    const RTT: Duration = Duration::from_millis(40);
+
+    fn ms(count: u64) -> Duration {
+        Duration::from_millis(count)
+    }
+
+    fn asked(nack: &mut NackGenerator, now: Instant) -> Vec<u16> {
+        let mut out = Vec::new();
+        nack.requests(now, RTT, &mut out);
+        out
+    }
+
+    #[test]
+    fn a_gap_is_asked_for_after_a_moment_or_three_packets() {
+        let (mut nack, start) = (NackGenerator::new(), test_start());
+        nack.received(65_534, start);
+        nack.received(65_537, start);
+        assert_eq!(asked(&mut nack, start), [], "it may only be late");
+        assert_eq!(nack.deadline(), Some(start + REORDER_WAIT));
+        assert_eq!(asked(&mut nack, start + REORDER_WAIT), [65_535, 0]);
+        nack.received(65_540, start + REORDER_WAIT);
+        nack.received(65_541, start + REORDER_WAIT);
+        assert_eq!(asked(&mut nack, start + REORDER_WAIT), [2], "the third behind it has come");
+        assert_eq!(nack.missing(), 4);
+    }
+
+    #[test]
+    fn a_late_packet_is_not_asked_for() {
+        let (mut nack, start) = (NackGenerator::new(), test_start());
+        for sequence in [1, 3, 2] {
+            nack.received(sequence, start);
+        }
+        assert_eq!((nack.deadline(), nack.missing()), (None, 0));
+    }
+
+    #[test]
+    fn requests_are_repeated_and_given_up() {
+        let (mut nack, start) = (NackGenerator::new(), test_start());
+        nack.received(1, start);
+        nack.received(3, start);
+        let mut requests = 0;
+        while let Some(deadline) = nack.deadline() {
+            assert!(deadline < start + MAX_AGE + RTT * 2);
+            requests += asked(&mut nack, deadline).len();
+        }
+        assert_eq!(requests, usize::from(MAX_REQUESTS), "every 50 ms");
+        assert_eq!((nack.take_given_up(), nack.take_given_up()), (1, 0));
+
+        nack.received(5, start);
+        let slow = ms(500);
+        let mut out = Vec::new();
+        for _ in 0..9 {
+            let Some(deadline) = nack.deadline() else { break };
+            nack.requests(deadline, slow, &mut out);
+        }
+        assert_eq!((out.len(), nack.take_given_up()), (2, 1), "too old after the second");
+    }
+
+    #[test]
+    fn a_large_gap_is_given_up_at_once() {
+        let (mut nack, start) = (NackGenerator::new(), test_start());
+        nack.received(0, start);
+        nack.received(MAX_MISSING as i64 + 1, start);
+        assert_eq!((nack.missing(), nack.take_given_up()), (MAX_MISSING, 0));
+        nack.received(MAX_MISSING as i64 + 3, start);
+        assert_eq!((nack.missing(), nack.take_given_up()), (0, MAX_MISSING as u64 + 1));
+        nack.received(i64::MAX, start);
+        assert_eq!(nack.missing(), 0);
+    }
+
+    #[test]
+    fn a_key_frame_makes_the_past_irrelevant() {
+        let (mut nack, start) = (NackGenerator::new(), test_start());
+        for sequence in [1, 5, 8] {
+            nack.received(sequence, start);
+        }
+        nack.forget_before(5);
+        assert_eq!(asked(&mut nack, start + REORDER_WAIT), [6, 7]);
+        nack.reset();
+        nack.received(100_000, start);
+        assert_eq!((nack.missing(), nack.take_given_up()), (0, 0));
+    }
+
+    proptest! {
+        /// Whatever is lost or reordered, what has come is asked for no more, and what has not is asked for or given up.
+        #[test]
+        fn asks_for_exactly_what_is_missing(
+            steps in prop::collection::vec((prop::sample::select(vec![1i64, 1, 1, 1, 2, 3, -2]), 0u64..30), 1..300),
+        ) {
+            let (mut nack, start) = (NackGenerator::new(), test_start());
+            let (mut sequence, mut clock) = (0i64, 0);
+            let mut came = std::collections::BTreeSet::from([0]);
+            nack.received(0, start);
+            for (step, wait) in steps {
+                sequence = (sequence + step).max(0);
+                clock += wait;
+                let now = start + ms(clock);
+                nack.received(sequence, now);
+                came.insert(sequence);
+                for lost in asked(&mut nack, now) {
+                    prop_assert!(!came.contains(&i64::from(lost)), "{lost} has come");
+                }
+            }
+            let absent = (0..*came.last().unwrap()).filter(|s| !came.contains(s)).count() as u64;
+            let late = test_start() + ms(1_000_000);
+            while nack.missing() > 0 {
+                asked(&mut nack, late);
+            }
+            prop_assert!(nack.take_given_up() >= absent);
+        }
+    }
+}
