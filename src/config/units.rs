@@ -93,7 +93,7 @@ impl Quantity {
 
     /// In the largest unit that needs no fraction.
     fn print(&self, value: u64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let fits = |(_, factor): &&(&str, u64)| value % factor == 0 && (value > 0 || *factor == 1);
+        let fits = |(_, factor): &&(&str, u64)| value.is_multiple_of(*factor) && (value > 0 || *factor == 1);
         let (name, factor) = self.units.iter().rev().find(fits).unwrap_or(&self.units[0]);
         write!(f, "{}{name}", value / factor)
     }
