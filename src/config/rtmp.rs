@@ -1,6 +1,6 @@
 //! Section `[rtmp]`.
 
-use super::units::Span;
+use super::units::{ByteSize, Span};
 use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -13,19 +13,28 @@ pub struct Rtmp {
     pub listen: SocketAddr,
     /// Connections at the same time; further ones are closed at once.
     pub max_connections: usize,
-    /// A connection that has not finished its handshake and `connect` by then is closed.
-    pub handshake_timeout: Span,
-    /// A connection that is silent, or that takes nothing of what it is sent, for so long is closed.
+    /// How long a client may take until it publishes or plays.
+    pub setup_timeout: Span,
+    /// How long a player may show no sign of life, though asked for one at half time.
     pub idle_timeout: Span,
+    /// The same for a publisher: after this its viewers are told that it has vanished.
+    pub publisher_timeout: Span,
+    /// How long a client may take nothing of what it is sent.
+    pub write_timeout: Span,
+    /// Media that waits for a slow player before it loses whole groups of pictures.
+    pub player_queue: ByteSize,
 }
 
 impl Default for Rtmp {
     fn default() -> Self {
         Self {
             listen: (Ipv4Addr::UNSPECIFIED, 1935).into(),
-            max_connections: 1000,
-            handshake_timeout: Span(Duration::from_secs(10)),
+            max_connections: 2000,
+            setup_timeout: Span(Duration::from_secs(10)),
             idle_timeout: Span(Duration::from_secs(30)),
+            publisher_timeout: Span(Duration::from_secs(5)),
+            write_timeout: Span(Duration::from_secs(10)),
+            player_queue: ByteSize(8 << 20),
         }
     }
 }

@@ -125,6 +125,13 @@ impl fmt::Display for ByteSize {
     }
 }
 
+impl ByteSize {
+    /// As a length in memory; what does not fit is as good as no bound.
+    pub fn as_usize(self) -> usize {
+        self.0.try_into().unwrap_or(usize::MAX)
+    }
+}
+
 impl FromStr for Bitrate {
     type Err = InvalidUnit;
     fn from_str(text: &str) -> Result<Self, InvalidUnit> {

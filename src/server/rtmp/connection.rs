@@ -33,9 +33,9 @@ const SHUTTING_DOWN: &str = "the server is shutting down";
 pub(super) async fn serve(shared: &Shared, mut socket: TcpStream) {
     let now = Instant::now();
     let timeouts = Timeouts {
-        setup: shared.config.setup_timeout,
-        idle: shared.config.idle_timeout,
-        publisher: shared.config.publisher_timeout,
+        setup: shared.config.setup_timeout.0,
+        idle: shared.config.idle_timeout.0,
+        publisher: shared.config.publisher_timeout.0,
     };
     let mut connection = Connection {
         shared,
@@ -139,7 +139,7 @@ impl Connection<'_> {
                     if let Err(error) = self.session.handle_timeout(now.into_std()) {
                         return End::Session(error);
                     }
-                    if !self.out.is_empty() && now >= self.last_write + self.shared.config.write_timeout {
+                    if !self.out.is_empty() && now >= self.last_write + self.shared.config.write_timeout.0 {
                         return End::Stalled;
                     }
                     self.collect();
@@ -175,7 +175,7 @@ impl Connection<'_> {
         let session = Instant::from_std(self.session.poll_timeout());
         match self.out.is_empty() {
             true => session,
-            false => session.min(self.last_write + self.shared.config.write_timeout),
+            false => session.min(self.last_write + self.shared.config.write_timeout.0),
         }
     }
 
@@ -277,7 +277,8 @@ impl Connection<'_> {
             return self.refuse(id, Code::PlayStreamNotFound, Rejected::NotFound, &text);
         };
         info!(stream = %stream.name(), "playing");
-        let limits = QueueLimits { bytes: self.shared.config.player_queue, ..QueueLimits::default() };
+        let limits =
+            QueueLimits { bytes: self.shared.config.player_queue.as_usize(), ..QueueLimits::default() };
         let metadata = self.shared.directory.metadata(stream.name());
         let egress = Egress::new(&self.shared.bridge, &stream, id, limits, metadata);
         self.role = Role::Player(id, Box::new(egress));

@@ -1,10 +1,10 @@
 //! Accepts connections, within limits, until the server goes down.
 
-use super::config::Config;
 use super::connection;
 use super::counters::{Counters, Rejected};
 use super::directory::Directory;
 use crate::bridge::Bridge;
+use crate::config::Rtmp as Config;
 use crate::room::Rooms;
 use crate::stream::StreamName;
 use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};

@@ -5,7 +5,6 @@
 //! `directory` carries a publisher's metadata to players and warnings to the publisher; `address` finds the room.
 
 mod address;
-mod config;
 mod connection;
 mod counters;
 mod directory;
@@ -16,5 +15,4 @@ mod outbox;
 mod timeline;
 
 pub use address::{Address, AddressError};
-pub use config::Config;
 pub use listener::Server;
