@@ -21,7 +21,7 @@ fn packets(mut input: &[u8]) -> Vec<Piece<'_>> {
     while let Some(([step, ahead, behind, flags, length], rest)) = input.split_first_chunk() {
         let (payload, rest) = rest.split_at(usize::from(*length).min(rest.len()));
         sequence += i64::from(step.cast_signed());
-        ticks += 3000 * (i64::from(*ahead) - i64::from(*behind)) << (flags >> 4);
+        ticks += (3000 * (i64::from(*ahead) - i64::from(*behind))) << (flags >> 4);
         packets.push(Piece { sequence, ticks, marker: flags & 1 == 1, payload });
         input = rest;
     }
