@@ -2,6 +2,7 @@
 
 use crate::analysis::{Piece, Recording, Shown, Track};
 use crate::ffmpeg::scratch;
+use crate::gateway::Gateway;
 use crate::{http, patience, signal};
 use serde_json::{Value, json};
 use std::fs;
@@ -9,6 +10,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -90,6 +92,43 @@ impl Browser {
         self.recording = Recorded::default();
     }
 
+    /// Plays a stream by WHEP in a bare page, preferring this codec for the picture.
+    #[track_caller]
+    pub(crate) fn play(&mut self, gateway: &Gateway, room: &str, participant: &str, codec: &str) {
+        self.open(&gateway.page("/healthz"));
+        let joined = self.evaluate(&format!("rig.play('/whep/{room}/{participant}', '{codec}')"));
+        println!("plays, connected in {:.0} ms", joined["connect_ms"].as_f64().unwrap_or(f64::NAN));
+    }
+
+    /// Publishes the signal by WHIP from a bare page, in this codec.
+    #[track_caller]
+    pub(crate) fn publish(&mut self, gateway: &Gateway, room: &str, participant: &str, codec: &str) {
+        self.open(&gateway.page("/healthz"));
+        let joined = self.evaluate(&format!("rig.publish('/whip/{room}/{participant}', '{codec}')"));
+        println!("publishes, connected in {:.0} ms", joined["connect_ms"].as_f64().unwrap_or(f64::NAN));
+    }
+
+    /// The offset that a browser here shows when it hears itself, in milliseconds: what a page measures beyond this, the
+    /// network added. Measured once.
+    pub(crate) fn own_offset() -> f64 {
+        static OFFSET: OnceLock<f64> = OnceLock::new();
+        *OFFSET.get_or_init(|| {
+            let mut browser = Self::start();
+            browser.loopback("H264");
+            browser.settle(4);
+            let report = browser.record(10).analyse();
+            println!("the browser by itself: {report:#?}");
+            report.offset()
+        })
+    }
+
+    /// Sends the signal to itself in one page.
+    fn loopback(&mut self, codec: &str) {
+        // Any page from loopback will do, and the driver serves one: worklets need a secure origin.
+        self.open(&format!("http://{}/status", self.address));
+        self.evaluate(&format!("rig.loopback('{codec}')"));
+    }
+
     /// Evaluates an expression in the page, waits if it is a promise, and gives its value.
     #[track_caller]
     pub(crate) fn evaluate(&self, expression: &str) -> Value {
@@ -108,6 +147,13 @@ impl Browser {
     #[track_caller]
     pub(crate) fn wait_for(&self, what: &str, seconds: u64, expression: &str) {
         patience::wait(what, Duration::from_secs(seconds), || self.evaluate(expression) == Value::Bool(true));
+    }
+
+    /// Lets the page go on for so long and forgets what it showed and played: a browser takes some seconds to bring the two
+    /// into step.
+    pub(crate) fn settle(&mut self, seconds: u64) {
+        self.record(seconds);
+        self.recording = Recorded::default();
     }
 
     /// Lets the page go on for so long, and gives all it showed and played since it was tapped.
@@ -129,6 +175,24 @@ impl Browser {
         let found =
             entries.iter().find(|one| one["type"] == entry && (kind.is_empty() || one["kind"] == kind));
         found.unwrap_or_else(|| panic!("no {entry} of {kind:?} in {all:#}")).clone()
+    }
+
+    /// An entry of the page's WebRTC statistics by its id.
+    #[track_caller]
+    pub(crate) fn statistic(&self, id: &Value) -> Value {
+        let all = self.evaluate("rig.stats()");
+        let found = all.as_array().expect("statistics are a list").iter().find(|one| one["id"] == *id);
+        found.unwrap_or_else(|| panic!("no {id} in {all:#}")).clone()
+    }
+
+    /// Ends the browser the hard way: it has no time to say anything to anybody.
+    pub(crate) fn kill(&self) {
+        let profile = format!("--user-data-dir={}", self.profile.display());
+        let status = Command::new("pkill")
+            .args(["-KILL", "-f", "--", &profile])
+            .status()
+            .expect("procps is installed");
+        assert!(status.success(), "there is a browser with this profile");
     }
 
     #[track_caller]
@@ -261,9 +325,7 @@ mod tests {
     #[test]
     fn a_page_hears_itself() {
         let mut browser = Browser::start();
-        // Any page from loopback will do, and the driver serves one: worklets need a secure origin.
-        browser.open(&format!("http://{}/status", browser.address));
-        browser.evaluate("rig.loopback('VP8')");
+        browser.loopback("VP8");
         let report = browser.record(8).analyse();
         println!("{report:#?}");
         assert!(report.picture().fps > 20.0 && report.picture().backwards == 0, "{report:#?}");

@@ -185,6 +185,43 @@ fn times(listing: &Path) -> Vec<(f64, usize)> {
     times
 }
 
+/// Expects a file to be a piece of another: the same packets without one missing, and all of them moved by the same time.
+#[track_caller]
+pub(crate) fn assert_cut_of(file: &Path, original: &Path) {
+    for kind in ["v", "a"] {
+        let (part, whole) = (packets(file, kind), packets(original, kind));
+        assert!(part.len() > 60, "{} packets of {kind}", part.len());
+        let start = whole
+            .iter()
+            .position(|packet| packet.2 == part[0].2)
+            .expect("the first packet is one of the original");
+        let moved = part[0].0 - whole[start].0;
+        for (packet, original) in part.iter().zip(&whole[start..]) {
+            assert_eq!(
+                (packet.0 - moved, packet.1 - moved, &packet.2),
+                (original.0, original.1, &original.2)
+            );
+        }
+    }
+}
+
+/// Decoding and presentation time in milliseconds, and checksum, of each packet of a kind.
+fn packets(file: &Path, kind: &str) -> Vec<(i64, i64, String)> {
+    let mut ffmpeg = Command::new("ffmpeg");
+    ffmpeg.args(["-v", "error", "-copyts", "-i"]).arg(file);
+    let output = run(ffmpeg.args(["-map", &format!("0:{kind}:0"), "-c", "copy", "-f", "framecrc", "-"]));
+    let text = String::from_utf8(output.stdout).expect("ffmpeg prints text");
+    assert!(text.contains("#tb 0: 1/1000"), "FLV counts milliseconds");
+    text.lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| {
+            let fields: Vec<&str> = line.split(',').map(str::trim).collect();
+            let number = |index: usize| fields[index].parse().expect("a time");
+            (number(1), number(2), fields[5].to_owned())
+        })
+        .collect()
+}
+
 /// Runs a command to its end and expects it to succeed.
 #[track_caller]
 pub(crate) fn run(command: &mut Command) -> process::Output {

@@ -9,6 +9,8 @@ use std::time::Duration;
 pub(crate) struct Response {
     /// The status code.
     pub(crate) status: u16,
+    /// The `Location` header.
+    pub(crate) location: Option<String>,
     /// The body as text.
     pub(crate) body: String,
 }
@@ -39,14 +41,15 @@ pub(crate) fn request(
     let mut reader = BufReader::new(stream);
     let status = line(&mut reader)?.split(' ').nth(1).and_then(|code| code.parse().ok());
     let status = status.ok_or_else(|| io::Error::other("no status line"))?;
-    let (mut length, mut chunked) = (None, false);
+    let (mut length, mut chunked, mut location) = (None, false, None);
     loop {
-        let header = line(&mut reader)?.to_ascii_lowercase();
-        match header.split_once(':') {
-            Some(("content-length", value)) => length = value.trim().parse().ok(),
-            Some(("transfer-encoding", value)) => chunked = value.trim() == "chunked",
-            Some(_) => {}
-            None => break,
+        let header = line(&mut reader)?;
+        let Some((name, value)) = header.split_once(':') else { break };
+        match (name.to_ascii_lowercase().as_str(), value.trim()) {
+            ("content-length", value) => length = value.parse().ok(),
+            ("transfer-encoding", value) => chunked = value == "chunked",
+            ("location", value) => location = Some(value.to_owned()),
+            _ => {}
         }
     }
     let mut body = Vec::new();
@@ -59,10 +62,10 @@ pub(crate) fn request(
                 break;
             }
         }
-    } else {
+    } else if status != 204 {
         reader.take(length.unwrap_or(u64::MAX)).read_to_end(&mut body)?;
     }
-    Ok(Response { status, body: String::from_utf8_lossy(&body).into_owned() })
+    Ok(Response { status, location, body: String::from_utf8_lossy(&body).into_owned() })
 }
 
 fn line(reader: &mut impl BufRead) -> io::Result<String> {

@@ -10,7 +10,16 @@
 
 mod analysis;
 mod browser;
+mod client;
 mod ffmpeg;
+mod gateway;
 mod http;
 mod patience;
+mod relay;
 mod signal;
+
+// The cases.
+mod publish;
+mod rtmp;
+mod trouble;
+mod watch;

@@ -88,6 +88,7 @@
       peer.addEventListener('icegatheringstatechange', look);
       look();
     });
+    url = new URL(url, location.href);
     const response = await fetch(url, {
       method: 'POST', headers: {'Content-Type': 'application/sdp'}, body: peer.localDescription.sdp,
     });
@@ -122,6 +123,21 @@
     const connect_ms = await negotiate(url, peer);
     await tap(stream);
     return {connect_ms};
+  }
+
+  // Comes, and goes as soon as a picture has come.
+  async function join(url) {
+    const peer = rig.peer = new RTCPeerConnection(), video = document.createElement('video');
+    const stream = video.srcObject = new MediaStream();
+    peer.ontrack = ({track}) => stream.addTrack(track);
+    for (const kind of ['audio', 'video']) peer.addTransceiver(kind, {direction: 'recvonly'});
+    await negotiate(url, peer);
+    const shown = new Promise((done) => video.requestVideoFrameCallback(done));
+    video.muted = true;
+    video.play();
+    await shown;
+    peer.close();
+    await fetch(rig.session, {method: 'DELETE'});
   }
 
   // Both ends in this page: what the browser itself adds.
@@ -225,5 +241,5 @@
     return Object.values(all);
   }
 
-  window.rig = {publish, play, loopback, tap, source, collect, stats};
+  window.rig = {publish, play, join, loopback, tap, source, collect, stats};
 })();

@@ -1,0 +1,140 @@
+//! RTMP in, RTMP out: what one ffmpeg sends, another and rtmpdump receive.
+
+use crate::client::{Client, ended};
+use crate::ffmpeg::{self, scratch};
+use crate::gateway::Gateway;
+use crate::patience;
+use std::time::Duration;
+
+#[test]
+fn rtmp_to_rtmp_is_bit_exact() {
+    let gateway = Gateway::start();
+    let clip = ffmpeg::baseline_clip(20);
+    let url = gateway.url("studio", "camera");
+    let _publisher = Client::publish(&clip, &url);
+    gateway.wait_for("studio", "camera", &["h264", "aac"]);
+    let [played, dumped] = ["played.flv", "dumped.flv"].map(scratch);
+    let mut dump = Client::dump(&url, &dumped);
+    Client::play(&url, 6, &played).finish(Duration::from_secs(20));
+    dump.signal("INT");
+    ended(&mut dump, Duration::from_secs(5));
+
+    // The same clip as a file is what it was before it travelled.
+    let original = scratch("original.flv");
+    let mut copy = std::process::Command::new("ffmpeg");
+    ffmpeg::run(copy.args(["-v", "error", "-y", "-i"]).arg(&clip).args(["-c", "copy"]).arg(&original));
+    for file in [&played, &dumped] {
+        let report = ffmpeg::read(file).analyse();
+        assert!(report.picture().dropped == 0 && report.picture().backwards == 0, "{report:#?}");
+        assert!(report.picture().seconds() > 5.0 && report.sound().snr > 30.0, "{report:#?}");
+        assert!(report.offset().abs() < 2.5, "{report:#?}");
+        ffmpeg::assert_cut_of(file, &original);
+    }
+}
+
+#[test]
+fn a_player_gets_the_picture_at_once() {
+    let gateway = Gateway::start();
+    // A keyframe in ten seconds: only the kept pictures can be shown before the next.
+    let rare =
+        ["-c:v", "libx264", "-preset", "veryfast", "-tune", "zerolatency", "-g", "300", "-sc_threshold", "0"];
+    let clip = ffmpeg::clip(20, &[&rare[..], &ffmpeg::AAC[..]].concat());
+    let url = gateway.url("studio", "camera");
+    let _publisher = Client::publish(&clip, &url);
+    gateway.wait_for("studio", "camera", &["h264", "aac"]);
+    patience::pass(Duration::from_secs(3));
+    let file = scratch("late.flv");
+    Client::play(&url, 3, &file).finish(Duration::from_secs(8));
+    let report = ffmpeg::read(&file).analyse();
+    assert!(report.picture().illegible == 0 && report.picture().dropped == 0, "{report:#?}");
+}
+
+#[test]
+fn players_are_told_when_a_publisher_ends_and_when_it_vanishes() {
+    let gateway = Gateway::start();
+    let clip = ffmpeg::baseline_clip(20);
+    for (room, signal) in [("ends", "INT"), ("vanishes", "KILL")] {
+        let url = gateway.url(room, "camera");
+        let mut publisher = Client::publish(&clip, &url);
+        gateway.wait_for(room, "camera", &["h264", "aac"]);
+        let mut player = Client::play(&url, 60, &scratch("told.flv"));
+        patience::pass(Duration::from_secs(2));
+        assert!(player.try_wait().is_none(), "{}", player.output());
+        publisher.signal(signal);
+        ended(&mut publisher, Duration::from_secs(5));
+        gateway.wait_until_gone(room, "camera", Duration::from_secs(5));
+        // A player that is told the end closes its file and goes.
+        let (_, took) = ended(&mut player, Duration::from_secs(5));
+        println!("{signal}: the player was gone {took:?} later");
+    }
+}
+
+#[test]
+fn a_second_publisher_is_refused_and_told_why() {
+    let gateway = Gateway::start();
+    let clip = ffmpeg::baseline_clip(20);
+    let url = gateway.url("studio", "camera");
+    let _first = Client::publish(&clip, &url);
+    gateway.wait_for("studio", "camera", &["h264", "aac"]);
+    let mut second = Client::publish_with(&clip, &["-c", "copy", "-loglevel", "debug"], &url);
+    let (status, _) = ended(&mut second, Duration::from_secs(5));
+    assert!(!status.success());
+    assert!(second.output().contains("NetStream.Publish.BadName"), "{}", second.output());
+    // The first one does not notice.
+    let file = scratch("undisturbed.flv");
+    Client::play(&url, 4, &file).finish(Duration::from_secs(10));
+    let report = ffmpeg::read(&file).analyse();
+    assert!(report.picture().dropped == 0 && report.sound().gaps.is_empty(), "{report:#?}");
+}
+
+#[test]
+fn a_player_that_stops_reading_disturbs_nobody() {
+    let gateway = Gateway::start();
+    let clip = ffmpeg::baseline_clip(20);
+    let url = gateway.url("studio", "camera");
+    let _publisher = Client::publish(&clip, &url);
+    gateway.wait_for("studio", "camera", &["h264", "aac"]);
+    let stuck = Client::play(&url, 60, &scratch("stuck.flv"));
+    patience::pass(Duration::from_secs(1));
+    stuck.signal("STOP");
+    let file = scratch("beside-stuck.flv");
+    Client::play(&url, 8, &file).finish(Duration::from_secs(15));
+    stuck.signal("CONT");
+    let report = ffmpeg::read(&file).analyse();
+    assert!(report.picture().dropped == 0 && report.sound().gaps.is_empty(), "{report:#?}");
+    assert!(report.picture().seconds() > 7.0, "{report:#?}");
+}
+
+#[test]
+fn sound_alone_and_picture_alone_are_played() {
+    let gateway = Gateway::start();
+    let clip = ffmpeg::baseline_clip(20);
+    for (room, dropped, codec) in [("sound", "-vn", "aac"), ("picture", "-an", "h264")] {
+        let url = gateway.url(room, "camera");
+        let _publisher = Client::publish_with(&clip, &[dropped, "-c", "copy"], &url);
+        gateway.wait_for(room, "camera", &[codec]);
+        let file = scratch("alone.flv");
+        Client::play(&url, 3, &file).finish(Duration::from_secs(15));
+        let report = ffmpeg::read(&file).analyse();
+        if room == "sound" {
+            assert!(report.picture.is_none() && report.sound().snr > 30.0, "{report:#?}");
+        } else {
+            assert!(report.sound.is_none() && report.picture().dropped == 0, "{report:#?}");
+        }
+    }
+}
+
+#[test]
+fn shutting_down_ends_everything_in_time() {
+    let mut gateway = Gateway::start();
+    let clip = ffmpeg::baseline_clip(20);
+    let url = gateway.url("studio", "camera");
+    let mut publisher = Client::publish(&clip, &url);
+    gateway.wait_for("studio", "camera", &["h264", "aac"]);
+    let mut player = Client::play(&url, 60, &scratch("shut-down.flv"));
+    patience::pass(Duration::from_secs(2));
+    let (status, took) = gateway.terminate();
+    assert!(status.success() && took < Duration::from_secs(5), "{status} after {took:?}: {}", gateway.log());
+    ended(&mut publisher, Duration::from_secs(5));
+    ended(&mut player, Duration::from_secs(5));
+}
