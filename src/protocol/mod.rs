@@ -10,3 +10,4 @@ pub mod rtmp;
 pub mod rtp;
 pub mod sdp;
 pub mod srtp;
+pub mod whip;

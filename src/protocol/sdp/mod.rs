@@ -18,6 +18,8 @@ pub use offer::{MAX_OFFER_LEN, Offer};
 pub use section::{Direction, Mid, OfferedExtension, OfferedSection, SectionKind, Sources};
 pub use transport::{Candidate, CandidateKind, Credentials, Fingerprint, HashKind, Setup, TransportKind};
 
+pub(super) use transport::{is_password, is_ufrag};
+
 use thiserror::Error;
 
 /// Why an offer is not answered.

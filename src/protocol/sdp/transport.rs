@@ -24,12 +24,12 @@ impl fmt::Debug for Credentials {
 }
 
 /// Whether the text is a user name fragment of legal length and letters.
-pub(super) fn is_ufrag(text: &str) -> bool {
+pub(in crate::protocol) fn is_ufrag(text: &str) -> bool {
     UFRAG_LEN.contains(&text.len()) && text.bytes().all(is_ice_char)
 }
 
 /// Whether the text is a password of legal length and letters.
-pub(super) fn is_password(text: &str) -> bool {
+pub(in crate::protocol) fn is_password(text: &str) -> bool {
     PASSWORD_LEN.contains(&text.len()) && text.bytes().all(is_ice_char)
 }
 
