@@ -118,7 +118,8 @@ impl UserControl {
 
 /// AMF3 messages begin with a byte that says "AMF0, with switches to AMF3". Some writers leave it out.
 fn without_format(body: &[u8]) -> &[u8] {
-    body.strip_prefix(&[0]).filter(|rest| rest.first() == Some(&2)).unwrap_or(body)
+    // 0 could begin a number as well, but the first value is a name.
+    body.strip_prefix(&[0]).filter(|rest| matches!(rest.first(), None | Some(2))).unwrap_or(body)
 }
 
 /// Splits an aggregate (section 7.1.6): FLV tags whose first time stands for the aggregate's own.
