@@ -87,7 +87,7 @@ fn talk(client: &mut Client, server: &mut Server) -> Vec<String> {
     let mut heard = vec![];
     loop {
         if !client.output.is_empty() {
-            server.handle(&client.take_output()).unwrap();
+            server.handle(&client.take_output()).expect("what a client says makes sense");
         }
         let bytes = std::mem::take(&mut server.sent);
         if bytes.is_empty() {

@@ -21,7 +21,7 @@ impl Client {
     /// Its half of the handshake waits in `output`.
     pub(crate) fn new() -> Self {
         let mut handshake = Handshake::new(PeerType::Client);
-        let output = handshake.generate_outbound_p0_and_p1().unwrap();
+        let output = handshake.generate_outbound_p0_and_p1().expect("memory does not fail");
         let mut decoder = Decoder::new();
         decoder.set_connected();
         Self { handshake: Some(handshake), encoder: Encoder::new(), decoder, input: BytesMut::new(), output }
@@ -31,7 +31,7 @@ impl Client {
     pub(crate) fn receive(&mut self, bytes: &[u8]) -> Vec<Message> {
         match &mut self.handshake {
             None => self.input.extend_from_slice(bytes),
-            Some(handshake) => match handshake.process_bytes(bytes).unwrap() {
+            Some(handshake) => match handshake.process_bytes(bytes).expect("the server shakes hands") {
                 HandshakeProcessResult::InProgress { response_bytes } => self.output.extend(response_bytes),
                 HandshakeProcessResult::Completed { response_bytes, remaining_bytes } => {
                     self.output.extend(response_bytes);
@@ -40,8 +40,8 @@ impl Client {
                 }
             },
         }
-        std::iter::from_fn(|| self.decoder.decode(&mut self.input).unwrap())
-            .map(|raw| Message::parse(&raw).unwrap())
+        std::iter::from_fn(|| self.decoder.decode(&mut self.input).expect("chunks"))
+            .map(|raw| Message::parse(&raw).expect("a message"))
             .collect()
     }
 

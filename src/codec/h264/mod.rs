@@ -4,4 +4,4 @@ mod avc_config;
 mod nal;
 
 pub use avc_config::{AvcConfig, AvcConfigError};
-pub use nal::{NalKind, length_prefixed};
+pub use nal::{NalKind, is_recovery_point, length_prefixed};

@@ -37,6 +37,36 @@ impl NalKind {
     }
 }
 
+/// Whether a NAL unit is SEI with a recovery point (ITU-T H.264, section D.2.8): where a stream without IDR pictures can
+/// be joined.
+pub fn is_recovery_point(nal: &[u8]) -> bool {
+    const RECOVERY_POINT: usize = 6;
+    let mut rest = match nal.split_first() {
+        Some((_, payloads)) if NalKind::of(nal) == Some(NalKind::Sei) => payloads,
+        _ => return false,
+    };
+    // Type and size count up by bytes of 255. Emulation prevention could only shift what stands behind a payload of
+    // zeros, so at worst a recovery point is missed.
+    let number = |rest: &mut &[u8]| {
+        let mut sum = 0;
+        loop {
+            let (byte, behind) = rest.split_first()?;
+            *rest = behind;
+            sum += usize::from(*byte);
+            if *byte != 255 {
+                return Some(sum);
+            }
+        }
+    };
+    while let (Some(kind), Some(size)) = (number(&mut rest), number(&mut rest)) {
+        if kind == RECOVERY_POINT {
+            return true;
+        }
+        rest = rest.get(size..).unwrap_or_default();
+    }
+    false
+}
+
 /// Walks NAL units that stand behind big-endian lengths of `length_size` bytes (1, 2 or 4).
 ///
 /// Empty units are passed over. A length that runs past the end ends the walk: what is left cannot be split.
@@ -58,6 +88,15 @@ pub fn length_prefixed(data: &[u8], length_size: usize) -> impl Iterator<Item = 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn recovery_points_anywhere_in_sei() {
+        assert!(is_recovery_point(&[6, 6, 1, 0xc4, 0x80]));
+        assert!(is_recovery_point(&[6, 5, 2, 9, 9, 6, 1, 0xc4, 0x80]), "behind another");
+        assert!(!is_recovery_point(&[6, 5, 2, 6, 6, 0x80]));
+        assert!(!is_recovery_point(&[1, 6, 1, 0xc4, 0x80]), "a slice");
+        assert!(!is_recovery_point(&[6, 255]));
+    }
 
     #[test]
     fn splits_and_stops_at_a_lying_length() {

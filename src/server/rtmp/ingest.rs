@@ -3,7 +3,7 @@
 use super::directory::Listing;
 use super::timeline::Timeline;
 use crate::codec::aac::AudioSpecificConfig;
-use crate::codec::h264::{AvcConfig, NalKind};
+use crate::codec::h264::{AvcConfig, NalKind, is_recovery_point};
 use crate::media::{AccessUnit, Codec, CodecParams, Frame, MediaKind, Payload};
 use crate::protocol::flv::{AudioTag, Metadata, VideoTag};
 use crate::room::Publication;
@@ -26,6 +26,7 @@ pub(super) struct Ingest {
     audio: Option<Track<AudioSpecificConfig>>,
     video: Option<Track<AvcConfig>>,
     length_size: usize,
+    seen_idr: bool,
     /// The latest presentation time since the last key frame: a picture before it was reordered.
     shown: Option<Timestamp>,
     said: Said,
@@ -65,6 +66,7 @@ impl Ingest {
             audio: None,
             video: None,
             length_size: 4,
+            seen_idr: false,
             shown: None,
             said: Said::default(),
         }
@@ -157,12 +159,19 @@ impl Ingest {
         data: Bytes,
     ) -> Option<Remark> {
         let unit = AccessUnit::from_length_prefixed(data, self.length_size);
-        let (mut any, mut idr, mut sets) = (false, false, false);
-        for kind in unit.nals().filter_map(NalKind::of) {
+        let (mut any, mut idr, mut recovery, mut sets) = (false, false, false, false);
+        for nal in unit.nals() {
             any = true;
-            idr |= kind == NalKind::IdrSlice;
-            sets |= matches!(kind, NalKind::Sps | NalKind::Pps);
+            match NalKind::of(nal) {
+                Some(NalKind::IdrSlice) => idr = true,
+                Some(NalKind::Sps | NalKind::Pps) => sets = true,
+                Some(NalKind::Sei) if keyframe => recovery |= is_recovery_point(nal),
+                _ => {}
+            }
         }
+        // GStreamer calls every picture of I slices a key frame, though later ones may refer to what was before it.
+        self.seen_idr |= idr;
+        let keyframe = idr || (keyframe && (recovery || !self.seen_idr));
         if !any {
             return self.warn_video("video that cannot be split into NAL units is left out".into());
         }
@@ -170,7 +179,7 @@ impl Ingest {
         let track = self.video.as_ref()?;
         let elapsed = now.duration_since(self.opened).into();
         let dts = self.timeline.map(MediaKind::Video, time, elapsed);
-        let (pts, keyframe) = (dts + composition, keyframe || idr);
+        let pts = dts + composition;
         track.writer.write(Frame {
             kind: MediaKind::Video,
             dts,
