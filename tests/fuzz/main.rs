@@ -126,6 +126,8 @@ smoke! {
     srtp
     srtp_authentic
     rtp_packet
+    rtp_reception
+    rtcp
     rtp_h264
     rtp_vp8
     sdp_offer

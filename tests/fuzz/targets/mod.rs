@@ -31,6 +31,8 @@ pub(crate) const ALL: &[Target] = &[
     Target { name: "srtp", run: srtp::forged, seeds: srtp::seeds },
     Target { name: "srtp_authentic", run: srtp::authentic, seeds: srtp::seeds },
     Target { name: "rtp_packet", run: rtp::packet, seeds: rtp::packet_seeds },
+    Target { name: "rtp_reception", run: rtp::reception, seeds: rtp::reception_seeds },
+    Target { name: "rtcp", run: rtp::rtcp, seeds: rtp::rtcp_seeds },
     Target { name: "rtp_h264", run: payload::h264, seeds: payload::h264_seeds },
     Target { name: "rtp_vp8", run: payload::vp8, seeds: payload::vp8_seeds },
     Target { name: "sdp_offer", run: sdp::offer, seeds: sdp::seeds },
