@@ -135,15 +135,20 @@ fn nearest(key: &str, known: &Table) -> Option<String> {
     let keys = known.iter().flat_map(|(section, keys)| {
         keys.as_table().into_iter().flat_map(Table::keys).map(move |key| format!("{section}.{key}"))
     });
-    let last = |name: &str| name.rsplit('.').next().unwrap_or_default().to_owned();
+    let (section, name) = split(key);
+    // The name decides; of two keys of one name the one whose section is more alike wins.
     let likeness = |candidate: &str| {
-        let whole = strsim::jaro_winkler(key, candidate);
-        // A little less, so that of two keys of one name the one in the named section wins.
-        whole.max(0.98 * strsim::jaro_winkler(&last(key), &last(candidate)))
+        let (its_section, its_name) = split(candidate);
+        strsim::jaro_winkler(name, its_name) * (0.98 + 0.02 * strsim::jaro_winkler(section, its_section))
     };
     let rated = sections.chain(keys).map(|candidate| (likeness(&candidate), candidate));
     let (best, candidate) = rated.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
     (best > LIKE_ENOUGH).then_some(candidate)
+}
+
+/// The section, empty for a section itself, and the last part.
+fn split(key: &str) -> (&str, &str) {
+    key.rsplit_once('.').unwrap_or(("", key))
 }
 
 /// Jaro-Winkler likeness from which a key is worth proposing: typing errors and transpositions pass, other words do not.
