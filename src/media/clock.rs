@@ -9,16 +9,21 @@
 
 use super::MediaKind;
 use crate::time::{ClockRate, MediaDuration, NtpTime, Timestamp};
+use std::collections::VecDeque;
 
 /// How fast a track may slide: the 200th part of its media time, 5 ms a second.
 const SLIDE: i64 = 200;
 /// Beyond this, sliding would take minutes: the source's clock jumped or stood still, and the track is placed anew.
 const JUMP: MediaDuration = MediaDuration::from_millis(500);
+/// A packet so far behind the latest is late or repeated; further behind, the source's clock has leapt back.
+const LATE: MediaDuration = MediaDuration::from_millis(2_000);
 /// Arrivals are compared over this many seconds.
 const WINDOW: usize = 3;
 const SECOND: MediaDuration = MediaDuration::from_millis(1_000);
 /// A track without packets for so long is not waited for.
 const SILENT: MediaDuration = MediaDuration::from_millis(5_000);
+/// So many placed pictures are remembered for packets that come behind them, late or repeated.
+const PLACED: usize = 64;
 /// Reports that put the tracks further apart than this, against what arrival says, are not believed.
 const BELIEVABLE: MediaDuration = MediaDuration::from_millis(2_000);
 
@@ -46,7 +51,8 @@ struct Track {
     offset: MediaDuration,
     arrivals: EarliestArrivals,
     last_arrival: Timestamp,
-    last: (i64, Timestamp),
+    /// Ticks and times, ascending in both; never empty.
+    placed: VecDeque<(i64, Timestamp)>,
     report: Option<(NtpTime, i64)>,
 }
 
@@ -75,7 +81,7 @@ impl StreamClock {
             *slot = Some(Track::new(rate, arrival, ticks));
             return arrival;
         };
-        let (last_ticks, last_time) = track.last;
+        let (last_ticks, last_time) = track.last();
         if ticks == last_ticks {
             return last_time;
         }
@@ -89,8 +95,8 @@ impl StreamClock {
         }) else {
             return arrival;
         };
-        if step < MediaDuration::ZERO && step > -JUMP {
-            return Timestamp::ZERO + track.media_time(ticks) + track.offset; // reordered: leave the clock alone
+        if step < MediaDuration::ZERO && step > -LATE {
+            return track.between(ticks); // reordered: leave the clock alone
         }
         let wanted = target - track.offset;
         let ahead = Timestamp::ZERO + track.media_time(ticks) + track.offset - arrival;
@@ -106,7 +112,7 @@ impl StreamClock {
             track.offset += wanted.clamp(-limit, limit);
         }
         let time = (Timestamp::ZERO + track.media_time(ticks) + track.offset).max(last_time);
-        track.last = (ticks, time);
+        track.remember(ticks, time);
         time
     }
 
@@ -169,15 +175,42 @@ impl Track {
             offset,
             arrivals: EarliestArrivals { age: MediaDuration::ZERO, minima: [Some(offset), None, None] },
             last_arrival: arrival,
-            last: (ticks, arrival),
+            placed: VecDeque::from([(ticks, arrival)]),
             report: None,
         }
     }
 
     /// Forgets all that was known, so that `ticks` lie at `time`.
     fn place_anew(&mut self, time: Timestamp, ticks: i64) {
-        let last = self.last;
-        *self = Self { last_arrival: self.last_arrival, last, ..Self::new(self.rate, time, ticks) };
+        *self = Self { last_arrival: self.last_arrival, ..Self::new(self.rate, time, ticks) };
+    }
+
+    fn last(&self) -> (i64, Timestamp) {
+        self.placed.back().copied().unwrap_or_default()
+    }
+
+    fn remember(&mut self, ticks: i64, time: Timestamp) {
+        // Behind a jump the only entry is this one already.
+        if self.last().0 != ticks {
+            if self.placed.len() == PLACED {
+                self.placed.pop_front();
+            }
+            self.placed.push_back((ticks, time));
+        }
+    }
+
+    /// The time of ticks that are not the latest: that of the picture they belong to, or between its neighbours'.
+    fn between(&self, ticks: i64) -> Timestamp {
+        let time = Timestamp::ZERO + self.media_time(ticks) + self.offset;
+        let behind = self.placed.partition_point(|(placed, _)| *placed < ticks);
+        match self.placed.get(behind) {
+            Some((placed, at)) if *placed == ticks => *at,
+            Some((_, next)) => {
+                let before = behind.checked_sub(1).and_then(|index| self.placed.get(index));
+                before.map_or(time, |(_, at)| time.max(*at)).min(*next)
+            }
+            None => time,
+        }
     }
 
     fn media_time(&self, ticks: i64) -> MediaDuration {
@@ -306,6 +339,23 @@ mod tests {
     }
 
     #[test]
+    fn repeated_packets_take_the_time_of_their_picture() {
+        let mut clock = StreamClock::new();
+        clock.packet(MediaKind::Audio, AUDIO, at(0), 0);
+        let mut times = Vec::new();
+        for n in 0..60i64 {
+            // The picture comes ever later, so that its track slides.
+            times.push(clock.packet(MediaKind::Video, VIDEO, at(n * 40 + n), n * 3_600));
+        }
+        for (n, time) in (30..60i64).zip(&times[30..]) {
+            assert_eq!(clock.packet(MediaKind::Video, VIDEO, at(2_500), n * 3_600), *time, "picture {n}");
+            let between = clock.packet(MediaKind::Video, VIDEO, at(2_500), n * 3_600 - 1);
+            assert!(between >= times[n as usize - 1] && between <= *time);
+        }
+        assert_eq!(clock.repairs(), Repairs::default(), "1.2 s late is late, not a leap");
+    }
+
+    #[test]
     fn a_leaping_clock_is_followed() {
         let mut clock = StreamClock::new();
         clock.packet(MediaKind::Audio, AUDIO, at(0), 1_000_000_000);
@@ -356,6 +406,62 @@ mod tests {
             let from = late / 40 * 40 + 40;
             let skews = sender.run(&mut clock, from, from + 40_000, jitter);
             prop_assert!(skews[skews.len() / 2..].iter().all(|skew| skew.abs() < 40), "{skews:?}");
+        }
+
+        /// Two clocks that drift against each other and against ours, loss, jitter, reordering, reports that come late.
+        #[test]
+        fn in_step_and_in_order_on_a_bad_line(
+            seed in any::<u64>(),
+            drift in -100i64..=100,
+            loss in 0u64..10,
+            report_delay in 0i64..2_000,
+            video_delay in 0i64..150,
+        ) {
+            let mut state = seed | 1;
+            let mut random = |below: u64| {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                state % below
+            };
+            // Video counts `drift` ppm faster than true, audio as much slower.
+            let ticks = |ms: i64, rate: i64, ppm: i64| 4_294_000_000 + ms * rate + ms * rate * ppm / 1_000_000;
+            let mut packets = Vec::new();
+            for ms in (0..120_000i64).step_by(20) {
+                let jitter = random(30) as i64;
+                packets.push((ms + 10 + jitter, MediaKind::Audio, ms));
+                if ms % 40 == 0 {
+                    packets.push((ms + 10 + video_delay + random(40) as i64, MediaKind::Video, ms));
+                }
+            }
+            packets.sort_unstable_by_key(|packet| packet.0);
+            packets.retain(|_| random(100) >= loss);
+            let mut clock = StreamClock::new();
+            let mut placed = [(); 2].map(|()| std::collections::BTreeMap::new());
+            let mut next_report = 1_000;
+            for (arrival, kind, ms) in packets {
+                let (rate, ppm) = if kind == MediaKind::Audio { (AUDIO, -drift) } else { (VIDEO, drift) };
+                let count = ticks(ms, i64::from(rate.get()) / 1_000, ppm);
+                let time = clock.packet(kind, rate, at(arrival), count);
+                prop_assert!(time <= at(arrival + 40), "{time:?} at {arrival} ms");
+                placed[kind as usize].insert(ms, time);
+                if arrival >= next_report + report_delay {
+                    let ntp = NtpTime::from_bits(1 << 60).plus(MediaDuration::from_millis(next_report));
+                    clock.report(MediaKind::Audio, ntp, ticks(next_report, 48, -drift));
+                    clock.report(MediaKind::Video, ntp, ticks(next_report, 90, drift));
+                    next_report += 5_000;
+                }
+            }
+            for track in &placed {
+                prop_assert!(track.values().is_sorted(), "never back");
+            }
+            for (ms, picture) in placed[1].range(60_000..) {
+                if let Some(sound) = placed[0].get(ms) {
+                    let skew = (*picture - *sound).as_millis();
+                    prop_assert!(skew.abs() <= 40, "{skew} ms at {ms}");
+                }
+            }
+            prop_assert_eq!(clock.repairs(), Repairs::default());
         }
 
         #[test]
