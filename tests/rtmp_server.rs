@@ -1,0 +1,308 @@
+//! The RTMP server over real sockets, with a client of our own: what publishers and players see of each other.
+
+#[path = "common/rtmp.rs"]
+mod rtmp;
+
+use bytes::BytesMut;
+use commonroom::bridge::Bridge;
+use commonroom::config;
+use commonroom::config::Span;
+use commonroom::protocol::amf0::{Object, Value};
+use commonroom::protocol::rtmp::chunk::kind;
+use commonroom::room::{Limits, Rooms};
+use commonroom::server::rtmp::Server;
+use commonroom::stream::StreamName;
+use rtmp::{Client, show};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Nothing here takes longer than an eye's blink; whatever does has failed.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+const AVC_CONFIG: &[u8] =
+    &[0x17, 0, 0, 0, 0, 1, 0x42, 0xc0, 0x1e, 0xff, 0xe1, 0, 4, 0x67, 0x42, 0xc0, 0x1e, 1, 0, 2, 0x68, 0xce];
+const AAC_CONFIG: &[u8] = &[0xaf, 0, 0x11, 0x90];
+
+struct Gateway {
+    server: Server,
+    rooms: Rooms,
+    address: SocketAddr,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Gateway {
+    fn start(change: impl FnOnce(&mut config::Rtmp)) -> Self {
+        let mut config = config::Rtmp { listen: (Ipv4Addr::LOCALHOST, 0).into(), ..config::Rtmp::default() };
+        change(&mut config);
+        let (rooms, stop) = (Rooms::new(Limits { rooms: 9, participants: 9 }), CancellationToken::new());
+        let server =
+            Server::bind(config, rooms.clone(), Bridge::default(), stop.clone()).expect("a free port");
+        let address = server.local_addr().expect("it is bound");
+        let running = server.clone();
+        Self { server, rooms, address, stop, task: tokio::spawn(async move { running.run().await }) }
+    }
+
+    async fn connect(&self, app: &str) -> Peer {
+        let socket = TcpStream::connect(self.address).await.expect("the server listens");
+        let mut peer = Peer { socket, client: Client::new(), heard: vec![] };
+        while !peer.client.is_open() {
+            peer.flush().await;
+            peer.read().await;
+        }
+        peer.client.connect(app);
+        peer.client.call(0, "createStream", 2.0, &[]);
+        peer.until("_result 1").await;
+        peer
+    }
+
+    async fn publish(&self, key: &str) -> Peer {
+        let mut peer = self.connect("room").await;
+        peer.client.call(1, "publish", 3.0, &[Value::text(key), Value::text("live")]);
+        peer.until("onStatus NetStream.Publish.Start").await;
+        peer
+    }
+
+    /// A publisher that has sent its headers and one GOP.
+    async fn publish_media(&self, key: &str) -> Peer {
+        let mut peer = self.publish(key).await;
+        peer.client.set_chunk_size();
+        peer.client.send(kind::VIDEO, 1, 0, AVC_CONFIG);
+        peer.client.send(kind::AUDIO, 1, 0, AAC_CONFIG);
+        peer.client.send(kind::VIDEO, 1, 1_000, &picture(true, &[1]));
+        peer.client.send(kind::AUDIO, 1, 1_005, &[0xaf, 1, 5]);
+        peer.client.send(kind::VIDEO, 1, 1_040, &picture(false, &[2]));
+        peer.settle().await;
+        peer
+    }
+
+    async fn play(&self, key: &str) -> Peer {
+        let mut peer = self.connect("room").await;
+        peer.client.call(1, "play", 3.0, &[Value::text(key)]);
+        peer
+    }
+}
+
+/// A client and its socket.
+struct Peer {
+    socket: TcpStream,
+    client: Client,
+    heard: Vec<String>,
+}
+
+impl Peer {
+    async fn flush(&mut self) {
+        let bytes = self.client.take_output();
+        tokio::time::timeout(PATIENCE, self.socket.write_all(&bytes)).await.expect("it reads").expect("sent");
+    }
+
+    /// Reads once. `false` when the server has closed.
+    async fn read(&mut self) -> bool {
+        let mut input = BytesMut::with_capacity(1 << 16);
+        let read = tokio::time::timeout(PATIENCE, self.socket.read_buf(&mut input)).await;
+        let read = read.unwrap_or_else(|_| panic!("heard only {:?}", self.heard)).unwrap_or(0);
+        self.heard.extend(self.client.receive(&input).iter().map(show));
+        read > 0
+    }
+
+    /// Sends what waits and reads until the server says `last`; all that it said.
+    async fn until(&mut self, last: &str) -> Vec<String> {
+        self.flush().await;
+        loop {
+            if let Some(at) = self.heard.iter().position(|heard| heard == last) {
+                return self.heard.drain(..=at).collect();
+            }
+            assert!(self.read().await, "closed after {:?}", self.heard);
+        }
+    }
+
+    /// Waits until the server has handled what was sent.
+    async fn settle(&mut self) {
+        self.client.send(kind::USER_CONTROL, 0, 0, &[0, 6, 0, 0, 0, 1]);
+        self.until("UserControl(PingResponse(1))").await;
+    }
+
+    /// All that the server still says until it closes.
+    async fn rest(&mut self) -> Vec<String> {
+        self.flush().await;
+        while self.read().await {}
+        std::mem::take(&mut self.heard)
+    }
+}
+
+fn picture(keyframe: bool, slice: &[u8]) -> Vec<u8> {
+    let (head, nal) = if keyframe { (0x17, 0x65) } else { (0x27, 0x41) };
+    let length = (slice.len() as u32 + 1).to_be_bytes();
+    [&[head, 1, 0, 0, 0][..], &length, &[nal], slice].concat()
+}
+
+fn line(what: &str, body: &[u8]) -> String {
+    format!("{what} {body:02x?}")
+}
+
+#[tokio::test]
+async fn a_player_gets_metadata_headers_the_gop_and_the_end() {
+    let gateway = Gateway::start(|_| {});
+    let mut publisher = gateway.publish("alice").await;
+    let metadata = Value::EcmaArray(Object::from_iter([("encoder", Value::text("test"))]));
+    publisher.client.data(&[Value::text("@setDataFrame"), Value::text("onMetaData"), metadata]);
+    publisher.client.send(kind::VIDEO, 1, 0, AVC_CONFIG);
+    publisher.client.send(kind::AUDIO, 1, 0, AAC_CONFIG);
+    publisher.client.send(kind::VIDEO, 1, 500, &picture(true, &[0]));
+    publisher.client.send(kind::VIDEO, 1, 1_000, &picture(true, &[1]));
+    publisher.client.send(kind::AUDIO, 1, 1_005, &[0xaf, 1, 5]);
+    publisher.settle().await;
+
+    let mut player = gateway.play("alice").await;
+    let [first, sound] = [picture(true, &[1]), vec![0xaf, 1, 5]];
+    let heard = player.until(&line("audio", &sound)).await;
+    assert_eq!(
+        heard,
+        [
+            "begin 1".into(),
+            "onStatus NetStream.Play.Reset".into(),
+            "onStatus NetStream.Play.Start".into(),
+            "|RtmpSampleAccess".into(),
+            "onMetaData".into(),
+            line("video", AVC_CONFIG),
+            line("audio", AAC_CONFIG),
+            line("video", &first),
+            line("audio", &sound),
+        ]
+    );
+
+    // The same header again says nothing new; another one does.
+    let mut other = AVC_CONFIG.to_vec();
+    other[16] = 0x1f;
+    publisher.client.send(kind::VIDEO, 1, 1_040, AVC_CONFIG);
+    publisher.client.send(kind::VIDEO, 1, 1_040, &picture(false, &[2]));
+    publisher.client.send(kind::VIDEO, 1, 1_080, &other);
+    publisher.client.send(kind::VIDEO, 1, 1_080, &picture(true, &[3]));
+    publisher.client.call(0, "deleteStream", 9.0, &[Value::Number(1.0)]);
+    publisher.flush().await;
+    let heard = player.rest().await;
+    let level = other[16];
+    assert_eq!(heard.len(), 5, "{heard:?}");
+    assert_eq!(heard[0], line("video", &picture(false, &[2])));
+    assert!(heard[1].starts_with("video [17, 00") && heard[1].contains(&format!("{level:02x}")));
+    assert_eq!(heard[3..], ["onStatus NetStream.Play.UnpublishNotify", "eof 1"]);
+}
+
+#[tokio::test]
+async fn without_metadata_a_player_hears_what_can_be_seen() {
+    let gateway = Gateway::start(|_| {});
+    let _publisher = gateway.publish_media("alice").await;
+    let mut player = gateway.play("alice").await;
+    let heard = player.until(&line("video", &picture(false, &[2]))).await;
+    assert_eq!(heard[4..7], ["onMetaData".into(), line("video", AVC_CONFIG), line("audio", AAC_CONFIG)]);
+}
+
+#[tokio::test]
+async fn a_name_in_use_is_refused_and_its_owner_hears_nothing() {
+    let gateway = Gateway::start(|_| {});
+    let mut first = gateway.publish("alice").await;
+    let mut second = gateway.connect("room").await;
+    second.client.call(1, "publish", 3.0, &[Value::text("alice")]);
+    assert_eq!(second.rest().await, ["onStatus NetStream.Publish.BadName"]);
+    first.settle().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_is_refused_with_a_code() {
+    let gateway = Gateway::start(|_| {});
+    for (app, call, key, code) in [
+        ("room", "play", "nobody", "NetStream.Play.StreamNotFound"),
+        ("room", "play", "a b", "NetStream.Play.Failed"),
+        ("..", "publish", "alice", "NetStream.Publish.BadName"),
+        ("room/x/y", "publish", "alice", "NetStream.Publish.BadName"),
+    ] {
+        let mut peer = gateway.connect(app).await;
+        peer.client.call(1, call, 3.0, &[Value::text(key)]);
+        assert_eq!(peer.rest().await, [format!("onStatus {code}")], "{call} {app} {key}");
+    }
+    let mut publisher = gateway.publish("alice").await;
+    publisher.client.send(kind::VIDEO, 1, 0, b"\x90hvc1\x01");
+    assert_eq!(publisher.rest().await, ["onStatus NetStream.Publish.Rejected"], "HEVC");
+    gateway.publish("alice").await; // the name is free again
+}
+
+#[tokio::test]
+async fn viewers_hear_of_a_publisher_that_vanishes() {
+    let gateway = Gateway::start(|config| config.publisher_timeout = Span(Duration::from_millis(400)));
+    for silent in [false, true] {
+        let publisher = gateway.publish_media("alice").await;
+        let mut player = gateway.play("alice").await;
+        player.until(&line("video", &picture(false, &[2]))).await;
+        let kept = silent.then_some(publisher); // else it is dropped, and with it its socket
+        assert_eq!(player.rest().await, ["onStatus NetStream.Play.UnpublishNotify", "eof 1"]);
+        drop(kept);
+    }
+}
+
+#[tokio::test]
+async fn everybody_hears_of_a_shutdown() {
+    let gateway = Gateway::start(|_| {});
+    let mut publisher = gateway.publish_media("alice").await;
+    let mut player = gateway.play("alice").await;
+    player.until(&line("video", &picture(false, &[2]))).await;
+    gateway.stop.cancel();
+    assert_eq!(publisher.rest().await, ["onStatus NetConnection.Connect.AppShutdown"]);
+    assert_eq!(player.rest().await, ["onStatus NetConnection.Connect.AppShutdown"]);
+    drop((publisher, player));
+    tokio::time::timeout(PATIENCE, gateway.task).await.expect("it returns").expect("without a panic");
+}
+
+#[tokio::test]
+async fn garbage_harms_its_sender_alone() {
+    let gateway = Gateway::start(|_| {});
+    let mut publisher = gateway.publish("alice").await;
+    for bytes in [&b"GET / HTTP/1.1\r\n\r\n"[..], &[3; 9_000]] {
+        let mut socket = TcpStream::connect(gateway.address).await.unwrap();
+        let _ = socket.write_all(bytes).await;
+        let mut answer = vec![];
+        let closed = tokio::time::timeout(PATIENCE, socket.read_to_end(&mut answer)).await;
+        assert!(closed.is_ok(), "still open");
+    }
+    publisher.settle().await;
+}
+
+#[tokio::test]
+async fn a_player_that_reads_nothing_is_closed_and_nobody_else_waits() {
+    let gateway = Gateway::start(|config| config.write_timeout = Span(Duration::from_millis(500)));
+    let mut publisher = gateway.publish_media("alice").await;
+    let mut lazy = gateway.play("alice").await;
+    lazy.flush().await;
+    let slice = vec![9; 300_000];
+    for index in 0..60 {
+        publisher.client.send(kind::VIDEO, 1, 2_000 + index * 40, &picture(index % 10 == 0, &slice));
+        publisher.settle().await;
+    }
+    let rooms_of = StreamName { room: "room".into(), participant: "alice".into() };
+    assert!(gateway.server.warn(&rooms_of, "still here"));
+    publisher.until("onStatus NetStream.Publish.Warning").await;
+    // The server gives the player up while its socket's buffers are full: what was sent ends without a farewell.
+    let stream = gateway.rooms.find(&"room".parse().unwrap(), &"alice".parse().unwrap()).unwrap();
+    let gone = async {
+        while stream.feeds().iter().any(|feed| feed.subscribers > 0) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, gone).await.expect("the player is given up");
+    let heard = lazy.rest().await;
+    assert!(!heard.iter().any(|heard| heard.starts_with("eof")), "an orderly end");
+}
+
+#[tokio::test]
+async fn connections_are_limited() {
+    let gateway = Gateway::start(|config| config.max_connections = 1);
+    let mut first = gateway.publish("alice").await;
+    let mut second = TcpStream::connect(gateway.address).await.unwrap();
+    let mut answer = vec![];
+    let read = tokio::time::timeout(PATIENCE, second.read_to_end(&mut answer)).await.expect("closed");
+    assert_eq!(read.unwrap_or(0), 0);
+    first.settle().await;
+}
