@@ -3,7 +3,18 @@
 //! A subscriber states what it [accepts](Accepts), not what it is. The bridge attaches it to the publisher's own feed
 //! where that fits, else to a derived one, which it starts with the first subscriber that needs it, shares, and stops a
 //! few seconds after the last has left.
+//!
+//! [`plan`] is the table of what can become what; a *converter* does one row of it without I/O, and `rendition` runs it
+//! as a task between a subscriber queue and a feed.
 
+mod audio;
+mod converter;
+mod depacketise;
+mod packetise;
+pub mod plan;
+mod rendition;
 mod subscription;
 
-pub use subscription::{Accepts, Bridge, Subscription};
+pub use plan::{Conversion, Reason, Refusal};
+pub use rendition::{Bridge, RenditionInfo, Warning};
+pub use subscription::{Accepts, Subscription};

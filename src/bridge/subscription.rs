@@ -1,5 +1,7 @@
 //! A subscriber that follows the stream's tracks: those there now and those that come later.
 
+use super::plan::Refusal;
+use super::rendition::{Bridge, Lease, RefusalMark};
 use crate::media::MediaKind;
 use crate::stream::{Event, FeedKey, QueueLimits, Start, Stream, Subscriber};
 use tokio::sync::watch;
@@ -13,36 +15,46 @@ pub struct Accepts {
     pub video: Vec<FeedKey>,
 }
 
-/// Starts and shares renditions. Cloning gives another handle to the same.
-#[derive(Clone, Default)]
-pub struct Bridge {}
-
-/// A [`Subscriber`] that is attached to one feed of each kind it accepts, as tracks come and go.
+/// A [`Subscriber`] that is attached to one feed of each kind it accepts, as tracks come and go. Renditions that it
+/// needs live as long as it does.
 pub struct Subscription {
+    bridge: Bridge,
     subscriber: Subscriber,
     accepts: Accepts,
     start: Start,
     changes: watch::Receiver<u64>,
+    audio: Track,
+    video: Track,
 }
 
-impl Bridge {
-    /// Subscribes to a stream, now and to tracks that it gets later.
-    pub fn subscribe(
-        &self,
+/// How a track of one kind is served.
+#[derive(Default)]
+enum Track {
+    /// There is none, or none is wanted.
+    #[default]
+    Absent,
+    /// By the publisher's own feed or, where there is a lease, by a rendition.
+    Attached(FeedKey, #[expect(dead_code, reason = "held for what its end does")] Option<Lease>),
+    /// Not at all.
+    Refused(RefusalMark),
+}
+
+impl Subscription {
+    pub(super) fn new(
+        bridge: Bridge,
         stream: &Stream,
         accepts: Accepts,
         start: Start,
         limits: QueueLimits,
-    ) -> Subscription {
+    ) -> Self {
         let changes = stream.changes();
-        let mut subscription =
-            Subscription { subscriber: stream.subscriber(limits), accepts, start, changes };
+        let subscriber = stream.subscriber(limits);
+        let (audio, video) = (Track::default(), Track::default());
+        let mut subscription = Self { bridge, subscriber, accepts, start, changes, audio, video };
         subscription.follow();
         subscription
     }
-}
 
-impl Subscription {
     /// All events that wait, at least one, behind the end of `into`. Cancel-safe.
     pub async fn next_batch(&mut self, into: &mut Vec<Event>) {
         loop {
@@ -64,19 +76,42 @@ impl Subscription {
         &self.subscriber
     }
 
+    /// Why the track of a kind is missing although the stream has one.
+    pub const fn refused(&self, kind: MediaKind) -> Option<Refusal> {
+        match self.track(kind) {
+            Track::Refused(mark) => Some(mark.refusal()),
+            Track::Absent | Track::Attached(..) => None,
+        }
+    }
+
+    const fn track(&self, kind: MediaKind) -> &Track {
+        match kind {
+            MediaKind::Audio => &self.audio,
+            MediaKind::Video => &self.video,
+        }
+    }
+
+    /// Attaches to what is wanted and not attached: tracks that are new, that have come back, or whose rendition ended.
     fn follow(&mut self) {
         self.changes.mark_unchanged();
+        let stream = self.subscriber.stream();
         let attached = self.subscriber.attached();
-        let has = |kind: MediaKind| attached.iter().any(|key| key.kind() == kind);
-        let feeds = self.subscriber.stream().feeds();
-        let pick =
-            |wanted: &[FeedKey]| wanted.iter().copied().find(|key| feeds.iter().any(|feed| feed.key == *key));
         let mut keys = Vec::new();
-        if !has(MediaKind::Audio) {
-            keys.extend(pick(&self.accepts.audio));
-        }
-        if !has(MediaKind::Video) {
-            keys.extend(pick(&self.accepts.video));
+        for (accepted, track) in
+            [(&self.accepts.audio, &mut self.audio), (&self.accepts.video, &mut self.video)]
+        {
+            if matches!(track, Track::Attached(key, _) if attached.contains(key)) {
+                continue;
+            }
+            match self.bridge.acquire(&stream, accepted) {
+                Ok(None) => *track = Track::Absent,
+                Ok(Some((key, lease))) => {
+                    keys.push(key);
+                    *track = Track::Attached(key, lease);
+                }
+                Err(refusal) if matches!(track, Track::Refused(mark) if mark.refusal() == refusal) => {}
+                Err(refusal) => *track = Track::Refused(self.bridge.refuse(&stream, refusal)),
+            }
         }
         self.subscriber.attach(&keys, self.start);
     }

@@ -92,6 +92,11 @@ impl Stream {
         Self { shared }
     }
 
+    /// Whether both are handles to the same publication: a name may be published again.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
     /// Its room and participant.
     pub fn name(&self) -> &StreamName {
         &self.shared.name

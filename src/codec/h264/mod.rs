@@ -2,6 +2,8 @@
 
 mod avc_config;
 mod nal;
+mod parameter_sets;
 
 pub use avc_config::{AvcConfig, AvcConfigError};
 pub use nal::{NalKind, is_recovery_point, length_prefixed};
+pub use parameter_sets::ParameterSets;

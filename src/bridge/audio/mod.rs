@@ -1,0 +1,66 @@
+//! Audio transcoding: decode, align with the source's clock, resample to 48 kHz, encode.
+//!
+//! Samples are 32-bit floats, interleaved. Time behind a codec is counted in samples from one anchor and never summed
+//! from rounded steps; the delays of decoder, resampler and encoder are subtracted exactly.
+
+mod aac;
+mod align;
+mod opus;
+mod resample;
+#[cfg(test)]
+mod tests;
+mod transcoder;
+
+pub(super) use transcoder::Transcoder;
+
+use crate::media::CodecParams;
+use crate::time::ClockRate;
+use bytes::Bytes;
+use thiserror::Error;
+
+/// What samples mean.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Format {
+    rate: ClockRate,
+    /// 1 or 2.
+    channels: usize,
+}
+
+/// A packet that cannot be decoded, or samples that cannot be encoded: the codec is sound, this piece is lost.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+#[error("{0}")]
+struct CodecError(String);
+
+/// Packets -> samples.
+trait Decoder: Send {
+    /// Decodes one packet behind the end of `pcm`, and says in which format.
+    fn decode(&mut self, packet: &[u8], pcm: &mut Vec<f32>) -> Result<Format, CodecError>;
+
+    /// Makes up `samples` a channel for packets that were lost before `next`, which may hold a coarse copy of them.
+    fn conceal(&mut self, samples: usize, next: &[u8], pcm: &mut Vec<f32>) -> Result<(), CodecError>;
+
+    /// By how many samples what came out last is later than it should. By convention a packet's time is that of the first
+    /// sample which its decoding gives: what the format itself delays (AAC's overlap, SBR's filters, Opus's look-ahead)
+    /// is the encoder's to allow for, what a library adds is not.
+    fn delay(&self) -> usize {
+        0
+    }
+}
+
+/// Samples at 48 kHz -> packets.
+trait Encoder: Send {
+    /// Samples a channel in one packet.
+    fn frame_samples(&self) -> usize;
+
+    /// By how many samples a decoder's output is later than what went in.
+    fn delay(&self) -> usize;
+
+    /// Encodes the samples of one packet.
+    fn encode(&mut self, pcm: &[f32]) -> Result<Bytes, CodecError>;
+
+    /// Learns how many bits a second the source spends.
+    fn set_source_bitrate(&mut self, _bits_per_second: u32) {}
+
+    /// What a decoder must know.
+    fn params(&self) -> CodecParams;
+}

@@ -1,0 +1,110 @@
+//! Any rate -> 48 kHz, with the filter's delay removed to the sample.
+
+use super::{CodecError, Format};
+use crate::time::ClockRate;
+use rubato::audioadapter_buffers::direct::InterleavedSlice;
+use rubato::{Fft, FixedSync, Resampler as _};
+
+/// Samples a channel the filter aims to work on at a time: its delay is half of that.
+const CHUNK: usize = 512;
+
+/// Resamples blocks of any size. Without effect at 48 kHz.
+pub(super) struct Resampler {
+    filter: Option<Filter>,
+}
+
+struct Filter {
+    fft: Fft<f32>,
+    channels: usize,
+    /// What does not fill a chunk yet.
+    pending: Vec<f32>,
+    scratch: Vec<f32>,
+    /// Samples, all channels together, that stand for the time before the first.
+    skip: usize,
+}
+
+impl Resampler {
+    /// From `format` to 48 kHz; fails for a rate that no audio codec has.
+    pub(super) fn new(format: Format) -> Result<Self, CodecError> {
+        if format.rate == ClockRate::OPUS {
+            return Ok(Self { filter: None });
+        }
+        let rate = |rate: ClockRate| rate.get() as usize; // 32 bits fit
+        let fft = Fft::new_custom(
+            rate(format.rate),
+            rate(ClockRate::OPUS),
+            CHUNK,
+            1,
+            format.channels,
+            rubato::WindowFunction::BlackmanHarris2,
+            FixedSync::Both,
+        )
+        .map_err(|error| CodecError(error.to_string()))?;
+        let scratch = vec![0.0; fft.output_frames_max() * format.channels];
+        let skip = fft.output_delay() * format.channels;
+        Ok(Self {
+            filter: Some(Filter { fft, channels: format.channels, pending: Vec::new(), scratch, skip }),
+        })
+    }
+
+    /// Takes a block; gives what it makes complete behind the end of `out`.
+    pub(super) fn process(&mut self, pcm: &[f32], out: &mut Vec<f32>) -> Result<(), CodecError> {
+        let Some(filter) = &mut self.filter else {
+            out.extend_from_slice(pcm);
+            return Ok(());
+        };
+        filter.pending.extend_from_slice(pcm);
+        let chunk = filter.fft.input_frames_next() * filter.channels;
+        let mut taken = 0;
+        while let Some(input) = filter.pending.get(taken..taken + chunk) {
+            let written = filter.run(chunk / filter.channels, taken, input.len())?;
+            let from = filter.skip.min(written);
+            filter.skip -= from;
+            out.extend_from_slice(&filter.scratch[from..written]);
+            taken += chunk;
+        }
+        filter.pending.drain(..taken);
+        Ok(())
+    }
+}
+
+impl Filter {
+    /// Resamples one chunk of the pending samples into the scratch buffer; gives how many were written.
+    fn run(&mut self, frames: usize, from: usize, len: usize) -> Result<usize, CodecError> {
+        let fail = |error: &dyn std::fmt::Display| CodecError(error.to_string());
+        let input = InterleavedSlice::new(&self.pending[from..from + len], self.channels, frames)
+            .map_err(|error| fail(&error))?;
+        let capacity = self.scratch.len() / self.channels;
+        let mut output = InterleavedSlice::new_mut(&mut self.scratch, self.channels, capacity)
+            .map_err(|error| fail(&error))?;
+        let (_, written) =
+            self.fft.process_into_buffer(&input, &mut output, None).map_err(|error| fail(&error))?;
+        Ok(written * self.channels)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_impulse_stays_where_it_is() {
+        for rate in [8_000, 11_025, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000] {
+            let format = Format { rate: ClockRate::new(rate).unwrap(), channels: 2 };
+            let mut resampler = Resampler::new(format).unwrap();
+            // A short bump in the second half of a second, 1024 samples at a time.
+            let at = rate as usize * 6 / 10;
+            let signal: Vec<f32> = (0..rate as usize)
+                .flat_map(|n| {
+                    let x = (n as f32 - at as f32) / rate as f32 * 1_000.0;
+                    [(-x * x).exp(), 0.0]
+                })
+                .collect();
+            let mut out = Vec::new();
+            signal.chunks(2_048).for_each(|block| resampler.process(block, &mut out).unwrap());
+            let peak = (0..out.len() / 2).max_by(|a, b| out[a * 2].total_cmp(&out[b * 2])).unwrap();
+            assert!(peak.abs_diff(28_800) <= 1, "{rate}: {peak}");
+            assert!((out[peak * 2] - 1.0).abs() < 0.02, "{rate}: {}", out[peak * 2]);
+        }
+    }
+}

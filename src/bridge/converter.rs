@@ -1,0 +1,37 @@
+//! What a rendition runs: one row of the plan, as a state machine without I/O.
+
+use super::Reason;
+use crate::media::{CodecParams, Frame, PacketGroup};
+use crate::stream::Event;
+use std::time::Instant;
+
+/// Turns the events of one feed into the contents of another.
+pub(super) trait Converter: Send {
+    /// Takes the next event of the source, which came at `now`.
+    fn handle(&mut self, event: Event, now: Instant, out: &mut Vec<Output>);
+
+    /// Does what is due at `now`.
+    fn poll(&mut self, _now: Instant, _out: &mut Vec<Output>) {}
+
+    /// When to be polled next; `None`: with the next event.
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
+}
+
+/// What a converter has to say.
+#[derive(Clone, Debug)]
+pub(super) enum Output {
+    /// Parameters of the derived feed.
+    Params(CodecParams),
+    /// A frame of it.
+    Frame(Frame),
+    /// Packets of it.
+    Packets(PacketGroup),
+    /// So many frames are missing here.
+    Gap(u64),
+    /// Decoding cannot go on without a keyframe.
+    KeyframeWanted,
+    /// The rendition is made otherwise than planned.
+    Reason(Reason),
+}

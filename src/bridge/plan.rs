@@ -1,0 +1,255 @@
+//! The table of what can become what, and the shortest way through it.
+
+use crate::media::{Codec, MediaKind};
+use crate::stream::{FeedKey, Form};
+use std::fmt;
+
+/// One converter: a feed of one kind becomes one of another.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Conversion {
+    /// H.264 access units into RTP packets.
+    PacketiseH264,
+    /// Opus packets into RTP packets.
+    PacketiseOpus,
+    /// RTP packets of H.264 into access units.
+    DepacketiseH264,
+    /// RTP packets of VP8 into frames.
+    DepacketiseVp8,
+    /// RTP packets of Opus into Opus packets.
+    DepacketiseOpus,
+    /// AAC into Opus.
+    AacToOpus,
+    /// Opus into AAC.
+    OpusToAac,
+}
+
+/// Why a subscriber does not simply get what the publisher sends.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Reason {
+    /// The subscriber takes RTP packets and the publisher sends frames; the codec stays.
+    Packetised,
+    /// The subscriber takes whole frames and the publisher sends RTP packets; the codec stays.
+    Depacketised,
+    /// WebRTC has no AAC.
+    AacToOpus,
+    /// RTMP has no Opus.
+    OpusToAac,
+    /// Browsers show pictures in the order in which they come, so those that are out of order are left out.
+    BFrames,
+}
+
+/// Why a subscriber gets nothing of a track.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Refusal {
+    /// There is no converter from what is published to what is accepted.
+    NoConverter {
+        /// What is published.
+        from: Codec,
+    },
+}
+
+impl Conversion {
+    /// All there are.
+    pub const ALL: [Self; 7] = [
+        Self::PacketiseH264,
+        Self::PacketiseOpus,
+        Self::DepacketiseH264,
+        Self::DepacketiseVp8,
+        Self::DepacketiseOpus,
+        Self::AacToOpus,
+        Self::OpusToAac,
+    ];
+
+    /// What it reads.
+    pub const fn from(self) -> FeedKey {
+        match self {
+            Self::PacketiseH264 => FeedKey::new(Codec::H264, Form::Frames),
+            Self::PacketiseOpus | Self::OpusToAac => FeedKey::new(Codec::Opus, Form::Frames),
+            Self::DepacketiseH264 => FeedKey::new(Codec::H264, Form::Packets),
+            Self::DepacketiseVp8 => FeedKey::new(Codec::Vp8, Form::Packets),
+            Self::DepacketiseOpus => FeedKey::new(Codec::Opus, Form::Packets),
+            Self::AacToOpus => FeedKey::new(Codec::Aac, Form::Frames),
+        }
+    }
+
+    /// What it writes.
+    pub const fn to(self) -> FeedKey {
+        match self {
+            Self::PacketiseH264 => FeedKey::new(Codec::H264, Form::Packets),
+            Self::PacketiseOpus => FeedKey::new(Codec::Opus, Form::Packets),
+            Self::DepacketiseH264 => FeedKey::new(Codec::H264, Form::Frames),
+            Self::DepacketiseVp8 => FeedKey::new(Codec::Vp8, Form::Frames),
+            Self::DepacketiseOpus | Self::AacToOpus => FeedKey::new(Codec::Opus, Form::Frames),
+            Self::OpusToAac => FeedKey::new(Codec::Aac, Form::Frames),
+        }
+    }
+
+    /// Why it is needed.
+    pub const fn reason(self) -> Reason {
+        match self {
+            Self::PacketiseH264 | Self::PacketiseOpus => Reason::Packetised,
+            Self::DepacketiseH264 | Self::DepacketiseVp8 | Self::DepacketiseOpus => Reason::Depacketised,
+            Self::AacToOpus => Reason::AacToOpus,
+            Self::OpusToAac => Reason::OpusToAac,
+        }
+    }
+
+    /// How dear it is, beside the others: a transcoder costs quality and a hundred times the work.
+    const fn cost(self) -> u32 {
+        match self {
+            Self::PacketiseH264
+            | Self::PacketiseOpus
+            | Self::DepacketiseH264
+            | Self::DepacketiseVp8
+            | Self::DepacketiseOpus => 1,
+            Self::AacToOpus | Self::OpusToAac => 100,
+        }
+    }
+}
+
+/// The cheapest way from what is published to one of the accepted feeds, the first of equally cheap ones: which feed, and
+/// the converters that lead to it, none when it is published as it is. `None` when there is no way.
+pub fn plan(published: &[FeedKey], accepted: &[FeedKey]) -> Option<(FeedKey, Vec<Conversion>)> {
+    let ways = accepted.iter().filter_map(|wanted| Some((*wanted, way(published, *wanted)?)));
+    ways.min_by_key(|(_, way)| cost(way))
+}
+
+/// The cheapest chain of converters that ends in `wanted`, found from its end. The table has no cycle that a cheapest
+/// way would take, so the depth is bounded by the number of feeds.
+fn way(published: &[FeedKey], wanted: FeedKey) -> Option<Vec<Conversion>> {
+    fn search(published: &[FeedKey], wanted: FeedKey, depth: usize) -> Option<Vec<Conversion>> {
+        if published.contains(&wanted) {
+            return Some(Vec::new());
+        }
+        let depth = depth.checked_sub(1)?;
+        let last = Conversion::ALL.into_iter().filter(|conversion| conversion.to() == wanted);
+        let ways = last.filter_map(|conversion| {
+            let mut way = search(published, conversion.from(), depth)?;
+            way.push(conversion);
+            Some(way)
+        });
+        ways.min_by_key(|way| cost(way))
+    }
+    search(published, wanted, MAX_STEPS)
+}
+
+/// Depacketise, transcode, packetise.
+const MAX_STEPS: usize = 3;
+
+fn cost(way: &[Conversion]) -> u32 {
+    way.iter().map(|conversion| conversion.cost()).sum()
+}
+
+impl Reason {
+    /// A word for metrics and the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Packetised => "packetised",
+            Self::Depacketised => "depacketised",
+            Self::AacToOpus => "aac_to_opus",
+            Self::OpusToAac => "opus_to_aac",
+            Self::BFrames => "b_frames",
+        }
+    }
+
+    /// Whether the publisher should know, because somebody gets less than was sent.
+    pub const fn is_warning(self) -> bool {
+        matches!(self, Self::BFrames)
+    }
+}
+
+impl Refusal {
+    /// A word for metrics and the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NoConverter { .. } => "no_converter",
+        }
+    }
+
+    /// Which track is missing.
+    pub const fn kind(self) -> MediaKind {
+        match self {
+            Self::NoConverter { from } => from.kind(),
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Packetised => "the viewer takes RTP packets; the codec is kept",
+            Self::Depacketised => "the viewer takes whole frames; the codec is kept",
+            Self::AacToOpus => "WebRTC has no AAC; the sound is coded as Opus",
+            Self::OpusToAac => "RTMP has no Opus; the sound is coded as AAC",
+            Self::BFrames => {
+                "browsers cannot show B-frames, so they are dropped and the frame rate is lower; turn them off in the \
+                 encoder (OBS: Advanced output, x264 options `bframes=0`; ffmpeg: `-bf 0`)"
+            }
+        })
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoConverter { from } => {
+                write!(f, "{from} {} cannot be converted to what the viewer takes", from.kind())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn frames(codec: Codec) -> FeedKey {
+        FeedKey::new(codec, Form::Frames)
+    }
+
+    const fn packets(codec: Codec) -> FeedKey {
+        FeedKey::new(codec, Form::Packets)
+    }
+
+    #[test]
+    fn what_is_published_passes() {
+        let accepted = [packets(Codec::H264), packets(Codec::Vp8)];
+        assert_eq!(plan(&[packets(Codec::Vp8)], &accepted), Some((packets(Codec::Vp8), vec![])));
+        assert_eq!(plan(&[packets(Codec::H264)], &accepted), Some((packets(Codec::H264), vec![])));
+    }
+
+    #[test]
+    fn an_rtmp_publisher_towards_webrtc() {
+        use Conversion::{AacToOpus, PacketiseH264, PacketiseOpus};
+        let video = plan(&[frames(Codec::H264)], &[packets(Codec::Vp8), packets(Codec::H264)]);
+        assert_eq!(video, Some((packets(Codec::H264), vec![PacketiseH264])));
+        let audio = plan(&[frames(Codec::Aac)], &[packets(Codec::Opus)]);
+        assert_eq!(audio, Some((packets(Codec::Opus), vec![AacToOpus, PacketiseOpus])));
+    }
+
+    #[test]
+    fn a_webrtc_publisher_towards_rtmp() {
+        use Conversion::{DepacketiseH264, DepacketiseOpus, OpusToAac};
+        let video = plan(&[packets(Codec::H264)], &[frames(Codec::H264)]);
+        assert_eq!(video, Some((frames(Codec::H264), vec![DepacketiseH264])));
+        let audio = plan(&[packets(Codec::Opus)], &[frames(Codec::Aac)]);
+        assert_eq!(audio, Some((frames(Codec::Aac), vec![DepacketiseOpus, OpusToAac])));
+        let recorder = plan(&[packets(Codec::Opus)], &[frames(Codec::Aac), frames(Codec::Opus)]);
+        assert_eq!(recorder, Some((frames(Codec::Opus), vec![DepacketiseOpus])), "the cheaper one");
+    }
+
+    #[test]
+    fn nothing_leads_nowhere() {
+        assert_eq!(plan(&[packets(Codec::Vp8)], &[frames(Codec::H264)]), None);
+        assert_eq!(plan(&[], &[frames(Codec::H264)]), None);
+        assert_eq!(plan(&[packets(Codec::Vp8)], &[]), None);
+    }
+
+    #[test]
+    fn every_converter_changes_something_within_its_kind() {
+        for conversion in Conversion::ALL {
+            assert_ne!(conversion.from(), conversion.to());
+            assert_eq!(conversion.from().kind(), conversion.to().kind());
+        }
+    }
+}

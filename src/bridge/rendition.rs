@@ -1,0 +1,457 @@
+//! Derived feeds: started with the first subscriber that needs one, shared, stopped some time after the last has left.
+
+use super::audio;
+use super::converter::{Converter, Output};
+use super::plan::{Conversion, Reason, Refusal, plan};
+use super::subscription::{Accepts, Subscription};
+use super::{depacketise, packetise};
+use crate::stream::{
+    Event, FeedInfo, FeedKey, FeedWriter, QueueLimits, Start, Stream, StreamName, Subscriber,
+};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
+
+/// How long a rendition outlives its last subscriber, unless configured otherwise.
+const DEFAULT_LINGER: Duration = Duration::from_secs(5);
+
+/// Starts and shares renditions. Cloning gives another handle to the same.
+#[derive(Clone)]
+pub struct Bridge {
+    shared: Arc<Shared>,
+}
+
+/// A rendition as the API shows it.
+#[derive(Clone, Debug)]
+pub struct RenditionInfo {
+    /// The derived feed.
+    pub feed: FeedKey,
+    /// What it is made of.
+    pub from: FeedKey,
+    /// Why it is needed, and what is lost if something is.
+    pub reason: Reason,
+    /// Subscribers and renditions that read it now.
+    pub users: usize,
+}
+
+/// What a publisher should be told: somebody gets less of its stream than it sends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Warning {
+    /// A rendition leaves something out.
+    Degraded(Reason),
+    /// A viewer does not get a track at all.
+    Refused(Refusal),
+}
+
+/// A place among the users of a rendition, and of all those it is made of. Dropping it leaves.
+pub(super) struct Lease {
+    users: Arc<watch::Sender<usize>>,
+}
+
+/// A refused track, for as long as the one who was refused is there.
+pub(super) struct RefusalMark {
+    shared: Arc<Shared>,
+    stream: Stream,
+    refusal: Refusal,
+}
+
+struct Shared {
+    linger: Duration,
+    /// Where renditions run, whoever subscribes: a caller's own runtime may be small and busy with sockets.
+    runtime: Option<Handle>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    streams: Mutex<BTreeMap<StreamName, Entry>>,
+}
+
+/// What the bridge knows of a stream.
+struct Entry {
+    stream: Stream,
+    renditions: BTreeMap<FeedKey, Rendition>,
+    refusals: Vec<Refusal>,
+    warnings: watch::Sender<Vec<Warning>>,
+}
+
+#[derive(Clone)]
+struct Rendition {
+    conversion: Conversion,
+    reason: Reason,
+    users: Arc<watch::Sender<usize>>,
+}
+
+/// One rendition's task and all it owns.
+struct Worker {
+    shared: Arc<Shared>,
+    stream: Stream,
+    conversion: Conversion,
+    /// Keeps what this one reads alive.
+    _upstream: Option<Lease>,
+    users: watch::Receiver<usize>,
+    source: Subscriber,
+    converter: Box<dyn Converter>,
+    writer: Option<FeedWriter>,
+}
+
+impl Bridge {
+    /// A bridge whose renditions outlive their last subscriber by `linger`. They run on the runtime this is called in.
+    pub fn new(linger: Duration) -> Self {
+        let shared = Shared {
+            linger,
+            runtime: Handle::try_current().ok(),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+            streams: Mutex::default(),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Subscribes to a stream, now and to tracks that it gets later.
+    pub fn subscribe(
+        &self,
+        stream: &Stream,
+        accepts: Accepts,
+        start: Start,
+        limits: QueueLimits,
+    ) -> Subscription {
+        Subscription::new(self.clone(), stream, accepts, start, limits)
+    }
+
+    /// The renditions of a stream that run now.
+    pub fn renditions(&self, stream: &Stream) -> Vec<RenditionInfo> {
+        let streams = self.shared.lock();
+        let Some(entry) = streams.get(stream.name()).filter(|entry| entry.stream.is(stream)) else {
+            return Vec::new();
+        };
+        let info = |rendition: &Rendition| RenditionInfo {
+            feed: rendition.conversion.to(),
+            from: rendition.conversion.from(),
+            reason: rendition.reason,
+            users: *rendition.users.borrow(),
+        };
+        entry.renditions.values().map(info).collect()
+    }
+
+    /// What the publisher should be told, now and at each change.
+    pub fn warnings(&self, stream: &Stream) -> watch::Receiver<Vec<Warning>> {
+        self.shared.lock_entry(stream, |entry| entry.warnings.subscribe())
+    }
+
+    /// Ends all renditions and waits for them.
+    pub async fn shutdown(&self) {
+        self.shared.stop.cancel();
+        self.shared.tasks.close();
+        self.shared.tasks.wait().await;
+    }
+
+    /// The feed to attach to for one of the `accepted`, and what keeps it alive. `None` when the stream has no track of
+    /// that kind yet.
+    pub(super) fn acquire(
+        &self,
+        stream: &Stream,
+        accepted: &[FeedKey],
+    ) -> Result<Option<(FeedKey, Option<Lease>)>, Refusal> {
+        let Some(kind) = accepted.first().map(|key| key.kind()) else { return Ok(None) };
+        let own = |feed: FeedInfo| (feed.native && feed.key.kind() == kind).then_some(feed.key);
+        let published: Vec<_> = stream.feeds().into_iter().filter_map(own).collect();
+        let Some(first) = published.first() else { return Ok(None) };
+        let Some((key, way)) = plan(&published, accepted) else {
+            return Err(Refusal::NoConverter { from: first.codec });
+        };
+        let mut lease = None;
+        for conversion in way {
+            match self.shared.lease(stream, conversion, &mut lease) {
+                Some(next) => lease = Some(next),
+                None => return Ok(None), // the stream has just ended, or is changing its tracks
+            }
+        }
+        Ok(Some((key, lease)))
+    }
+
+    /// Notes that somebody is refused, until the mark is dropped.
+    pub(super) fn refuse(&self, stream: &Stream, refusal: Refusal) -> RefusalMark {
+        tracing::info!(stream = %stream.name(), reason = refusal.as_str(), "a track is refused: {refusal}");
+        metrics::counter!("commonroom_bridge_refusals_total", "reason" => refusal.as_str()).increment(1);
+        self.shared.lock_entry(stream, |entry| {
+            entry.refusals.push(refusal);
+            entry.warn();
+        });
+        RefusalMark { shared: self.shared.clone(), stream: stream.clone(), refusal }
+    }
+}
+
+impl Default for Bridge {
+    /// Lingers for five seconds.
+    fn default() -> Self {
+        Self::new(DEFAULT_LINGER)
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<StreamName, Entry>> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The entry of a stream, made if there is none; one left by an earlier stream of that name is replaced. Those of
+    /// streams that have ended are forgotten on the way.
+    fn lock_entry<R>(&self, stream: &Stream, act: impl FnOnce(&mut Entry) -> R) -> R {
+        let mut streams = self.lock();
+        streams.retain(|_, entry| entry.stream.is(stream) || entry.is_of_use());
+        let entry = streams.entry(stream.name().clone()).or_insert_with(|| Entry::new(stream.clone()));
+        if !entry.stream.is(stream) {
+            *entry = Entry::new(stream.clone());
+        }
+        act(entry)
+    }
+
+    /// Joins the users of a rendition, starting it if need be; it then takes over what it is made of.
+    fn lease(
+        self: &Arc<Self>,
+        stream: &Stream,
+        conversion: Conversion,
+        upstream: &mut Option<Lease>,
+    ) -> Option<Lease> {
+        let worker = self.lock_entry(stream, |entry| {
+            if let Some(rendition) = entry.renditions.get(&conversion.to()) {
+                return Ok(Lease::new(rendition.users.clone()));
+            }
+            let writer = stream.derive(conversion.to()).ok_or(None)?;
+            let users = Arc::new(watch::Sender::new(0));
+            let lease = Lease::new(users.clone());
+            let rendition = Rendition { conversion, reason: conversion.reason(), users: users.clone() };
+            entry.renditions.insert(conversion.to(), rendition);
+            let source = stream.subscriber(QueueLimits::default());
+            let worker = Worker {
+                shared: self.clone(),
+                stream: stream.clone(),
+                conversion,
+                _upstream: upstream.take(),
+                users: users.subscribe(),
+                source,
+                converter: converter(conversion),
+                writer: Some(writer),
+            };
+            Err(Some((worker, lease)))
+        });
+        match worker {
+            Ok(lease) => Some(lease),
+            Err(None) => None,
+            Err(Some((worker, lease))) => {
+                worker.source.attach(&[conversion.from()], start(conversion));
+                self.spawn(worker).then_some(lease)
+            }
+        }
+    }
+
+    fn spawn(&self, worker: Worker) -> bool {
+        let Some(runtime) = self.runtime.clone().or_else(|| Handle::try_current().ok()) else {
+            tracing::error!("a rendition is wanted outside of a runtime");
+            return false;
+        };
+        let conversion = worker.conversion;
+        let span = tracing::info_span!("rendition", stream = %worker.stream.name(), feed = ?conversion.to());
+        tracing::info!(parent: &span, reason = conversion.reason().as_str(), "rendition starts");
+        self.tasks.spawn_on(worker.run().instrument(span), &runtime);
+        true
+    }
+}
+
+impl Entry {
+    fn new(stream: Stream) -> Self {
+        Self { stream, renditions: BTreeMap::new(), refusals: Vec::new(), warnings: watch::Sender::default() }
+    }
+
+    fn is_of_use(&self) -> bool {
+        self.stream.ended().is_none() || !self.renditions.is_empty()
+    }
+
+    /// Tells of the warnings if they have changed.
+    fn warn(&self) {
+        let degraded = self.renditions.values().map(|rendition| rendition.reason);
+        let degraded = degraded.filter(|reason| reason.is_warning()).map(Warning::Degraded);
+        let mut warnings: Vec<_> = degraded.collect();
+        for refusal in self.refusals.iter().copied().map(Warning::Refused) {
+            if !warnings.contains(&refusal) {
+                warnings.push(refusal);
+            }
+        }
+        self.warnings.send_if_modified(|told| {
+            let changed = *told != warnings;
+            *told = warnings;
+            changed
+        });
+    }
+}
+
+impl Worker {
+    async fn run(mut self) {
+        let (mut events, mut outputs) = (Vec::new(), Vec::new());
+        // Since when nobody needs this.
+        let mut idle = None;
+        loop {
+            let due = self.converter.deadline().map(Instant::from_std);
+            let over = idle.map(|since: Instant| since + self.shared.linger);
+            tokio::select! {
+                biased;
+                () = self.shared.stop.cancelled() => return,
+                () = self.source.next_batch(&mut events) => {}
+                () = until(due) => {}
+                changed = self.users.changed() => {
+                    let users = *self.users.borrow_and_update();
+                    if changed.is_err() {
+                        return;
+                    }
+                    idle = (users == 0).then(Instant::now);
+                }
+                () = until(over) => {
+                    if self.retire() {
+                        return;
+                    }
+                    idle = None;
+                }
+            }
+            let now = Instant::now().into_std();
+            for event in events.drain(..) {
+                if matches!(event, Event::TrackEnded(_) | Event::Ended(_)) {
+                    return;
+                }
+                self.converter.handle(event, now, &mut outputs);
+            }
+            self.converter.poll(now, &mut outputs);
+            for output in outputs.drain(..) {
+                self.write(output);
+            }
+        }
+    }
+
+    fn write(&self, output: Output) {
+        let Some(writer) = &self.writer else { return };
+        match output {
+            Output::Params(params) => writer.set_params(params),
+            Output::Frame(frame) => writer.write(frame),
+            Output::Packets(packets) => writer.write_packets(packets),
+            Output::Gap(frames) => writer.mark_gap(frames),
+            Output::KeyframeWanted => self.source.request_keyframe(),
+            Output::Reason(reason) => {
+                tracing::warn!(reason = reason.as_str(), "{reason}");
+                metrics::counter!("commonroom_bridge_warnings_total", "reason" => reason.as_str())
+                    .increment(1);
+                self.shared.lock_entry(&self.stream, |entry| {
+                    if let Some(rendition) = entry.renditions.get_mut(&self.conversion.to()) {
+                        rendition.reason = reason;
+                    }
+                    entry.warn();
+                });
+            }
+        }
+    }
+
+    /// Leaves the table, unless somebody has come in the meantime.
+    fn retire(&mut self) -> bool {
+        let shared = self.shared.clone();
+        let mut streams = shared.lock();
+        if *self.users.borrow() > 0 {
+            return false;
+        }
+        self.leave(&mut streams);
+        true
+    }
+
+    /// Closes the feed and leaves the table in one step: whoever comes next finds both or neither.
+    fn leave(&mut self, streams: &mut BTreeMap<StreamName, Entry>) {
+        let Some(writer) = self.writer.take() else { return };
+        drop(writer);
+        let entry = streams.get_mut(self.stream.name()).filter(|entry| entry.stream.is(&self.stream));
+        if let Some(entry) = entry {
+            entry.renditions.remove(&self.conversion.to());
+            entry.warn();
+        }
+    }
+}
+
+impl Drop for Worker {
+    /// However the task ends, be it by a panic of a codec, the feed closes and its place is free.
+    fn drop(&mut self) {
+        let shared = self.shared.clone();
+        self.leave(&mut shared.lock());
+        tracing::info!(stream = %self.stream.name(), feed = ?self.conversion.to(), "rendition stops");
+    }
+}
+
+impl Lease {
+    fn new(users: Arc<watch::Sender<usize>>) -> Self {
+        users.send_modify(|count| *count += 1);
+        Self { users }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.users.send_modify(|count| *count -= 1);
+    }
+}
+
+impl RefusalMark {
+    pub(super) const fn refusal(&self) -> Refusal {
+        self.refusal
+    }
+}
+
+impl Drop for RefusalMark {
+    fn drop(&mut self) {
+        let mut streams = self.shared.lock();
+        let entry = streams.get_mut(self.stream.name()).filter(|entry| entry.stream.is(&self.stream));
+        if let Some(entry) = entry {
+            if let Some(at) = entry.refusals.iter().position(|refusal| *refusal == self.refusal) {
+                entry.refusals.swap_remove(at);
+            }
+            entry.warn();
+        }
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Degraded(reason) => reason.fmt(f),
+            Self::Refused(refusal) => refusal.fmt(f),
+        }
+    }
+}
+
+fn converter(conversion: Conversion) -> Box<dyn Converter> {
+    match conversion {
+        Conversion::PacketiseH264 => Box::new(packetise::H264::new()),
+        Conversion::PacketiseOpus => Box::new(packetise::Opus::new()),
+        Conversion::DepacketiseH264 => Box::new(depacketise::H264::new()),
+        Conversion::DepacketiseVp8 => Box::new(depacketise::Vp8::new()),
+        Conversion::DepacketiseOpus => Box::new(depacketise::Opus::new()),
+        Conversion::AacToOpus => Box::new(audio::Transcoder::to_opus()),
+        Conversion::OpusToAac => Box::new(audio::Transcoder::to_aac()),
+    }
+}
+
+/// Where a converter begins to read: those that put pictures together can use nothing before a keyframe.
+const fn start(conversion: Conversion) -> Start {
+    match conversion {
+        Conversion::DepacketiseH264 | Conversion::DepacketiseVp8 => Start::NextKeyframe,
+        Conversion::PacketiseH264
+        | Conversion::PacketiseOpus
+        | Conversion::DepacketiseOpus
+        | Conversion::AacToOpus
+        | Conversion::OpusToAac => Start::Anywhere,
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
