@@ -17,7 +17,7 @@ pub mod vp8;
 pub use extensions::{AbsSendTime, Extension, ExtensionIds, Values};
 pub use nack::NackGenerator;
 pub use packet::{Header, PacketView, RtpError};
-pub use report::{Arrival, Position, Reception, Transmission};
+pub use report::{Arrival, Position, Reception};
 
 use std::fmt;
 

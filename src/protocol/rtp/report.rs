@@ -1,8 +1,8 @@
-//! What is counted of a source for RTCP reports: [`Reception`] of what comes, [`Transmission`] of what goes.
+//! What is counted of a source that is received, for receiver reports; and the unwrapping of its numbers.
 
 use super::{Header, Ssrc};
-use crate::protocol::rtcp::{ReportBlock, SenderInfo};
-use crate::time::{ClockRate, MediaDuration, NtpTime, RtpTime, Timestamp, Unwrapper};
+use crate::protocol::rtcp::ReportBlock;
+use crate::time::{ClockRate, MediaDuration, NtpTime, RtpTime, Unwrapper};
 use std::time::Instant;
 
 /// A step forwards up to this is loss (RFC 3550, appendix A.1).
@@ -234,40 +234,6 @@ fn ring(sequence: i64) -> (usize, u64) {
     (index / 64, 1 << (index % 64))
 }
 
-/// Counts what goes out as one source.
-#[derive(Clone, Copy, Debug)]
-pub struct Transmission {
-    rate: ClockRate,
-    packets: u32,
-    octets: u32,
-    last: Option<(Timestamp, RtpTime)>,
-}
-
-impl Transmission {
-    /// Nothing has gone out yet.
-    pub const fn new(rate: ClockRate) -> Self {
-        Self { rate, packets: 0, octets: 0, last: None }
-    }
-
-    /// Counts a packet: its time on the stream's timeline, the timestamp it went out with, and its payload.
-    pub const fn packet(&mut self, time: Timestamp, timestamp: RtpTime, payload_len: usize) {
-        self.packets = self.packets.wrapping_add(1);
-        self.octets = self.octets.wrapping_add(payload_len as u32); // modulo 2^32 by definition
-        self.last = Some((time, timestamp));
-    }
-
-    /// What a sender report made `now` says, where `origin` is the wall-clock time of the timeline's zero; `None` before
-    /// the first packet.
-    ///
-    /// Audio and video share `now` and `origin`, which is what lets the receiver play them in step.
-    pub fn report(&self, now: NtpTime, origin: NtpTime) -> Option<SenderInfo> {
-        let (time, timestamp) = self.last?;
-        let since_last = now.since(origin.plus(time - Timestamp::ZERO)).to_ticks(self.rate);
-        let rtp = RtpTime(timestamp.0.wrapping_add(since_last as u32)); // modulo 2^32 by definition
-        Some(SenderInfo { ntp: now, rtp, packets: self.packets, octets: self.octets })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::test_start;
@@ -368,21 +334,6 @@ mod tests {
         assert_eq!((block.last_report, block.delay), (0x5678_9abc, 3 << 15));
         let now = ntp.plus(MediaDuration::from_millis(1_540));
         assert!((block.round_trip(now).unwrap().as_secs_f64() - 0.04).abs() < 1e-4);
-    }
-
-    #[test]
-    fn sender_reports_carry_one_anchor() {
-        let origin = NtpTime::from_bits(1 << 40);
-        let now = origin.plus(MediaDuration::from_millis(2_000));
-        let (mut audio, mut video) = (Transmission::new(ClockRate::OPUS), Transmission::new(RATE));
-        assert_eq!(audio.report(now, origin), None);
-        audio.packet(Timestamp::from_millis(1_980), RtpTime(u32::MAX), 100);
-        video.packet(Timestamp::from_millis(2_040), RtpTime(10_000), 1_000);
-        video.packet(Timestamp::from_millis(2_040), RtpTime(10_000), 200);
-        let audio = audio.report(now, origin).unwrap();
-        assert_eq!((audio.rtp, audio.packets, audio.octets), (RtpTime(959), 1, 100));
-        let video = video.report(now, origin).unwrap();
-        assert_eq!((video.rtp, video.packets, video.octets), (RtpTime(10_000 - 3_600), 2, 1_200));
     }
 
     proptest! {

@@ -198,7 +198,7 @@ fn to_receive(section: &OfferedSection, kind: MediaKind) -> Option<AcceptedCodec
         Format::H264(h264) => (!h264.profile.is_common(), h264.packetization_mode != 1),
         _ => (false, false),
     };
-    known(first.format.codec()).min_by_key(rank).and_then(|format| accept(section, format, kind))
+    known(first.format.codec()).min_by_key(rank).and_then(|format| accept(section, format, kind, false))
 }
 
 /// All known codecs: those of the stream's tracks first, of H.264 the payload type that suits the stream best; then in
@@ -209,7 +209,7 @@ fn to_send(section: &OfferedSection, kind: MediaKind, sending: &Sending<'_>) -> 
         _ => None,
     };
     let mut codecs: Vec<AcceptedCodec> =
-        section.formats.iter().filter_map(|format| accept(section, format, kind)).collect();
+        section.formats.iter().filter_map(|format| accept(section, format, kind, true)).collect();
     if codecs.iter().any(|codec| mode(codec) == Some(1)) {
         codecs.retain(|codec| mode(codec) != Some(0));
     }
@@ -222,17 +222,20 @@ fn to_send(section: &OfferedSection, kind: MediaKind, sending: &Sending<'_>) -> 
     codecs
 }
 
-fn accept(section: &OfferedSection, format: &PayloadFormat, kind: MediaKind) -> Option<AcceptedCodec> {
+fn accept(
+    section: &OfferedSection,
+    format: &PayloadFormat,
+    kind: MediaKind,
+    sends: bool,
+) -> Option<AcceptedCodec> {
     let codec = format.format.codec().filter(|codec| codec.kind() == kind)?;
-    let all = Feedback { nack: true, pli: true, fir: true, transport_cc: true };
-    let ours = match kind {
-        MediaKind::Video => all,
-        MediaKind::Audio => Feedback { pli: false, fir: false, ..all },
-    };
-    let mut feedback = format.feedback.and(ours);
-    // Feedback without the sequence number that it speaks of would be empty.
-    feedback.transport_cc &= section.extensions.iter().any(|e| e.extension == Extension::TransportCc);
-    let rtx = section.rtx_for(format.payload_type).filter(|_| kind == MediaKind::Video && feedback.nack);
+    let is_video = kind == MediaKind::Video;
+    // Nothing that we send is steered by arrival times. Feedback of ours would be empty without the sequence numbers
+    // that it speaks of.
+    let numbered = section.extensions.iter().any(|offered| offered.extension == Extension::TransportCc);
+    let ours = Feedback { nack: true, pli: is_video, fir: is_video, transport_cc: !sends && numbered };
+    let feedback = format.feedback.and(ours);
+    let rtx = section.rtx_for(format.payload_type).filter(|_| is_video && feedback.nack);
     Some(AcceptedCodec { codec, payload_type: format.payload_type, rtx, format: format.format, feedback })
 }
 
@@ -241,10 +244,12 @@ fn extensions(section: &OfferedSection, kind: MediaKind, direction: Direction) -
     let mut ids = ExtensionIds::default();
     for offered in &section.extensions {
         let useful = match offered.extension {
-            Extension::Mid | Extension::TransportCc => true,
+            Extension::Mid => true,
+            Extension::TransportCc => direction.receives(),
             Extension::AudioLevel => kind == MediaKind::Audio,
-            Extension::AbsSendTime => direction.sends(),
-            Extension::Rid | Extension::RepairedRid | Extension::Orientation => false,
+            Extension::Rid | Extension::RepairedRid | Extension::AbsSendTime | Extension::Orientation => {
+                false
+            }
         };
         let flows = if direction.sends() { offered.direction.receives() } else { offered.direction.sends() };
         if useful && flows && ids.get(offered.extension).is_none() && ids.extension(offered.id).is_none() {
@@ -363,6 +368,11 @@ mod tests {
         assert!(video.remote.media.is_some() && video.remote.rtx.is_some());
         assert!(text.contains("\r\na=group:BUNDLE 0 1\r\n") && text.ends_with("\r\n"));
         assert_eq!(agreed.dtls, DtlsRole::Server);
+        let ids = agreed.extensions();
+        let audio = agreed.section(MediaKind::Audio).unwrap();
+        assert!(audio.extensions.get(Extension::AudioLevel).is_some());
+        assert_eq!(ids.get(Extension::AudioLevel), audio.extensions.get(Extension::AudioLevel));
+        assert_eq!(ids.get(Extension::TransportCc), video.extensions.get(Extension::TransportCc));
         let reread = Offer::parse(&text).unwrap();
         assert!(reread.ice_lite && reread.sections.iter().all(|s| s.setup == Some(Setup::Passive)));
 
@@ -435,6 +445,7 @@ mod tests {
         assert_eq!(agreed.section_of(None, 97).map(|s| s.kind), Some(MediaKind::Video));
         assert_eq!(agreed.section_of(Some(b"1"), 97).map(|s| s.kind), Some(MediaKind::Audio));
         assert_eq!(agreed.section_of(Some(b"x"), 9), None);
+        assert!(!text.contains("transport"), "neither feedback nor numbers");
         let lines = section(&text, 0);
         for line in [
             "a=sendonly",

@@ -176,12 +176,13 @@ impl fmt::Display for ProfileLevelId {
     }
 }
 
-/// Parameters of Opus (RFC 7587, section 6.1): what the offerer would like to receive.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+/// Parameters of Opus (RFC 7587, section 6.1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct OpusFormat {
     /// `stereo`: it prefers two channels.
     pub stereo: bool,
-    /// `sprop-stereo`: it is likely to send two channels.
+    /// `sprop-stereo`: it may send two channels. False only where the offer says so: browsers say nothing and send two
+    /// when they are asked to, as our answers do.
     pub sends_stereo: bool,
     /// `useinbandfec`: it can use forward error correction.
     pub in_band_fec: bool,
@@ -190,7 +191,11 @@ pub struct OpusFormat {
 impl OpusFormat {
     fn parse(fmtp: &str) -> Self {
         let flag = |name| parameter(fmtp, name) == Some("1");
-        Self { stereo: flag("stereo"), sends_stereo: flag("sprop-stereo"), in_band_fec: flag("useinbandfec") }
+        Self {
+            stereo: flag("stereo"),
+            sends_stereo: parameter(fmtp, "sprop-stereo") != Some("0"),
+            in_band_fec: flag("useinbandfec"),
+        }
     }
 }
 
@@ -285,11 +290,13 @@ mod tests {
         assert_eq!(video("rtx", "apt=96"), Format::Rtx { apt: 96 });
         assert_eq!(video("rtx", "apt=960"), Format::Other);
         assert_eq!(Format::new("VP8", ClockRate::OPUS, 1, ""), Format::Other);
-        let opus = OpusFormat { stereo: true, in_band_fec: true, sends_stereo: false };
+        let opus = OpusFormat { stereo: true, in_band_fec: true, sends_stereo: true };
         assert_eq!(
             Format::new("OPUS", ClockRate::OPUS, 2, "minptime=10;useinbandfec=1;stereo=1"),
             Format::Opus(opus)
         );
+        let mono = Format::new("opus", ClockRate::OPUS, 2, "sprop-stereo=0");
+        assert!(matches!(mono, Format::Opus(OpusFormat { sends_stereo: false, stereo: false, .. })));
         assert_eq!(Format::new("opus", ClockRate::OPUS, 1, ""), Format::Other);
     }
 

@@ -4,7 +4,7 @@ use super::format::{Feedback, Format, ProfileLevelId};
 use super::section::{Direction, Mid, Sources};
 use super::transport::{Credentials, Fingerprint};
 use crate::codec::{Codec, MediaKind};
-use crate::protocol::rtp::{ExtensionIds, Ssrc};
+use crate::protocol::rtp::{Extension, ExtensionIds, Ssrc};
 
 /// The outcome of a negotiation.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -84,6 +84,16 @@ impl Negotiated {
     /// The section of a kind.
     pub fn section(&self, kind: MediaKind) -> Option<&Accepted> {
         self.sections.iter().find(|section| section.kind == kind)
+    }
+
+    /// The header extensions of all sections together: within a bundle an id means the same in each (RFC 9143, section 9.2).
+    pub fn extensions(&self) -> ExtensionIds {
+        let mut all = ExtensionIds::default();
+        for extension in Extension::ALL {
+            let id = self.sections.iter().find_map(|section| section.extensions.get(extension));
+            id.map(|id| all.insert(extension, id));
+        }
+        all
     }
 
     /// The section that a packet belongs to by its mid, where it has one, else by its payload type: RFC 9143, section 9.2.
