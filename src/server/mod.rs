@@ -1,3 +1,4 @@
 //! Sockets and the real clock: only here and in the gateway.
 
+pub mod http;
 pub mod rtmp;

@@ -134,7 +134,7 @@ mod tests {
         let (mut nack, start) = (NackGenerator::new(), test_start());
         nack.received(65_534, start);
         nack.received(65_537, start);
-        assert_eq!(asked(&mut nack, start), [], "it may only be late");
+        assert!(asked(&mut nack, start).is_empty(), "it may only be late");
         assert_eq!(nack.deadline(), Some(start + REORDER_WAIT));
         assert_eq!(asked(&mut nack, start + REORDER_WAIT), [65_535, 0]);
         nack.received(65_540, start + REORDER_WAIT);

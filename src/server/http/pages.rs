@@ -1,0 +1,288 @@
+//! The pages for people: `/`, `/watch/<room>/<participant>` and `/publish/<room>/<participant>`, with their scripts and
+//! their style, all embedded in the program.
+//!
+//! A page is the same for every room; its script reads the names from its address and asks the API for the rest.
+
+use crate::room::{InvalidName, Name};
+use aws_lc_rs::digest::{SHA256, digest};
+use axum::Router;
+use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+
+/// The routes of all pages and of what they load.
+pub fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    let mut router = Router::new();
+    for asset in ASSETS {
+        let file = File::new(asset);
+        router = router.route(asset.path, get(async move |headers: HeaderMap| file.answer(&headers)));
+    }
+    for (path, page) in ROOM_PAGES {
+        let file = File::new(page);
+        router = router.route(
+            path,
+            get(async move |names: Result<Path<(String, String)>, PathRejection>, headers: HeaderMap| {
+                match names_fault(names) {
+                    None => file.answer(&headers),
+                    Some(fault) => bad_request(&fault),
+                }
+            }),
+        );
+    }
+    router
+}
+
+/// A file of the program, and where it is served.
+struct Asset {
+    path: &'static str,
+    kind: &'static str,
+    body: &'static str,
+}
+
+/// An asset that is ready to be sent.
+#[derive(Clone)]
+struct File {
+    kind: &'static str,
+    body: &'static str,
+    tag: HeaderValue,
+}
+
+impl File {
+    fn new(asset: &Asset) -> Self {
+        let digest = digest(&SHA256, asset.body.as_bytes());
+        let hex: String = digest.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let tag = HeaderValue::try_from(format!("\"{hex}\"")).expect("quotes and hex digits are visible");
+        Self { kind: asset.kind, body: asset.body, tag }
+    }
+
+    fn answer(&self, request: &HeaderMap) -> Response {
+        // Asked for again each time, so that pages and scripts always come from the same build.
+        let headers = [(CACHE_CONTROL, HeaderValue::from_static("no-cache")), (ETAG, self.tag.clone())];
+        if self.is_known(request) {
+            return (StatusCode::NOT_MODIFIED, security(), headers).into_response();
+        }
+        (security(), headers, [(CONTENT_TYPE, self.kind)], self.body).into_response()
+    }
+
+    /// Whether the browser has this very file (RFC 9110, 13.1.2: weak comparison).
+    fn is_known(&self, request: &HeaderMap) -> bool {
+        request.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(|list| {
+            list.split(',')
+                .map(|tag| tag.trim().trim_start_matches("W/"))
+                .any(|tag| tag == "*" || tag.as_bytes() == self.tag.as_bytes())
+        })
+    }
+}
+
+/// What is wrong with the names in the address.
+fn names_fault(names: Result<Path<(String, String)>, PathRejection>) -> Option<String> {
+    let Ok(Path((room, participant))) = names else {
+        return Some("The address is not readable text.".to_owned());
+    };
+    let check = |what, name: &str| {
+        let fault: InvalidName = name.parse::<Name>().err()?;
+        Some(format!("There cannot be such a {what}: {fault}."))
+    };
+    check("room", &room).or_else(|| check("participant", &participant))
+}
+
+fn bad_request(fault: &str) -> Response {
+    let page = include_str!("ui/error.html").replace("{reason}", &escape(fault));
+    (StatusCode::BAD_REQUEST, security(), Html(page)).into_response()
+}
+
+/// Text as HTML shows it.
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+fn security() -> [(HeaderName, &'static str); 4] {
+    [
+        (CONTENT_SECURITY_POLICY, POLICY),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (REFERRER_POLICY, "no-referrer"),
+        (
+            HeaderName::from_static("permissions-policy"),
+            "camera=(self), microphone=(self), display-capture=(self), autoplay=(self), fullscreen=(self)",
+        ),
+    ]
+}
+
+/// Everything comes from this server and nothing is written into a page, so that a name or a message that slipped into
+/// the document as markup could neither run nor load anything.
+const POLICY: &str = "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; \
+                      img-src 'self' data:; connect-src 'self'; media-src 'self' blob:; base-uri 'none'; \
+                      form-action 'none'; frame-ancestors 'none'";
+
+const HTML: &str = "text/html; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
+macro_rules! asset {
+    ($path:expr, $kind:expr, $file:literal) => {
+        Asset { path: $path, kind: $kind, body: include_str!(concat!("ui/", $file)) }
+    };
+}
+
+macro_rules! script {
+    ($file:literal) => {
+        asset!(concat!("/ui/", $file), SCRIPT, $file)
+    };
+}
+
+const ASSETS: &[Asset] = &[
+    asset!("/", HTML, "index.html"),
+    asset!("/ui/style.css", "text/css; charset=utf-8", "style.css"),
+    asset!("/ui/icon.svg", "image/svg+xml", "icon.svg"),
+    script!("api.js"),
+    script!("index.js"),
+    script!("link.js"),
+    script!("pattern.js"),
+    script!("publish.js"),
+    script!("session.js"),
+    script!("sources.js"),
+    script!("stats.js"),
+    script!("ticker.js"),
+    script!("ui.js"),
+    script!("watch.js"),
+    script!("whep.js"),
+    script!("whip.js"),
+];
+
+const ROOM_PAGES: &[(&str, &Asset)] = &[
+    ("/watch/{room}/{participant}", &asset!("", HTML, "watch.html")),
+    ("/publish/{room}/{participant}", &asset!("", HTML, "publish.html")),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::{Body, to_bytes};
+    use axum::http::Request;
+    use std::path;
+    use tower::ServiceExt;
+
+    const PAGES: [&str; 3] = ["/", "/watch/demo/me", "/publish/demo/me"];
+
+    async fn fetch(path: &str, tag: Option<&str>) -> (StatusCode, HeaderMap, String) {
+        let mut request = Request::get(path);
+        if let Some(tag) = tag {
+            request = request.header(IF_NONE_MATCH, tag);
+        }
+        let response = routes::<()>().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = to_bytes(body, 1 << 20).await.unwrap();
+        (parts.status, parts.headers, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn every_file_is_served_as_what_it_is() {
+        for asset in ASSETS {
+            let (status, headers, body) = fetch(asset.path, None).await;
+            assert_eq!((status, body.as_str()), (StatusCode::OK, asset.body), "{}", asset.path);
+            let kind = match asset.path.rsplit_once('.') {
+                Some((_, "js")) => "text/javascript; charset=utf-8",
+                Some((_, "css")) => "text/css; charset=utf-8",
+                Some((_, "svg")) => "image/svg+xml",
+                _ => "text/html; charset=utf-8",
+            };
+            assert_eq!(headers[CONTENT_TYPE], kind, "{}", asset.path);
+            assert_eq!(headers[CACHE_CONTROL], "no-cache");
+            assert_eq!(headers[X_CONTENT_TYPE_OPTIONS], "nosniff");
+            assert_eq!(headers[REFERRER_POLICY], "no-referrer");
+        }
+    }
+
+    #[tokio::test]
+    async fn pages_may_load_and_run_only_what_the_server_serves() {
+        for path in PAGES.into_iter().chain(["/watch/..%2f/me"]) {
+            let (_, headers, _) = fetch(path, None).await;
+            let policy = headers[CONTENT_SECURITY_POLICY].to_str().unwrap();
+            assert!(policy.starts_with("default-src 'none'; script-src 'self';"), "{path}: {policy}");
+            assert!(
+                !policy.contains("unsafe") && !policy.contains('*') && !policy.contains("  "),
+                "{policy}"
+            );
+            assert!(headers["permissions-policy"].to_str().unwrap().contains("camera=(self)"));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_known_file_is_not_sent_again() {
+        for path in PAGES.into_iter().chain(["/ui/style.css"]) {
+            let (_, headers, _) = fetch(path, None).await;
+            let tag = headers[ETAG].to_str().unwrap();
+            for known in [tag, &format!("\"other\", W/{tag}"), "*"] {
+                let (status, headers, body) = fetch(path, Some(known)).await;
+                assert_eq!((status, body.as_str()), (StatusCode::NOT_MODIFIED, ""), "{path}, {known}");
+                assert_eq!(headers[ETAG].to_str().unwrap(), tag);
+                assert!(headers.contains_key(CONTENT_SECURITY_POLICY));
+            }
+            for unknown in ["\"other\"", tag.trim_matches('"'), ""] {
+                assert_eq!(fetch(path, Some(unknown)).await.0, StatusCode::OK, "{path}, {unknown}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_cannot_be_is_refused_in_words() {
+        for (path, words) in [
+            ("/watch/.demo/me", "such a room: a name must not start with a dot"),
+            ("/publish/demo/a%20b", "such a participant: a name consists of letters"),
+            ("/watch/demo/%3Cscript%3E", "'&lt;' is not allowed"),
+            ("/watch/demo/%ff", "not readable"),
+        ] {
+            let (status, headers, body) = fetch(path, None).await;
+            assert_eq!(
+                (status, &headers[CONTENT_TYPE]),
+                (StatusCode::BAD_REQUEST, &HeaderValue::from_static(HTML))
+            );
+            assert!(body.contains(words) && !body.contains("{reason}"), "{path}: {body}");
+        }
+    }
+
+    #[tokio::test]
+    async fn whatever_a_file_names_is_served() {
+        for asset in ASSETS.iter().chain(ROOM_PAGES.iter().map(|(_, page)| *page)) {
+            // In markup an attribute that begins with a slash; in scripts the file names of imports and workers.
+            let attributes = ["src=\"", "href=\""].map(|start| (start, ""));
+            let modules = ["from './", "import('./", "new URL('"].map(|start| (start, "/ui/"));
+            for (start, folder) in attributes.into_iter().chain(modules) {
+                for rest in asset.body.split(start).skip(1) {
+                    let target = rest.split(['"', '\'']).next().unwrap();
+                    let path = format!("{folder}{target}");
+                    assert_eq!(fetch(&path, None).await.0, StatusCode::OK, "{path}, named by {}", asset.path);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_file_is_left_out() {
+        let folder = path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/server/http/ui");
+        for entry in folder.read_dir().unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            let served = ASSETS.iter().any(|asset| asset.path == format!("/ui/{name}"));
+            assert!(served || name.ends_with(".html"), "{name} is not served");
+        }
+    }
+
+    #[test]
+    fn the_policy_is_kept_by_the_markup() {
+        let pages = ROOM_PAGES.iter().map(|(_, page)| page.body).chain([ASSETS[0].body]);
+        for page in pages.chain([include_str!("ui/error.html")]) {
+            assert!(page.starts_with("<!doctype html>"));
+            assert!(!page.contains("<style") && !page.contains(" style="), "{page}");
+            for script in page.split("<script").skip(1) {
+                assert!(script.split_once("></script>").is_some_and(|(tag, _)| tag.contains(" src=\"/ui/")));
+            }
+            let handlers = page.split_ascii_whitespace().filter(|word| word.starts_with("on"));
+            assert_eq!(handlers.filter(|word| word.contains('=')).count(), 0, "{page}");
+        }
+    }
+}

@@ -1,0 +1,186 @@
+// `/publish/<room>/<participant>`: publishes camera and microphone, the screen, or the test pattern.
+//
+// Query parameters: `source=camera|screen|pattern`, `codec=auto|H264|VP8`, `size=640x360|1280x720|1920x1080`,
+// `bitrate=` bits a second, one of those on the page, and `autostart=1` to begin without a click.
+// <main data-state> says what it is doing: idle, connecting, publishing, error.
+
+import {reasons} from './api.js';
+import {capture, list} from './sources.js';
+import {Meter, facts} from './stats.js';
+import {byId, every, fill, make, names, offer, query, show, write} from './ui.js';
+import {codecs, publish} from './whip.js';
+
+/** @typedef {import('./sources.js').Source} Source */
+
+const [room, participant] = names();
+const video = byId('video');
+const READ = 1_000, ASK = 3_000;
+/** @type {Source | null} */
+let source = null;
+let link = null, meter = null;
+/** Counts the wishes for a source: an answer to an older one is thrown away. */
+let wishes = 0;
+
+const kind = () => document.querySelector('[name="kind"]:checked').value;
+
+function wish() {
+  const [width, height] = byId('size').value.split('x').map(Number);
+  return {
+    kind: kind(), camera: byId('camera').value, microphone: byId('microphone').value, width, height,
+    caption: `${room} / ${participant}`,
+  };
+}
+
+/** Gets what is chosen and shows it; false if there is none, or if the choice has changed meanwhile. */
+async function look() {
+  const mine = ++wishes;
+  drop();
+  let got;
+  try {
+    got = await capture(wish());
+  } catch (error) {
+    if (mine === wishes) show('error', error.message);
+    return false;
+  }
+  if (mine !== wishes) {
+    got.stop();
+    return false;
+  }
+  source = got;
+  video.srcObject = got.stream;
+  byId('over').hidden = true;
+  byId('mute').hidden = got.stream.getAudioTracks().length === 0;
+  for (const track of got.stream.getTracks()) track.addEventListener('ended', () => source === got && pulled());
+  await listDevices();
+  return true;
+}
+
+/** A device was unplugged, or sharing was ended in the browser's own bar. */
+function pulled() {
+  stop();
+  drop();
+  show('error', 'The source has ended: the device was unplugged, or sharing was stopped.');
+}
+
+function drop() {
+  source?.stop();
+  source = null;
+  video.srcObject = null;
+  byId('over').hidden = false;
+  byId('mute').hidden = true;
+  byId('mute').setAttribute('aria-pressed', 'false');
+}
+
+// ---- publishing
+
+async function start() {
+  byId('start').disabled = true;
+  show('connecting', 'Starting…');
+  const ready = source !== null || await look();
+  byId('start').disabled = false;
+  if (!ready) return;
+  const bitrate = Number(byId('bitrate').value) || null;
+  link = publish(room, participant, source.stream, {codec: byId('codec').value, bitrate}, changed);
+  busy(true);
+  link.start();
+}
+
+function changed(change, refusal) {
+  meter = change === 'connected' ? new Meter(link.peer) : null;
+  switch (change) {
+    case 'connecting': return show('connecting', 'Connecting…');
+    case 'connected': return show('publishing', `You are live in ${room} as ${participant}.`);
+    case 'ended':
+    case 'lost': return show('connecting', 'The connection was lost. Connecting again…');
+    case 'refused': return show('connecting', `${refusal.message} Trying again…`);
+    case 'failed':
+      stop();
+      return show('error', refusal.message);
+  }
+}
+
+function stop() {
+  link?.stop();
+  link = meter = null;
+  busy(false);
+  show('idle', 'Not publishing.');
+}
+
+function busy(now) {
+  byId('fields').disabled = now;
+  write(byId('start'), now ? 'Stop publishing' : 'Start publishing');
+}
+
+// ---- choices
+
+async function listDevices() {
+  const {cameras, microphones} = await list();
+  const choices = (devices, usual, none) =>
+    [['', usual], ...devices.map(({deviceId, label}) => [deviceId, label]), ['none', none]];
+  offer(byId('camera'), choices(cameras, 'The usual camera', 'No camera'));
+  offer(byId('microphone'), choices(microphones, 'The usual microphone', 'No microphone'));
+}
+
+/** Shows what would be sent, unless the browser would have to ask for it first. */
+async function preview() {
+  for (const label of document.querySelectorAll('.devices')) label.hidden = kind() !== 'camera';
+  byId('preview').hidden = kind() === 'pattern';
+  wishes++;
+  drop();
+  show('idle', 'Not publishing.');
+  if (kind() === 'pattern' || kind() === 'camera' && await allowed()) await look();
+}
+
+async function allowed() {
+  try {
+    const asked = ['camera', 'microphone'].map((name) => navigator.permissions.query({name}));
+    return (await Promise.all(asked)).every(({state}) => state === 'granted');
+  } catch {
+    // Not every browser can be asked for these.
+    return false;
+  }
+}
+
+/** Sets a choice from the query, if it is one of those there are. */
+function preset(select, value) {
+  if ([...select.options].some((option) => option.value === value)) select.value = value;
+}
+
+byId('start').addEventListener('click', () => link ? stop() : start());
+byId('preview').addEventListener('click', look);
+byId('mute').addEventListener('click', ({target}) => {
+  const muted = target.getAttribute('aria-pressed') !== 'true';
+  target.setAttribute('aria-pressed', String(muted));
+  for (const track of source.stream.getAudioTracks()) track.enabled = !muted;
+  write(target, muted ? 'Turn my sound on' : 'Mute my sound');
+});
+for (const radio of document.querySelectorAll('[name="kind"]')) radio.addEventListener('change', preview);
+for (const id of ['camera', 'microphone', 'size']) byId(id).addEventListener('change', () => source ? look() : null);
+navigator.mediaDevices?.addEventListener('devicechange', listDevices);
+addEventListener('pagehide', stop);
+
+// ---- facts
+
+every(READ, async () => {
+  const rows = meter ? facts(await meter.read()) : [];
+  fill(byId('facts'), rows);
+  byId('nothing').hidden = rows.length > 0;
+});
+
+every(ASK, async () => {
+  // What the API does not tell cannot be shown; the stream is sent all the same.
+  const told = meter ? await reasons(room, participant).catch(() => []) : [];
+  byId('notes').hidden = told.length === 0;
+  byId('notes').replaceChildren(...told.map((textContent) => make('li', {textContent})));
+});
+
+document.title = `Publish as ${participant} in ${room} – Commonroom`;
+write(byId('title'), `Publish as ${participant} in ${room}`);
+byId('watch').href = `/watch/${room}/${participant}?muted=1`;
+offer(byId('codec'), codecs().map((codec) => [codec, {auto: 'Automatic', H264: 'H.264'}[codec] ?? codec]));
+for (const id of ['codec', 'size', 'bitrate']) preset(byId(id), query.get(id));
+const wanted = document.querySelector(`[name="kind"][value="${CSS.escape(query.get('source') ?? '')}"]`);
+if (wanted) wanted.checked = true;
+await listDevices();
+await preview();
+if (query.get('autostart') === '1') await start();

@@ -1,0 +1,107 @@
+// What the pages share of the DOM: state, lists of facts, choices, copying, asking the server again and again.
+// Text from outside enters the document as text only.
+
+/**
+ * @param {string} id
+ * @returns {HTMLElement}
+ */
+export const byId = (id) => document.getElementById(id);
+
+/**
+ * Makes an element.
+ *
+ * @param {string} name
+ * @param {Object<string, string>} properties
+ * @param {...(Node | string)} children
+ */
+export function make(name, properties, ...children) {
+  const element = Object.assign(document.createElement(name), properties);
+  element.append(...children);
+  return element;
+}
+
+/**
+ * The room and the participant that the address names; the server has checked them.
+ *
+ * @returns {[string, string]}
+ */
+export const names = () => location.pathname.split('/').slice(2, 4).map(decodeURIComponent);
+
+/** Query parameters of the page. */
+export const query = new URLSearchParams(location.search);
+
+/**
+ * Shows and announces what the page is doing.
+ *
+ * @param {'idle' | 'connecting' | 'waiting' | 'playing' | 'publishing' | 'ended' | 'error'} state
+ * @param {string} text
+ */
+export function show(state, text) {
+  document.querySelector('main').dataset.state = state;
+  write(byId('status'), text);
+}
+
+/** Sets an element's text; screen readers repeat what is set again, so only a change is. */
+export function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+/**
+ * Fills a `<dl>`, and hides it when there is nothing to tell.
+ *
+ * @param {HTMLElement} list
+ * @param {[string, string][]} rows label and value
+ */
+export function fill(list, rows) {
+  list.hidden = rows.length === 0;
+  list.replaceChildren(...rows.map(([label, value]) =>
+    make('div', {}, make('dt', {textContent: label}), make('dd', {textContent: value}))));
+}
+
+/**
+ * Puts choices into a `<select>` and keeps the chosen one if it is still there.
+ *
+ * @param {HTMLSelectElement} select
+ * @param {[string, string][]} choices value and text
+ */
+export function offer(select, choices) {
+  const chosen = select.value;
+  select.replaceChildren(...choices.map(([value, textContent]) => make('option', {value, textContent})));
+  if (choices.some(([value]) => value === chosen)) select.value = chosen;
+}
+
+/** Lets each button with `data-copy` copy the text of the element of that id. */
+export function copying() {
+  for (const button of document.querySelectorAll('[data-copy]')) {
+    const label = button.textContent;
+    button.addEventListener('click', async () => {
+      write(button, await copy(byId(button.dataset.copy)) ? 'Copied' : 'Press Ctrl+C');
+      setTimeout(write, 2_000, button, label);
+    });
+  }
+}
+
+async function copy(element) {
+  // Selected in any case: it shows what was copied, and the keyboard can do it where the page may not.
+  getSelection().selectAllChildren(element);
+  try {
+    await navigator.clipboard.writeText(element.textContent);
+    return true;
+  } catch {
+    // No clipboard outside https:// and localhost; the old way works there.
+    return document.execCommand('copy');
+  }
+}
+
+/**
+ * Does something now and then, one at a time, but not while nobody sees the page.
+ *
+ * @param {number} milliseconds between the end of one and the next
+ * @param {() => Promise<void>} job
+ */
+export async function every(milliseconds, job) {
+  for (;;) {
+    if (!document.hidden) await job();
+    await new Promise((resolve) => setTimeout(resolve, milliseconds));
+  }
+}
