@@ -281,7 +281,7 @@ fn metadata_in_every_shape() {
         (vec![set.clone(), name.clone()], Some(Object::default())),
         (vec![set.clone(), name.clone(), Value::EcmaArray(width.clone())], Some(width.clone())),
         (vec![set, Value::Object(width.clone())], Some(width.clone())),
-        (vec![name, Value::Object(width.clone())], Some(width.clone())),
+        (vec![name, Value::Object(width.clone())], Some(width)),
         (vec![Value::text("@clearDataFrame"), Value::text("onMetaData")], Some(Object::default())),
         (vec![Value::text("onTextData"), Value::text("hi")], None),
         (vec![], None),
