@@ -5,7 +5,6 @@ use commonroom::protocol::rtp::Ssrc;
 use commonroom::protocol::sdp::{
     Fingerprint, HashKind, HostCandidate, Local, Offer, Sending, Track, TransportKind, Want, answer,
 };
-use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 
 /// An offer, answered for a publisher and for viewers of both codecs.
@@ -36,13 +35,20 @@ pub(crate) fn offer(input: &[u8]) {
 }
 
 /// Offers of real clients.
+const OFFERS: &[&[u8]] = &[
+    include_bytes!("../../data/sdp/aiortc-whep.sdp"),
+    include_bytes!("../../data/sdp/aiortc-whip.sdp"),
+    include_bytes!("../../data/sdp/chromium-whep.sdp"),
+    include_bytes!("../../data/sdp/chromium-whip-h264.sdp"),
+    include_bytes!("../../data/sdp/chromium-whip.sdp"),
+    include_bytes!("../../data/sdp/ffmpeg9-whip.sdp"),
+    include_bytes!("../../data/sdp/firefox-whep.sdp"),
+    include_bytes!("../../data/sdp/firefox-whip.sdp"),
+    include_bytes!("../../data/sdp/gstreamer-whip.sdp"),
+    include_bytes!("../../data/sdp/str0m-whep.sdp"),
+    include_bytes!("../../data/sdp/str0m-whip.sdp"),
+];
+
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/sdp");
-    let files = fs::read_dir(folder).expect("the captures are there");
-    let paths = files.map(|file| file.expect("a readable folder").path());
-    let mut offers: Vec<_> =
-        paths.filter(|path| path.extension().is_some_and(|extension| extension == "sdp")).collect();
-    // A folder has no order of its own, and the same seed is to give the same inputs.
-    offers.sort();
-    offers.iter().map(|path| fs::read(path).expect("a readable file")).collect()
+    OFFERS.iter().map(|offer| offer.to_vec()).collect()
 }
