@@ -161,6 +161,7 @@ fn one_line(message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::SocketAddr;
 
     fn parse(text: &str, flags: &[&str]) -> Result<Config, String> {
         let flags: Vec<_> = flags.iter().map(|&flag| flag.to_owned()).collect();
@@ -177,7 +178,7 @@ mod tests {
         let file = "[rtmp]\nlisten = \"127.0.0.1:5\"\n[rooms]\nmax_rooms = 7\n";
         let config =
             parse(file, &["rtmp.listen=[::1]:6", "http.allowed_origins=*", "log.level=debug"]).unwrap();
-        assert_eq!(config.rtmp.listen, "[::1]:6".parse().unwrap());
+        assert_eq!(config.rtmp.listen, "[::1]:6".parse::<SocketAddr>().unwrap());
         assert_eq!(config.rooms.max_rooms, 7, "an absent flag leaves the file alone");
         assert!(config.http.allowed_origins.any());
         assert_eq!(config.log.level, "debug");

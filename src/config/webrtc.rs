@@ -16,6 +16,8 @@ pub struct Webrtc {
     pub announce: Vec<Host>,
     /// Peers, publishers and viewers together, at the same time.
     pub max_sessions: usize,
+    /// Threads that carry media, each with a socket of its own on the port. 0: one for each core.
+    pub shards: usize,
 }
 
 /// An IP address or a DNS name, without a port.
@@ -35,7 +37,12 @@ pub struct InvalidHost(String);
 
 impl Default for Webrtc {
     fn default() -> Self {
-        Self { listen: (Ipv4Addr::UNSPECIFIED, 8189).into(), announce: Vec::new(), max_sessions: 5000 }
+        Self {
+            listen: (Ipv4Addr::UNSPECIFIED, 8189).into(),
+            announce: Vec::new(),
+            max_sessions: 5000,
+            shards: 0,
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! Bytes, a path and the time come in; a response and the selected path come out. What a path is, the owner decides: to
 //! the agent it is a name for "this remote address by that transport".
 
+use crate::wire::ByteReader;
 use rtc_crypto::RTCCryptoProvider;
 use rtc_stun::attributes::{ATTR_ICE_CONTROLLED, ATTR_MESSAGE_INTEGRITY, ATTR_USE_CANDIDATE, ATTR_USERNAME};
 use rtc_stun::error_code::{ErrorCode, ErrorCodeAttribute};
@@ -98,6 +99,21 @@ pub struct Agent<P> {
 /// Whether a datagram is STUN by its first byte and magic cookie (RFC 7983 and RFC 8489, section 5).
 pub fn is_stun(datagram: &[u8]) -> bool {
     matches!(datagram.first(), Some(0..=3)) && rtc_stun::message::is_stun_message(datagram)
+}
+
+/// The ufrag of the agent that a STUN message is for, found without a copy and without checking anything else: enough to
+/// see whether the message is worth reading.
+pub fn peek_ufrag(datagram: &[u8]) -> Option<&str> {
+    let mut attributes = ByteReader::new(datagram.get(20..)?);
+    loop {
+        let (kind, length) = (attributes.u16().ok()?, attributes.u16().ok()?);
+        let value = attributes.bytes(length.into()).ok()?;
+        if kind == ATTR_USERNAME.0 {
+            let end = value.iter().position(|byte| *byte == b':')?;
+            return std::str::from_utf8(value.get(..end)?).ok();
+        }
+        attributes.bytes(usize::from(length.wrapping_neg() & 3)).ok()?; // values are padded to a word
+    }
 }
 
 impl Credentials {
@@ -459,6 +475,7 @@ mod tests {
     fn other_datagrams_are_no_checks() {
         let good = client().request("secretsecretsecretsecret", &[]);
         assert_eq!(Check::parse(&good).map(|check| check.ufrag().to_owned()), Ok("ours".to_owned()));
+        assert_eq!((peek_ufrag(&good), peek_ufrag(&good[..30]), peek_ufrag(&[])), (Some("ours"), None, None));
         let error = |datagram: &[u8]| Check::parse(datagram).err();
         assert_eq!(error(&[]), Some(NotACheck::Malformed));
         assert_eq!(error(&good[..good.len() - 1]), Some(NotACheck::Malformed));

@@ -15,6 +15,7 @@ pub use seal::{SRTCP_OVERHEAD, Sealer};
 #[cfg(test)]
 mod testing {
     use super::{Keys, Profile};
+    use crate::protocol::sdp::DtlsRole;
 
     pub(super) fn hex(text: &str) -> Vec<u8> {
         (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
@@ -22,7 +23,7 @@ mod testing {
 
     pub(super) fn keys(profile: Profile) -> Keys {
         let material: Vec<u8> = (0..profile.material_len() as u8).collect();
-        Keys::from_material(profile, &material).unwrap()
+        Keys::from_material(profile, &material, DtlsRole::Server).unwrap()
     }
 
     pub(super) fn rtp(ssrc: u32, sequence: u16, payload: &[u8]) -> Vec<u8> {

@@ -1,5 +1,6 @@
 //! Protection profiles, master keys and the session keys derived from them.
 
+use crate::protocol::sdp::DtlsRole;
 use aws_lc_rs::cipher::{AES_128, EncryptingKey, EncryptionContext, UnboundCipherKey};
 use std::fmt;
 
@@ -29,10 +30,10 @@ pub struct MasterKey {
 pub struct Keys {
     /// How to protect.
     pub profile: Profile,
-    /// For what the DTLS client sends.
-    pub client: MasterKey,
-    /// For what the DTLS server sends.
-    pub server: MasterKey,
+    /// For what this side sends.
+    pub local: MasterKey,
+    /// For what the other side sends.
+    pub remote: MasterKey,
 }
 
 /// What a session key is for (RFC 3711, section 4.3.1).
@@ -100,20 +101,22 @@ impl Profile {
 }
 
 impl Keys {
-    /// Splits what the DTLS exporter gives: keys of client and server, then their salts (RFC 5764, section 4.2). `None` if
-    /// there are not [`Profile::material_len`] bytes.
-    pub fn from_material(profile: Profile, material: &[u8]) -> Option<Self> {
+    /// Splits what the DTLS exporter gives: keys of client and server, then their salts (RFC 5764, section 4.2). `ours` is
+    /// this side's part in the handshake. `None` if there are not [`Profile::material_len`] bytes.
+    pub fn from_material(profile: Profile, material: &[u8], ours: DtlsRole) -> Option<Self> {
         if material.len() != profile.material_len() {
             return None;
         }
         let (keys, salts) = material.split_at(2 * KEY_LEN);
         let (client_key, server_key) = keys.split_at(KEY_LEN);
         let (client_salt, server_salt) = salts.split_at(profile.salt_len());
-        Some(Self {
-            profile,
-            client: MasterKey::new(client_key, client_salt)?,
-            server: MasterKey::new(server_key, server_salt)?,
-        })
+        let client = MasterKey::new(client_key, client_salt)?;
+        let server = MasterKey::new(server_key, server_salt)?;
+        let (local, remote) = match ours {
+            DtlsRole::Server => (server, client),
+            DtlsRole::Client => (client, server),
+        };
+        Some(Self { profile, local, remote })
     }
 }
 
@@ -198,10 +201,11 @@ mod tests {
     #[test]
     fn material_is_split_in_the_order_of_rfc_5764() {
         let material: Vec<u8> = (0..60).collect();
-        let keys = Keys::from_material(Profile::Aes128CmSha1_80, &material).unwrap();
-        assert_eq!((keys.client.key()[0], keys.server.key()[0]), (0, 16));
-        assert_eq!((keys.client.salt(), keys.server.salt()), (&material[32..46], &material[46..]));
-        assert!(Keys::from_material(Profile::AeadAes128Gcm, &material).is_none());
-        assert!(Keys::from_material(Profile::AeadAes128Gcm, &material[..56]).is_some());
+        let keys = Keys::from_material(Profile::Aes128CmSha1_80, &material, DtlsRole::Client).unwrap();
+        assert_eq!((keys.local.key()[0], keys.remote.key()[0]), (0, 16));
+        assert_eq!((keys.local.salt(), keys.remote.salt()), (&material[32..46], &material[46..]));
+        let keys = Keys::from_material(Profile::AeadAes128Gcm, &material[..56], DtlsRole::Server).unwrap();
+        assert_eq!((keys.local.key()[0], keys.remote.key()[0]), (16, 0));
+        assert!(Keys::from_material(Profile::AeadAes128Gcm, &material, DtlsRole::Server).is_none());
     }
 }

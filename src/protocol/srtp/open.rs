@@ -47,13 +47,13 @@ pub struct Opener {
 }
 
 impl Opener {
-    /// For a server: what the DTLS client sends. `None` if the library refuses the keys, which it does for none of ours.
+    /// Opens what the other side sends. `None` if the library refuses the keys, which it does for none of ours.
     pub fn new(keys: &Keys) -> Option<Self> {
         let crypto = rtc_crypto::default_provider().ok()?;
         Some(Self {
             profile: keys.profile,
-            context: context(keys.profile, &keys.client, &*crypto)?,
-            key: keys.client.clone(),
+            context: context(keys.profile, &keys.remote, &*crypto)?,
+            key: keys.remote.clone(),
             crypto,
             probation: None,
             strangers: 0,
@@ -142,7 +142,7 @@ mod tests {
     fn replays_and_forgeries_are_rejected() {
         for profile in [Profile::AeadAes128Gcm, Profile::Aes128CmSha1_80] {
             let keys = keys(profile);
-            let (sealer, mut opener) = (Sealer::new(profile, &keys.client), Opener::new(&keys).unwrap());
+            let (sealer, mut opener) = (Sealer::new(profile, &keys.remote), Opener::new(&keys).unwrap());
             let packet = sealed(&sealer, 5, 100);
             assert_eq!(opener.open_rtp(&packet).unwrap()[12..], *b"hello");
             assert_eq!(opener.open_rtp(&packet), Err(Rejected::Forged), "a replay");
@@ -161,7 +161,7 @@ mod tests {
     fn reports_without_the_encryption_flag_are_forgeries() {
         for profile in [Profile::AeadAes128Gcm, Profile::Aes128CmSha1_80] {
             let keys = keys(profile);
-            let (mut sealer, mut opener) = (Sealer::new(profile, &keys.client), Opener::new(&keys).unwrap());
+            let (mut sealer, mut opener) = (Sealer::new(profile, &keys.remote), Opener::new(&keys).unwrap());
             let mut packet = Vec::new();
             assert!(sealer.seal_rtcp(&mut packet, &[0x81, 201, 0, 1, 0, 0, 0, 9]));
             let flag_at = packet.len() - profile.srtcp_trailer_len();
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn forged_sources_take_no_places_and_real_ones_a_limited_number() {
         let keys = keys(Profile::AeadAes128Gcm);
-        let (sealer, mut opener) = (Sealer::new(keys.profile, &keys.client), Opener::new(&keys).unwrap());
+        let (sealer, mut opener) = (Sealer::new(keys.profile, &keys.remote), Opener::new(&keys).unwrap());
         for ssrc in 0..1_000 {
             let mut forged = sealed(&sealer, ssrc, 1);
             *forged.last_mut().unwrap() ^= 1;

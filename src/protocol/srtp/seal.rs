@@ -259,7 +259,7 @@ mod tests {
     #[test]
     fn lengths_that_do_not_add_up_are_refused() {
         for profile in [Profile::AeadAes128Gcm, Profile::Aes128CmSha1_80] {
-            let sealer = Sealer::new(profile, &keys(profile).server);
+            let sealer = Sealer::new(profile, &keys(profile).local);
             let mut packet = [0; 40];
             assert!(!sealer.seal_rtp(&mut packet, 41, 1, 1, &[], &[]));
             assert!(!sealer.seal_rtp(&mut packet, 12, 1, 1, &[], &[0; 19]));
@@ -267,11 +267,11 @@ mod tests {
         }
     }
 
-    /// Seals with the server's key as we do and opens as a peer would, which has the roles swapped.
+    /// Seals as we do and opens as the peer does.
     fn pair(profile: Profile) -> (Sealer, Opener) {
-        let Keys { client, server, .. } = keys(profile);
-        let swapped = Keys { profile, client: server.clone(), server: client };
-        (Sealer::new(profile, &server), Opener::new(&swapped).unwrap())
+        let Keys { local, remote, .. } = keys(profile);
+        let swapped = Keys { profile, local: remote, remote: local.clone() };
+        (Sealer::new(profile, &local), Opener::new(&swapped).unwrap())
     }
 
     #[test]

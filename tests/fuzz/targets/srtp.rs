@@ -1,5 +1,6 @@
 //! Protected packets: forged ones, and ones whose sender has the keys and means ill.
 
+use commonroom::protocol::sdp::DtlsRole;
 use commonroom::protocol::srtp::{Keys, Opener, Profile, Sealer};
 
 const PROFILES: [Profile; 2] = [Profile::AeadAes128Gcm, Profile::Aes128CmSha1_80];
@@ -7,7 +8,7 @@ const PROFILES: [Profile; 2] = [Profile::AeadAes128Gcm, Profile::Aes128CmSha1_80
 fn keys(profile: Profile) -> Keys {
     // 0, 1, 2 ...: secrets they need not be.
     let material: Vec<u8> = (0..profile.material_len()).map(|byte| byte as u8).collect();
-    Keys::from_material(profile, &material).expect("as long as the profile says")
+    Keys::from_material(profile, &material, DtlsRole::Server).expect("as long as the profile says")
 }
 
 fn opener(keys: &Keys) -> Opener {
@@ -27,7 +28,7 @@ pub(crate) fn forged(input: &[u8]) {
 pub(crate) fn authentic(input: &[u8]) {
     for profile in PROFILES {
         let keys = keys(profile);
-        let mut sealer = Sealer::new(profile, &keys.client);
+        let mut sealer = Sealer::new(profile, &keys.remote);
         let mut opener = opener(&keys);
         let mut rest = input;
         while let Some(([kind, length], after)) = rest.split_first_chunk() {
@@ -75,7 +76,7 @@ fn what_is_sealed_opens() {
     for profile in PROFILES {
         let keys = keys(profile);
         let packet = super::rtp::packet_seeds().swap_remove(0);
-        let sealed = seal(&Sealer::new(profile, &keys.client), &packet);
+        let sealed = seal(&Sealer::new(profile, &keys.remote), &packet);
         assert_eq!(opener(&keys).open_rtp(&sealed).expect("it is authentic"), packet);
     }
 }

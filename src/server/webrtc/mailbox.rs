@@ -1,0 +1,97 @@
+//! What reaches a shard from other threads.
+
+use super::path::{ConnectionId, Path};
+use super::session::SessionId;
+use super::shard::RouteKey;
+use bytes::Bytes;
+use std::sync::{Mutex, PoisonError};
+use tokio::sync::{Notify, mpsc};
+
+/// Datagrams that may wait for a shard. Over it they are lost, as on any network.
+const MAX_DATAGRAMS: usize = 4_096;
+
+/// A message to a shard.
+pub(super) enum Mail {
+    /// A datagram, or a frame of a TCP connection, for a peer that this shard owns or may adopt.
+    Datagram(Path, Bytes),
+    /// A TCP connection that a peer of this shard may use; what is queued is written to it.
+    Connected(ConnectionId, mpsc::Sender<Bytes>),
+    /// The TCP connection is closed.
+    Disconnected(ConnectionId),
+    /// Datagrams from the address belong to a peer of another shard.
+    Bind(RouteKey, ShardId),
+    /// They do no more.
+    Unbind(RouteKey, ShardId),
+    /// The session is to end: its owner has asked for it.
+    Close(SessionId),
+}
+
+/// Which shard.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) struct ShardId(pub(super) usize);
+
+/// Where a shard gets its mail. Everything but datagrams is bounded by what it is about: paths, connections, sessions.
+#[derive(Default)]
+pub(super) struct Mailbox {
+    waiting: Mutex<Waiting>,
+    arrived: Notify,
+}
+
+#[derive(Default)]
+struct Waiting {
+    mail: Vec<Mail>,
+    datagrams: usize,
+}
+
+impl Mailbox {
+    /// Leaves a message. False if it was a datagram and there are too many.
+    pub(super) fn post(&self, mail: Mail) -> bool {
+        {
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            if matches!(mail, Mail::Datagram(..)) {
+                if waiting.datagrams >= MAX_DATAGRAMS {
+                    return false;
+                }
+                waiting.datagrams += 1;
+            }
+            waiting.mail.push(mail);
+        }
+        self.arrived.notify_one();
+        true
+    }
+
+    /// Waits until there is mail. Cancel-safe.
+    pub(super) async fn wait(&self) {
+        self.arrived.notified().await;
+    }
+
+    /// Takes all there is, in order, behind the end of `into`.
+    pub(super) fn take(&self, into: &mut Vec<Mail>) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        into.append(&mut waiting.mail);
+        waiting.datagrams = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::path::Via;
+    use super::*;
+
+    #[tokio::test]
+    async fn datagrams_are_bounded_and_other_mail_is_not_lost() {
+        let mailbox = Mailbox::default();
+        let remote = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
+        let path = Path { remote, via: Via::Udp { local: None } };
+        let posted =
+            (0..MAX_DATAGRAMS + 10).filter(|_| mailbox.post(Mail::Datagram(path, Bytes::new()))).count();
+        assert_eq!(posted, MAX_DATAGRAMS);
+        assert!(mailbox.post(Mail::Unbind(RouteKey::Udp(remote), ShardId(1))));
+        mailbox.wait().await;
+        let mut mail = Vec::new();
+        mailbox.take(&mut mail);
+        assert_eq!(mail.len(), MAX_DATAGRAMS + 1);
+        assert!(matches!(mail.last(), Some(Mail::Unbind(_, ShardId(1)))));
+        assert!(mailbox.post(Mail::Datagram(path, Bytes::new())), "there is room again");
+    }
+}

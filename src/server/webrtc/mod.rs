@@ -1,0 +1,170 @@
+//! WebRTC: publishers (WHIP) and viewers (WHEP), all on one port.
+//!
+//! HTTP hands offers to [`Server`] and gets answers. The media side runs on threads of its own: each *shard* has a socket
+//! of the shared port and the peers whose first valid check the kernel gave to it. A peer is found by its ICE user name,
+//! then by its address; see `shard.rs` for the loop, `peer.rs` for what a peer is made of, `feed.rs` for how viewers
+//! share a stream and `track.rs` for how a publisher's packets reach the bus.
+
+mod addresses;
+mod batch;
+mod dtls;
+mod feed;
+mod ingest;
+mod mailbox;
+mod numbering;
+mod parameter_sets;
+mod path;
+mod peer;
+mod registry;
+mod ring;
+mod session;
+mod shard;
+mod signalling;
+mod socket;
+mod tcp;
+mod track;
+mod viewer;
+mod wall;
+
+pub use session::{SessionId, SessionInfo, SessionKind};
+pub use signalling::{Answer, SignallingError};
+
+use crate::bridge::Bridge;
+use crate::config;
+use crate::protocol::sdp::HostCandidate;
+use crate::room::{Name, Rooms};
+use batch::Batch;
+use dtls::Identity;
+use mailbox::{Mailbox, ShardId};
+use registry::Registry;
+use shard::{Common, Shard};
+use socket::BoundSocket;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use tcp::Connections;
+use tokio::sync::watch;
+use tokio::task::LocalSet;
+use tokio_util::sync::CancellationToken;
+
+/// The server. Cloning gives another handle to the same.
+#[derive(Clone)]
+pub struct Server {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    rooms: Rooms,
+    common: Arc<Common>,
+    candidates: Vec<HostCandidate>,
+    address: SocketAddr,
+    /// Every shard holds a receiver for as long as it runs.
+    running: watch::Sender<()>,
+}
+
+impl Server {
+    /// Binds the port and starts the shards. They run until `stop` is cancelled; then all peers are told.
+    pub fn bind(
+        config: config::Webrtc,
+        rooms: Rooms,
+        bridge: Bridge,
+        stop: CancellationToken,
+    ) -> io::Result<Self> {
+        let shards = match config.shards {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            shards => shards,
+        };
+        // With port 0 the first socket finds a free one for all.
+        let first = BoundSocket::bind(config.listen)?;
+        let address = first.local_addr()?;
+        let mut sockets = vec![first];
+        for _ in 1..shards {
+            sockets.push(BoundSocket::bind(address)?);
+        }
+        let listeners: Vec<_> = (0..shards).map(|_| tcp::listen(address)).collect::<io::Result<_>>()?;
+        let candidates = addresses::candidates(address, &config.announce)?;
+        let identity = Identity::generate().map_err(io::Error::other)?;
+        let common = Arc::new(Common {
+            registry: Arc::new(Registry::new(config.max_sessions)),
+            mailboxes: (0..shards).map(|_| Arc::new(Mailbox::default())).collect(),
+            identity,
+            bridge,
+            stop,
+        });
+        let (running, alive) = watch::channel(());
+        for (index, (socket, listener)) in sockets.into_iter().zip(listeners).enumerate() {
+            let (common, alive) = (common.clone(), alive.clone());
+            std::thread::Builder::new().name(format!("webrtc-{index}")).spawn(move || {
+                if let Err(error) = serve(ShardId(index), common, socket, listener) {
+                    tracing::error!(shard = index, %error, "WebRTC shard");
+                }
+                drop(alive);
+            })?;
+        }
+        tracing::info!(%address, shards, candidates = candidates.len(), "WebRTC server listens");
+        Ok(Self { inner: Arc::new(Inner { rooms, common, candidates, address, running }) })
+    }
+
+    /// Where it listens: the port, if 0 was configured.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.inner.address
+    }
+
+    /// Answers a publisher's offer (WHIP). The name is taken from now on.
+    pub fn publish(&self, room: Name, participant: Name, offer: &str) -> Result<Answer, SignallingError> {
+        signalling::publish(&self.inner, room, participant, offer)
+    }
+
+    /// Answers a viewer's offer (WHEP).
+    pub fn play(&self, room: Name, participant: Name, offer: &str) -> Result<Answer, SignallingError> {
+        signalling::play(&self.inner, room, participant, offer)
+    }
+
+    /// Ends a session, as its client has asked. False if there is none of that name.
+    pub fn close(&self, session: &SessionId) -> bool {
+        shard::close(&self.inner.common, session)
+    }
+
+    /// Takes candidates of a client. An ICE-lite agent has no use for them, so they are only checked.
+    pub fn trickle(&self, session: &SessionId, fragment: &str) -> Result<(), SignallingError> {
+        signalling::trickle(&self.inner, session, fragment)
+    }
+
+    /// The entity tag of a session's answer.
+    pub fn etag(&self, session: &SessionId) -> Option<String> {
+        self.inner.common.registry.get(session).map(|session| signalling::etag(&session))
+    }
+
+    /// All sessions.
+    pub fn sessions(&self) -> Vec<SessionInfo> {
+        let now = tokio::time::Instant::now().into_std();
+        self.inner.common.registry.list().iter().map(|session| session.info(now)).collect()
+    }
+
+    /// Waits until all shards have ended, which they do when the server is stopped.
+    pub async fn closed(&self) {
+        self.inner.running.closed().await;
+    }
+}
+
+/// The life of a shard's thread.
+fn serve(
+    id: ShardId,
+    common: Arc<Common>,
+    socket: BoundSocket,
+    listener: std::net::TcpListener,
+) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let local = LocalSet::new();
+    runtime.block_on(local.run_until(async move {
+        let socket = Rc::new(socket.into_socket()?);
+        let connections = Rc::new(Connections::new());
+        let batch = Batch::new(socket.clone(), connections.clone());
+        let mailbox = common.mailboxes.get(id.0).cloned().unwrap_or_default();
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        tokio::task::spawn_local(tcp::accept(listener, mailbox, common.registry.clone()));
+        Shard::new(id, common, socket, connections, batch).run().await;
+        Ok(())
+    }))
+}

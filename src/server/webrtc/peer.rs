@@ -1,0 +1,458 @@
+//! One peer: ICE, DTLS, SRTP and RTP driven together. Bytes, the path they came by and the time go in; what is to be sent
+//! goes into the batch, and what the owner must do is said by events.
+
+use super::batch::Batch;
+use super::dtls::{Connected, Dtls, DtlsError, Identity, Progress};
+use super::feed::Feed;
+use super::ingest::Ingest;
+use super::path::{ConnectionId, Path, Via};
+use super::session::{Session, SessionKind};
+use super::viewer::{Viewer, send_rtcp};
+use super::wall::Wall;
+use crate::protocol::dtls::is_dtls;
+use crate::protocol::ice::{Agent, Check, Credentials, Verdict, is_stun};
+use crate::protocol::rtcp::{Packet, packets};
+use crate::protocol::sdp::Negotiated;
+use crate::protocol::srtp::{Opener, Sealer};
+use crate::room::Publication;
+use crate::stream::{EndReason, KeyframeRequests, Stream};
+use metrics::Counter;
+use std::cell::RefCell;
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// From the answer to media keys. A peer that needs longer has lost its way.
+pub(super) const ESTABLISH: Duration = Duration::from_secs(10);
+/// Between sender reports; RFC 3550 would have 5 s, but a viewer plays sound and picture in step only after the first.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+/// The first report comes this long after the keys.
+const FIRST_REPORT: Duration = Duration::from_millis(100);
+
+/// A peer that waits for its first check. It may go to any thread.
+pub(super) struct Seed {
+    pub(super) session: Arc<Session>,
+    pub(super) credentials: Credentials,
+    pub(super) negotiated: Negotiated,
+    pub(super) purpose: Purpose,
+    pub(super) wall: Wall,
+}
+
+/// What a peer is to do once it is connected.
+pub(super) enum Purpose {
+    /// Its media goes onto the bus.
+    Publish(Publication),
+    /// It gets a stream.
+    Watch(Stream, Arc<str>),
+}
+
+/// The peer, on the thread of its shard.
+pub(super) struct Peer {
+    session: Arc<Session>,
+    negotiated: Negotiated,
+    agent: Agent<Path>,
+    dtls: Dtls,
+    opener: Option<Opener>,
+    role: Role,
+    wall: Wall,
+    established_by: Option<Instant>,
+    report_at: Option<Instant>,
+    dropped: Counter,
+}
+
+enum Role {
+    Publisher { ingest: Box<Ingest>, sealer: Option<Sealer>, scratch: Vec<u8> },
+    Viewer { stream: Stream, cname: Arc<str>, place: Option<Place> },
+}
+
+/// A viewer's place in a feed.
+#[derive(Clone)]
+pub(super) struct Place {
+    pub(super) viewer: Rc<RefCell<Viewer>>,
+    pub(super) feed: Rc<RefCell<Feed>>,
+}
+
+/// What the owner of a peer must do.
+pub(super) enum Event {
+    /// Datagrams that come by this path are for this peer.
+    PathAdded(Path),
+    /// They are no more.
+    PathRemoved(Path),
+    /// Media can flow: a viewer wants a place in a feed, a publisher to hear of keyframe requests.
+    Connected(Option<Box<Viewer>>),
+    /// The peer is at its end and must be removed.
+    Gone(Leave),
+}
+
+/// Why a peer is gone.
+#[derive(Debug)]
+pub(super) enum Leave {
+    /// It said goodbye, or its client ended the session.
+    Closed,
+    /// It was silent for too long.
+    Silent,
+    /// No keys in time.
+    NotEstablished,
+    /// DTLS failed.
+    Dtls(DtlsError),
+    /// What it watched is over, or the server is going down.
+    Ended(EndReason),
+    /// A library panicked over what it sent.
+    Panicked,
+}
+
+/// What a peer works with while it is called.
+pub(super) struct Hands<'a> {
+    pub(super) batch: &'a mut Batch,
+    pub(super) events: &'a mut Vec<Event>,
+}
+
+impl Peer {
+    pub(super) fn new(seed: Seed, identity: &Identity, now: Instant) -> Self {
+        let remote = &seed.negotiated.remote;
+        let dtls = Dtls::new(identity.clone(), seed.negotiated.dtls, remote.fingerprints.clone());
+        let role = match seed.purpose {
+            Purpose::Publish(publication) => Role::Publisher {
+                ingest: Box::new(Ingest::new(publication, &seed.negotiated, seed.session.clone(), seed.wall)),
+                sealer: None,
+                scratch: Vec::new(),
+            },
+            Purpose::Watch(stream, cname) => Role::Viewer { stream, cname, place: None },
+        };
+        Self {
+            agent: Agent::new(seed.credentials, identity.crypto(), now),
+            session: seed.session,
+            negotiated: seed.negotiated,
+            dtls,
+            opener: None,
+            role,
+            wall: seed.wall,
+            established_by: Some(now + ESTABLISH),
+            report_at: None,
+            dropped: metrics::counter!("commonroom_webrtc_received_dropped_total", "reason" => "not_authentic"),
+        }
+    }
+
+    /// Takes a datagram, or a frame of a TCP connection.
+    pub(super) fn handle(&mut self, now: Instant, path: Path, datagram: &[u8], hands: &mut Hands<'_>) {
+        if is_stun(datagram) {
+            self.check(now, path, datagram, hands);
+        } else if !self.agent.is_valid(path) {
+            self.dropped.increment(1);
+        } else if is_dtls(datagram) {
+            let progress = self.dtls.handle(now, datagram);
+            self.send_dtls(hands.batch);
+            match progress {
+                Ok(Progress::None) => {}
+                Ok(Progress::Connected(connected)) => self.connected(now, path, &connected, hands),
+                Ok(Progress::Closed) => hands.events.push(Event::Gone(Leave::Closed)),
+                Err(error) => hands.events.push(Event::Gone(Leave::Dtls(error))),
+            }
+        } else {
+            self.media(now, datagram, hands.batch);
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called.
+    pub(super) fn deadline(&self) -> Instant {
+        let ingest = match &self.role {
+            Role::Publisher { ingest, sealer: Some(_), .. } => ingest.deadline(),
+            _ => None,
+        };
+        let others = [self.established_by, self.report_at, self.dtls.poll_timeout(), ingest];
+        others.into_iter().flatten().fold(self.agent.expires(), Instant::min)
+    }
+
+    /// Does what is due.
+    pub(super) fn handle_timeout(&mut self, now: Instant, hands: &mut Hands<'_>) {
+        if self.agent.expires() <= now {
+            hands.events.push(Event::Gone(Leave::Silent));
+            return;
+        }
+        if self.established_by.is_some_and(|deadline| deadline <= now) {
+            hands.events.push(Event::Gone(Leave::NotEstablished));
+            return;
+        }
+        let result = self.dtls.handle_timeout(now);
+        self.send_dtls(hands.batch);
+        if let Err(error) = result {
+            hands.events.push(Event::Gone(Leave::Dtls(error)));
+            return;
+        }
+        if self.report_at.is_some_and(|at| at <= now) {
+            self.report_at = Some(now + REPORT_INTERVAL);
+            if let Role::Viewer { stream, place: Some(place), .. } = &self.role {
+                self.session.measure(now);
+                let mut viewer = place.viewer.borrow_mut();
+                viewer.send_reports(self.wall.at(now), stream.origin(), hands.batch);
+                if viewer.waits_for_keyframe() {
+                    stream.request_keyframe();
+                }
+            }
+        }
+        self.publish(now, hands.batch);
+    }
+
+    /// Puts what came in one burst onto the bus, and sends the feedback that is due.
+    pub(super) fn publish(&mut self, now: Instant, batch: &mut Batch) {
+        let Role::Publisher { ingest, sealer: Some(sealer), scratch } = &mut self.role else { return };
+        ingest.publish();
+        let Some(path) = self.agent.selected() else { return };
+        ingest.feedback(now, |packet| send_rtcp(sealer, scratch, packet, path, batch));
+    }
+
+    /// Somebody wants a key picture of this publisher.
+    pub(super) fn request_keyframe(&mut self, now: Instant, batch: &mut Batch) {
+        if let Role::Publisher { ingest, .. } = &mut self.role {
+            ingest.request_keyframe();
+            self.publish(now, batch);
+        }
+    }
+
+    /// Takes the viewer's place in a feed.
+    pub(super) fn set_place(&mut self, taken: Place) {
+        if let Role::Viewer { place, .. } = &mut self.role {
+            *place = Some(taken);
+        }
+    }
+
+    /// Where keyframe requests for a publisher arrive.
+    pub(super) fn keyframe_requests(&self) -> Option<KeyframeRequests> {
+        match &self.role {
+            Role::Publisher { ingest, .. } => Some(ingest.keyframe_requests()),
+            Role::Viewer { .. } => None,
+        }
+    }
+
+    /// A TCP connection is closed: the path by it is no more.
+    pub(super) fn remove_connection(&mut self, connection: ConnectionId) {
+        let by = |path: &&Path| path.via == Via::Tcp(connection);
+        if let Some(path) = self.agent.paths().iter().find(by).copied() {
+            self.agent.remove_path(path);
+            self.moved();
+        }
+    }
+
+    /// The end, as seen from here: says goodbye, ends the publication, gives the place back.
+    pub(super) fn end(mut self, now: Instant, leave: &Leave, batch: &mut Batch) -> Ended {
+        let place = match &mut self.role {
+            Role::Viewer { place, .. } => place.take(),
+            Role::Publisher { .. } => None,
+        };
+        if let Some(place) = &place
+            && !matches!(leave, Leave::Closed | Leave::Silent)
+        {
+            place.viewer.borrow_mut().send_goodbye(batch);
+        }
+        self.dtls.close(now);
+        self.send_dtls(batch);
+        if let Role::Publisher { ingest, .. } = self.role {
+            ingest.end(match leave {
+                Leave::Closed => EndReason::Unpublished,
+                Leave::Ended(reason) => *reason,
+                _ => EndReason::Vanished,
+            });
+        }
+        Ended { session: self.session, paths: self.agent.paths().to_vec(), place }
+    }
+
+    /// The session.
+    pub(super) const fn session(&self) -> &Arc<Session> {
+        &self.session
+    }
+
+    /// What was agreed.
+    pub(super) const fn negotiated(&self) -> &Negotiated {
+        &self.negotiated
+    }
+
+    /// What it watches.
+    pub(super) const fn watched(&self) -> Option<&Stream> {
+        match &self.role {
+            Role::Viewer { stream, .. } => Some(stream),
+            Role::Publisher { .. } => None,
+        }
+    }
+
+    /// Whether `other` is the feed that the viewer has a place in.
+    pub(super) fn is_in(&self, other: &Rc<RefCell<Feed>>) -> bool {
+        matches!(&self.role, Role::Viewer { place: Some(place), .. } if Rc::ptr_eq(&place.feed, other))
+    }
+
+    fn check(&mut self, now: Instant, path: Path, datagram: &[u8], hands: &mut Hands<'_>) {
+        let Ok(check) = Check::parse(datagram) else { return };
+        match self.agent.handle_check(now, path, path.remote, &check) {
+            Verdict::Ignored => {}
+            Verdict::Refused(response) => hands.batch.push(path, &response),
+            Verdict::Accepted { response, added, evicted, selected } => {
+                hands.batch.push(path, &response);
+                hands.events.extend(evicted.map(Event::PathRemoved));
+                if added {
+                    hands.events.push(Event::PathAdded(path));
+                }
+                if selected {
+                    tracing::debug!(session = ?self.session.id, remote = %path.remote, via = path.transport(), "path selected");
+                    self.moved();
+                }
+                // As the DTLS client we begin, and that needs no more than a way to the peer.
+                match self.dtls.begin(now) {
+                    Ok(()) => self.send_dtls(hands.batch),
+                    Err(error) => hands.events.push(Event::Gone(Leave::Dtls(error))),
+                }
+            }
+        }
+    }
+
+    fn moved(&self) {
+        let Some(path) = self.agent.selected() else { return };
+        self.session.moved(path);
+        if let Role::Viewer { place: Some(place), .. } = &self.role {
+            place.viewer.borrow_mut().set_path(path);
+        }
+    }
+
+    fn send_dtls(&mut self, batch: &mut Batch) {
+        while let Some(datagram) = self.dtls.poll_transmit() {
+            if let Some(path) = self.agent.selected() {
+                batch.push(path, &datagram);
+            }
+        }
+    }
+
+    fn connected(&mut self, now: Instant, path: Path, connected: &Connected, hands: &mut Hands<'_>) {
+        let profile = connected.keys.profile;
+        let Some(opener) = Opener::new(&connected.keys) else {
+            hands.events.push(Event::Gone(Leave::Dtls(DtlsError::Keys)));
+            return;
+        };
+        self.opener = Some(opener);
+        self.established_by = None;
+        self.session.connected(connected.cipher_suite.clone(), profile, now);
+        tracing::info!(
+            session = ?self.session.id,
+            kind = self.session.kind.as_str(),
+            room = %self.session.room,
+            participant = %self.session.participant,
+            remote = %path.remote,
+            via = path.transport(),
+            srtp = profile.as_str(),
+            dtls = connected.cipher_suite.as_deref(),
+            ms = now.saturating_duration_since(self.session.created).as_millis(),
+            "WebRTC peer connected"
+        );
+        let new_sealer = Sealer::new(profile, &connected.keys.local);
+        let viewer = match &mut self.role {
+            Role::Publisher { sealer, .. } => {
+                *sealer = Some(new_sealer);
+                None
+            }
+            Role::Viewer { cname, .. } => {
+                self.report_at = Some(now + FIRST_REPORT);
+                // There is a selected path, as this datagram came by a valid one.
+                let path = self.agent.selected().unwrap_or(path);
+                let (session, cname) = (self.session.clone(), cname.clone());
+                Some(Box::new(Viewer::new(session, &self.negotiated, cname, path, new_sealer)))
+            }
+        };
+        hands.events.push(Event::Connected(viewer));
+    }
+
+    /// SRTP and SRTCP share the port: packet types 192 to 223 are RTCP (RFC 5761, section 4).
+    fn media(&mut self, now: Instant, datagram: &[u8], batch: &mut Batch) {
+        let Some(opener) = &mut self.opener else { return };
+        let is_rtcp = matches!(datagram.get(1), Some(192..=223));
+        let opened = if is_rtcp { opener.open_rtcp(datagram) } else { opener.open_rtp(datagram) };
+        let Ok(plain) = opened else {
+            self.dropped.increment(1);
+            return;
+        };
+        self.agent.note_traffic(now);
+        if is_rtcp {
+            self.rtcp(now, &plain, batch);
+        } else if let Role::Publisher { ingest, .. } = &mut self.role {
+            ingest.rtp(now, plain.freeze());
+        }
+    }
+
+    fn rtcp(&mut self, now: Instant, plain: &[u8], batch: &mut Batch) {
+        match &mut self.role {
+            Role::Publisher { ingest, .. } => ingest.rtcp(now, plain),
+            Role::Viewer { stream, place: Some(place), .. } => {
+                let mut viewer = place.viewer.borrow_mut();
+                let mut wants_keyframe = false;
+                for packet in packets(plain).map_while(Result::ok) {
+                    match packet {
+                        Packet::ReceiverReport { blocks, .. } | Packet::SenderReport { blocks, .. } => {
+                            blocks.for_each(|block| viewer.note_report(&block, self.wall.at(now)));
+                        }
+                        Packet::Nack { media, lost } => {
+                            viewer.retransmit(now, media, lost, place.feed.borrow().rings(), batch);
+                        }
+                        Packet::Pli { media } => wants_keyframe |= viewer.is_video(media),
+                        Packet::Fir(mut entries) => {
+                            wants_keyframe |= entries.any(|(media, _)| viewer.is_video(media));
+                        }
+                        _ => {}
+                    }
+                }
+                if wants_keyframe {
+                    self.session.figures.keyframe_requests.fetch_add(1, Ordering::Relaxed);
+                    stream.request_keyframe();
+                }
+            }
+            Role::Viewer { place: None, .. } => {}
+        }
+    }
+}
+
+/// What is left of a peer for its owner to clear up.
+pub(super) struct Ended {
+    pub(super) session: Arc<Session>,
+    pub(super) paths: Vec<Path>,
+    pub(super) place: Option<Place>,
+}
+
+impl Seed {
+    /// Whether a check has the password of this peer.
+    pub(super) fn is_authentic(&self, check: &Check, identity: &Identity) -> bool {
+        check.is_authentic(&self.credentials.password, &*identity.crypto())
+    }
+}
+
+impl fmt::Display for Leave {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed => f.write_str("closed by the peer"),
+            Self::Silent => f.write_str("no sign of life for 10 s"),
+            Self::NotEstablished => f.write_str("not connected within 10 s"),
+            Self::Dtls(error) => write!(f, "DTLS: {error}"),
+            Self::Ended(reason) => reason.fmt(f),
+            Self::Panicked => f.write_str("a library panicked"),
+        }
+    }
+}
+
+impl Leave {
+    /// For the label of a counter.
+    pub(super) const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Silent => "silent",
+            Self::NotEstablished => "not_established",
+            Self::Dtls(_) => "dtls",
+            Self::Ended(_) => "ended",
+            Self::Panicked => "panicked",
+        }
+    }
+}
+
+impl From<&Purpose> for SessionKind {
+    fn from(purpose: &Purpose) -> Self {
+        match purpose {
+            Purpose::Publish(_) => Self::Publisher,
+            Purpose::Watch(..) => Self::Viewer,
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! All sessions of this server by the names that peers use, and where each lives.
+
+use super::mailbox::ShardId;
+use super::peer::Seed;
+use super::session::{Session, SessionId};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// Sessions by ufrag and by id. A peer waits here until a shard adopts it with its first valid check.
+pub(super) struct Registry {
+    sessions: Mutex<Sessions>,
+    max_sessions: usize,
+}
+
+#[derive(Default)]
+struct Sessions {
+    by_ufrag: HashMap<String, Entry>,
+    by_id: HashMap<SessionId, String>,
+}
+
+struct Entry {
+    session: Arc<Session>,
+    place: Place,
+}
+
+enum Place {
+    /// No check has come; given up at the instant.
+    Pending(Box<Seed>, Instant),
+    /// A shard has it.
+    Owned(ShardId),
+}
+
+/// Where a check is to go.
+pub(super) enum Lookup {
+    /// No such session.
+    Unknown,
+    /// To another shard.
+    Owned(ShardId),
+    /// The peer is the caller's from now on.
+    Adopted(Box<Seed>),
+    /// The check is not authentic, so the peer stays where it is.
+    Refused,
+}
+
+/// What became of a session that was asked to end.
+pub(super) enum Closing {
+    /// There is none of that name.
+    Unknown,
+    /// It had no peer yet and is gone.
+    Gone,
+    /// Its shard must end it.
+    Owned(ShardId),
+}
+
+impl Registry {
+    pub(super) fn new(max_sessions: usize) -> Self {
+        Self { sessions: Mutex::default(), max_sessions }
+    }
+
+    /// Adds a peer that waits for its first check until `deadline`. False if there are too many sessions.
+    pub(super) fn insert(&self, session: Arc<Session>, seed: Box<Seed>, deadline: Instant) -> bool {
+        let mut sessions = self.lock();
+        if sessions.by_ufrag.len() >= self.max_sessions {
+            return false;
+        }
+        sessions.by_id.insert(session.id.clone(), session.ufrag.clone());
+        let entry = Entry { place: Place::Pending(seed, deadline), session };
+        sessions.by_ufrag.insert(entry.session.ufrag.clone(), entry);
+        true
+    }
+
+    /// How many sessions fit.
+    pub(super) const fn max_sessions(&self) -> usize {
+        self.max_sessions
+    }
+
+    /// Whether a check may be for one of our sessions.
+    pub(super) fn knows(&self, ufrag: &str) -> bool {
+        self.lock().by_ufrag.contains_key(ufrag)
+    }
+
+    /// Finds the peer of a check; a waiting one is given to `shard` if `is_authentic` says yes to its seed.
+    pub(super) fn look_up(
+        &self,
+        ufrag: &str,
+        shard: ShardId,
+        is_authentic: impl FnOnce(&Seed) -> bool,
+    ) -> Lookup {
+        let mut sessions = self.lock();
+        let Some(entry) = sessions.by_ufrag.get_mut(ufrag) else { return Lookup::Unknown };
+        match &entry.place {
+            Place::Owned(shard) => Lookup::Owned(*shard),
+            Place::Pending(seed, _) if !is_authentic(seed) => Lookup::Refused,
+            Place::Pending(..) => match std::mem::replace(&mut entry.place, Place::Owned(shard)) {
+                Place::Pending(seed, _) => Lookup::Adopted(seed),
+                Place::Owned(owner) => Lookup::Owned(owner),
+            },
+        }
+    }
+
+    /// Ends a session that waits, or says who must.
+    pub(super) fn close(&self, id: &SessionId) -> Closing {
+        let mut sessions = self.lock();
+        let Some(ufrag) = sessions.by_id.get(id).cloned() else { return Closing::Unknown };
+        match sessions.by_ufrag.get(&ufrag).map(|entry| &entry.place) {
+            Some(Place::Owned(shard)) => Closing::Owned(*shard),
+            _ => {
+                let seed = sessions.remove(&ufrag);
+                // Dropping a publication takes the lock of the rooms: not under ours.
+                drop(sessions);
+                drop(seed);
+                Closing::Gone
+            }
+        }
+    }
+
+    /// Forgets a session whose peer is gone.
+    pub(super) fn remove(&self, ufrag: &str) {
+        let removed = self.lock().remove(ufrag);
+        drop(removed);
+    }
+
+    /// Forgets those whose peer never came; gives them for the logs.
+    pub(super) fn expire(&self, now: Instant) -> Vec<Arc<Session>> {
+        self.take(|place| matches!(place, Place::Pending(_, deadline) if *deadline <= now))
+    }
+
+    /// Forgets all that wait: the server is going down.
+    pub(super) fn clear_pending(&self) {
+        self.take(|place| matches!(place, Place::Pending(..)));
+    }
+
+    /// The session of an id.
+    pub(super) fn get(&self, id: &SessionId) -> Option<Arc<Session>> {
+        let sessions = self.lock();
+        let entry = sessions.by_ufrag.get(sessions.by_id.get(id)?)?;
+        Some(entry.session.clone())
+    }
+
+    /// All sessions.
+    pub(super) fn list(&self) -> Vec<Arc<Session>> {
+        self.lock().by_ufrag.values().map(|entry| entry.session.clone()).collect()
+    }
+
+    fn take(&self, which: impl Fn(&Place) -> bool) -> Vec<Arc<Session>> {
+        let mut sessions = self.lock();
+        let ufrags: Vec<_> = sessions
+            .by_ufrag
+            .values()
+            .filter(|entry| which(&entry.place))
+            .map(|entry| entry.session.clone())
+            .collect();
+        let removed: Vec<_> = ufrags.iter().filter_map(|session| sessions.remove(&session.ufrag)).collect();
+        drop(sessions);
+        drop(removed);
+        ufrags
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Sessions> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sessions {
+    fn remove(&mut self, ufrag: &str) -> Option<Entry> {
+        let entry = self.by_ufrag.remove(ufrag)?;
+        self.by_id.remove(&entry.session.id);
+        Some(entry)
+    }
+}

@@ -1,0 +1,221 @@
+//! What the rest of the server knows of a peer: its name and its figures.
+
+use super::path::Path;
+use crate::codec::{Codec, MediaKind};
+use crate::protocol::srtp::Profile;
+use crate::room::Name;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use std::time::Instant;
+
+/// Names a session towards its client: 144 random bits, so that only who got it can end the session.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct SessionId(String);
+
+/// What a peer is here for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SessionKind {
+    /// It publishes (WHIP).
+    Publisher,
+    /// It watches (WHEP).
+    Viewer,
+}
+
+/// A session as the API shows it.
+#[derive(Clone, Debug)]
+pub struct SessionInfo {
+    /// Publisher or viewer.
+    pub kind: SessionKind,
+    /// The room.
+    pub room: Name,
+    /// Who is published or watched.
+    pub participant: Name,
+    /// Time since the answer.
+    pub age: Duration,
+    /// Where the peer is, once a check has come.
+    pub remote: Option<SocketAddr>,
+    /// `udp` or `tcp`.
+    pub transport: Option<&'static str>,
+    /// The DTLS cipher suite, once connected.
+    pub dtls: Option<String>,
+    /// The SRTP profile, once connected.
+    pub srtp: Option<&'static str>,
+    /// From the answer to media keys, once connected.
+    pub connect_time: Option<Duration>,
+    /// The codecs that are received or sent.
+    pub codecs: Vec<Codec>,
+    /// RTP payload bytes received or sent.
+    pub bytes: u64,
+    /// RTP packets received or sent.
+    pub packets: u64,
+    /// RTP packets that were missing: to us, or to the viewer by its reports.
+    pub lost: u64,
+    /// RTP packets that came as retransmissions, or were sent as such.
+    pub retransmitted: u64,
+    /// Keyframe requests sent to a publisher, or got from a viewer.
+    pub keyframe_requests: u64,
+    /// Media bits a second over the last seconds.
+    pub bitrate: u64,
+    /// Round trip, where a report has told it.
+    pub round_trip: Option<Duration>,
+}
+
+/// Shared between the shard that owns the peer and whoever asks.
+pub(super) struct Session {
+    pub(super) id: SessionId,
+    pub(super) ufrag: String,
+    pub(super) kind: SessionKind,
+    pub(super) room: Name,
+    pub(super) participant: Name,
+    pub(super) created: Instant,
+    pub(super) figures: Figures,
+    facts: Mutex<Facts>,
+}
+
+/// What counts up; written by the shard alone.
+#[derive(Default)]
+pub(super) struct Figures {
+    pub(super) bytes: AtomicU64,
+    pub(super) packets: AtomicU64,
+    pub(super) lost: AtomicU64,
+    pub(super) retransmitted: AtomicU64,
+    pub(super) keyframe_requests: AtomicU64,
+    pub(super) bitrate: AtomicU64,
+    /// Microseconds; 0: not known.
+    pub(super) round_trip: AtomicU32,
+}
+
+/// What changes seldom.
+#[derive(Default)]
+struct Facts {
+    path: Option<Path>,
+    dtls: Option<String>,
+    srtp: Option<Profile>,
+    connect_time: Option<Duration>,
+    audio: Option<Codec>,
+    video: Option<Codec>,
+    measured: Option<(Instant, u64)>,
+}
+
+impl SessionId {
+    pub(super) fn generate() -> Self {
+        let mut bytes = [0; 18];
+        aws_lc_rs::rand::fill(&mut bytes)
+            .expect("the system's random generator cannot fail once it has started");
+        Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// The id as it stands in a URL: hexadecimal digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What a client gives as an id, which may be of no session.
+    pub fn from_client(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl Session {
+    pub(super) fn new(
+        ufrag: String,
+        kind: SessionKind,
+        room: Name,
+        participant: Name,
+        created: Instant,
+    ) -> Self {
+        Self {
+            id: SessionId::generate(),
+            ufrag,
+            kind,
+            room,
+            participant,
+            created,
+            figures: Figures::default(),
+            facts: Mutex::default(),
+        }
+    }
+
+    pub(super) fn moved(&self, path: Path) {
+        self.facts().path = Some(path);
+    }
+
+    pub(super) fn connected(&self, dtls: Option<String>, srtp: Profile, now: Instant) {
+        let mut facts = self.facts();
+        facts.dtls = dtls;
+        facts.srtp = Some(srtp);
+        facts.connect_time = Some(now.saturating_duration_since(self.created));
+    }
+
+    pub(super) fn carries(&self, codec: Codec) {
+        let mut facts = self.facts();
+        match codec.kind() {
+            MediaKind::Audio => facts.audio = Some(codec),
+            MediaKind::Video => facts.video = Some(codec),
+        }
+    }
+
+    /// Sets the bitrate by what has been counted since the last call.
+    pub(super) fn measure(&self, now: Instant) {
+        let bytes = self.figures.bytes.load(Ordering::Relaxed);
+        let Some((then, before)) = self.facts().measured.replace((now, bytes)) else { return };
+        let millis = now.saturating_duration_since(then).as_millis().max(1);
+        let bitrate = u128::from(bytes.saturating_sub(before)) * 8_000 / millis;
+        self.figures.bitrate.store(u64::try_from(bitrate).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    pub(super) fn info(&self, now: Instant) -> SessionInfo {
+        let facts = self.facts();
+        let read = |figure: &AtomicU64| figure.load(Ordering::Relaxed);
+        let round_trip = self.figures.round_trip.load(Ordering::Relaxed);
+        SessionInfo {
+            kind: self.kind,
+            room: self.room.clone(),
+            participant: self.participant.clone(),
+            age: now.saturating_duration_since(self.created),
+            remote: facts.path.map(|path| path.remote),
+            transport: facts.path.map(|path| path.transport()),
+            dtls: facts.dtls.clone(),
+            srtp: facts.srtp.map(Profile::as_str),
+            connect_time: facts.connect_time,
+            codecs: facts.audio.into_iter().chain(facts.video).collect(),
+            bytes: read(&self.figures.bytes),
+            packets: read(&self.figures.packets),
+            lost: read(&self.figures.lost),
+            retransmitted: read(&self.figures.retransmitted),
+            keyframe_requests: read(&self.figures.keyframe_requests),
+            bitrate: read(&self.figures.bitrate),
+            round_trip: (round_trip > 0).then(|| Duration::from_micros(round_trip.into())),
+        }
+    }
+
+    fn facts(&self) -> MutexGuard<'_, Facts> {
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SessionKind {
+    /// Lower case, for logs, metrics and the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Publisher => "publisher",
+            Self::Viewer => "viewer",
+        }
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for SessionId {
+    /// The first digits only: who knows the whole may end the session.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}...", self.0.get(..6).unwrap_or_default())
+    }
+}

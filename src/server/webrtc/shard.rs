@@ -1,0 +1,563 @@
+//! One shard: a thread with a socket of its own and the peers whose first valid check came to it.
+
+use super::batch::Batch;
+use super::dtls::Identity;
+use super::feed::{self, Feed, Takes};
+use super::mailbox::{Mail, Mailbox, ShardId};
+use super::path::{ConnectionId, Path, Via};
+use super::peer::{Event, Hands, Leave, Peer, Place};
+use super::registry::{Lookup, Registry};
+use super::session::SessionId;
+use super::socket::{ReceiveBuffer, Socket};
+use super::tcp::Connections;
+use super::viewer::Viewer;
+use crate::bridge::Bridge;
+use crate::protocol::ice::{Check, is_stun, peek_ufrag};
+use crate::stream::{EndReason, KeyframeRequests};
+use bytes::Bytes;
+use metrics::Counter;
+use std::cell::RefCell;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+/// Receiving system calls in a row before timers and mail get their turn.
+const RECEIVES_IN_A_ROW: usize = 16;
+/// Timers are served on this grid, so that those of many peers share a wake-up.
+const GRID: Duration = Duration::from_millis(5);
+/// Sessions whose peer never came are looked for this often.
+const EXPIRY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What all shards share.
+pub(super) struct Common {
+    pub(super) registry: Arc<Registry>,
+    pub(super) mailboxes: Vec<Arc<Mailbox>>,
+    pub(super) identity: Identity,
+    pub(super) bridge: Bridge,
+    pub(super) stop: CancellationToken,
+}
+
+/// The shard.
+pub(super) struct Shard {
+    id: ShardId,
+    common: Arc<Common>,
+    socket: Rc<Socket>,
+    connections: Rc<Connections>,
+    batch: Rc<RefCell<Batch>>,
+    inbox: Rc<Inbox>,
+    peers: HashMap<PeerId, Slot>,
+    next_peer: u64,
+    by_ufrag: HashMap<String, PeerId>,
+    routes: HashMap<RouteKey, Route>,
+    feeds: HashMap<FeedId, FeedSlot>,
+    next_feed: u64,
+    timers: BinaryHeap<Reverse<(Instant, PeerId)>>,
+    events: Vec<Event>,
+    counters: Counters,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+struct PeerId(u64);
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+struct FeedId(u64);
+
+struct Slot {
+    peer: Peer,
+    /// The earliest entry of the peer among the timers.
+    wakes: Instant,
+    /// Waits for keyframe requests of a publisher.
+    _requests: Option<AbortOnDropHandle<()>>,
+}
+
+struct FeedSlot {
+    feed: Rc<RefCell<Feed>>,
+    _task: AbortOnDropHandle<()>,
+}
+
+/// What tells one peer's datagrams from another's: an address, or a TCP connection.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) enum RouteKey {
+    Udp(SocketAddr),
+    Tcp(ConnectionId),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Route {
+    Here(PeerId),
+    Elsewhere(ShardId),
+}
+
+/// What tasks of this thread leave for the loop; at most one item for each of them.
+#[derive(Default)]
+struct Inbox {
+    items: RefCell<Vec<Item>>,
+    arrived: Notify,
+}
+
+enum Item {
+    FeedEnded(FeedId, EndReason),
+    KeyframeWanted(PeerId),
+}
+
+struct Counters {
+    datagrams: Counter,
+    unknown: Counter,
+    forwarded: Counter,
+    overflow: Counter,
+    panics: Counter,
+}
+
+impl Shard {
+    pub(super) fn new(
+        id: ShardId,
+        common: Arc<Common>,
+        socket: Rc<Socket>,
+        connections: Rc<Connections>,
+        batch: Batch,
+    ) -> Self {
+        let dropped =
+            |reason| metrics::counter!("commonroom_webrtc_received_dropped_total", "reason" => reason);
+        Self {
+            id,
+            common,
+            socket,
+            connections,
+            batch: Rc::new(RefCell::new(batch)),
+            inbox: Rc::default(),
+            peers: HashMap::new(),
+            next_peer: 0,
+            by_ufrag: HashMap::new(),
+            routes: HashMap::new(),
+            feeds: HashMap::new(),
+            next_feed: 0,
+            timers: BinaryHeap::new(),
+            events: Vec::new(),
+            counters: Counters {
+                datagrams: metrics::counter!("commonroom_webrtc_received_datagrams_total"),
+                unknown: dropped("unknown_source"),
+                forwarded: metrics::counter!("commonroom_webrtc_forwarded_datagrams_total"),
+                overflow: dropped("mailbox_full"),
+                panics: metrics::counter!("commonroom_webrtc_library_panics_total", "kind" => "peer"),
+            },
+        }
+    }
+
+    /// Serves until the server stops, then tells all peers.
+    pub(super) async fn run(mut self) {
+        let (stop, socket, inbox) = (self.common.stop.clone(), self.socket.clone(), self.inbox.clone());
+        let mailbox = self.common.mailboxes.get(self.id.0).cloned().unwrap_or_default();
+        let mut buffer = ReceiveBuffer::default();
+        let mut mail = Vec::new();
+        let mut expiry = tokio::time::interval(EXPIRY_INTERVAL);
+        loop {
+            let wake = self.timers.peek().map(|Reverse((at, _))| *at);
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                () = mailbox.wait() => {
+                    mailbox.take(&mut mail);
+                    mail.drain(..).for_each(|mail| self.open(mail));
+                }
+                () = inbox.arrived.notified() => self.serve_inbox(),
+                () = sleep_until(wake) => self.serve_timers(),
+                _ = expiry.tick(), if self.id.0 == 0 => self.expire(),
+                ready = socket.readable() => match ready {
+                    Ok(()) => self.receive(&mut buffer),
+                    Err(error) => {
+                        tracing::error!(%error, "WebRTC socket");
+                        tokio::time::sleep(EXPIRY_INTERVAL).await;
+                    }
+                },
+            }
+            self.batch.borrow_mut().flush();
+        }
+        self.common.registry.clear_pending();
+        for id in self.peers.keys().copied().collect::<Vec<_>>() {
+            self.remove(id, &Leave::Ended(EndReason::Shutdown));
+        }
+        self.batch.borrow_mut().flush();
+        // The frames for TCP connections are written by their own tasks.
+        tokio::time::sleep(GRID * 10).await;
+    }
+
+    fn receive(&mut self, buffer: &mut ReceiveBuffer) {
+        let now = now();
+        let socket = self.socket.clone();
+        let mut touched = Vec::new();
+        for _ in 0..RECEIVES_IN_A_ROW {
+            let received = socket.receive(buffer, |path, datagram| {
+                self.counters.datagrams.increment(1);
+                if let Some(id) = self.dispatch(now, path, datagram)
+                    && touched.last() != Some(&id)
+                {
+                    touched.push(id);
+                }
+            });
+            // What one call has brought from a publisher goes onto the bus together.
+            for id in touched.drain(..) {
+                self.after(now, id);
+            }
+            if received.is_err() {
+                break;
+            }
+        }
+    }
+
+    /// Finds the peer of a datagram and gives it to it.
+    fn dispatch(&mut self, now: Instant, path: Path, datagram: &[u8]) -> Option<PeerId> {
+        let route = if is_stun(datagram) {
+            let known = peek_ufrag(datagram).map(|ufrag| (ufrag, self.by_ufrag.get(ufrag).copied()));
+            match known {
+                None => None,
+                Some((_, Some(id))) => Some(Route::Here(id)),
+                Some((ufrag, None)) => self.adopt(now, ufrag, datagram),
+            }
+        } else {
+            self.routes.get(&RouteKey::from(path)).copied()
+        };
+        match route {
+            None => {
+                self.counters.unknown.increment(1);
+                None
+            }
+            Some(Route::Elsewhere(shard)) => {
+                self.forward(shard, path, datagram);
+                None
+            }
+            Some(Route::Here(id)) => {
+                self.call(id, |peer, hands| peer.handle(now, path, datagram, hands));
+                Some(id)
+            }
+        }
+    }
+
+    fn adopt(&mut self, now: Instant, ufrag: &str, datagram: &[u8]) -> Option<Route> {
+        let registry = self.common.registry.clone();
+        let identity = &self.common.identity;
+        let is_authentic = |seed: &super::peer::Seed| {
+            Check::parse(datagram).is_ok_and(|check| seed.is_authentic(&check, identity))
+        };
+        match registry.look_up(ufrag, self.id, is_authentic) {
+            Lookup::Unknown | Lookup::Refused => None,
+            Lookup::Owned(shard) if shard == self.id => None,
+            Lookup::Owned(shard) => Some(Route::Elsewhere(shard)),
+            Lookup::Adopted(seed) => {
+                let id = PeerId(self.next_peer);
+                self.next_peer += 1;
+                let peer = Peer::new(*seed, identity, now);
+                let wakes = peer.deadline();
+                self.timers.push(Reverse((wakes, id)));
+                self.peers.insert(id, Slot { peer, wakes, _requests: None });
+                self.by_ufrag.insert(ufrag.to_owned(), id);
+                Some(Route::Here(id))
+            }
+        }
+    }
+
+    fn forward(&self, shard: ShardId, path: Path, datagram: &[u8]) {
+        let Some(mailbox) = self.common.mailboxes.get(shard.0) else { return };
+        if let Via::Tcp(connection) = path.via
+            && is_stun(datagram)
+            && let Some(writer) = self.connections.writer(connection)
+        {
+            mailbox.post(Mail::Connected(connection, writer));
+        }
+        let posted = mailbox.post(Mail::Datagram(path, Bytes::copy_from_slice(datagram)));
+        if posted { self.counters.forwarded.increment(1) } else { self.counters.overflow.increment(1) }
+    }
+
+    /// Calls a peer and does what it says must be done. A panic ends the peer.
+    fn call(&mut self, id: PeerId, act: impl FnOnce(&mut Peer, &mut Hands<'_>)) {
+        let Some(slot) = self.peers.get_mut(&id) else { return };
+        let mut events = std::mem::take(&mut self.events);
+        let outcome = {
+            let mut batch = self.batch.borrow_mut();
+            let mut hands = Hands { batch: &mut batch, events: &mut events };
+            catch_unwind(AssertUnwindSafe(|| act(&mut slot.peer, &mut hands)))
+        };
+        if outcome.is_err() {
+            self.counters.panics.increment(1);
+            events.push(Event::Gone(Leave::Panicked));
+        }
+        for event in events.drain(..) {
+            self.perform(id, event);
+        }
+        self.events = events;
+    }
+
+    fn perform(&mut self, id: PeerId, event: Event) {
+        match event {
+            Event::PathAdded(path) => {
+                let key = RouteKey::from(path);
+                self.routes.insert(key, Route::Here(id));
+                self.tell_others(|shard| Mail::Bind(key, shard));
+            }
+            Event::PathRemoved(path) => self.unroute(id, path),
+            Event::Connected(viewer) => self.connected(id, viewer),
+            Event::Gone(leave) => self.remove(id, &leave),
+        }
+    }
+
+    fn connected(&mut self, id: PeerId, viewer: Option<Box<Viewer>>) {
+        match viewer {
+            Some(viewer) => self.seat(id, *viewer),
+            None => {
+                let Some(slot) = self.peers.get_mut(&id) else { return };
+                let Some(requests) = slot.peer.keyframe_requests() else { return };
+                let task = tokio::task::spawn_local(listen(requests, id, self.inbox.clone()));
+                slot._requests = Some(AbortOnDropHandle::new(task));
+            }
+        }
+    }
+
+    /// Gives a viewer its place in a feed, which begins with its first viewer.
+    fn seat(&mut self, id: PeerId, viewer: Viewer) {
+        let Some(slot) = self.peers.get_mut(&id) else { return };
+        let Some(stream) = slot.peer.watched().cloned() else { return };
+        let takes = Takes::new(slot.peer.negotiated());
+        let existing = self.feeds.values().find(|slot| slot.feed.borrow().is_for(&stream, &takes));
+        let feed = match existing {
+            Some(slot) => slot.feed.clone(),
+            None => {
+                let feed_id = FeedId(self.next_feed);
+                self.next_feed += 1;
+                let feed = Rc::new(RefCell::new(Feed::new(stream, takes)));
+                let subscription = feed::subscribe(&self.common.bridge, &feed.borrow());
+                let ending = Ending { inbox: self.inbox.clone(), feed: feed_id, reason: EndReason::Vanished };
+                let (read, batch) = (feed.clone(), self.batch.clone());
+                let task = tokio::task::spawn_local(async move {
+                    let mut ending = ending;
+                    ending.reason = feed::run(read, subscription, batch).await;
+                });
+                let slot = FeedSlot { feed: feed.clone(), _task: AbortOnDropHandle::new(task) };
+                self.feeds.insert(feed_id, slot);
+                feed
+            }
+        };
+        let viewer = Rc::new(RefCell::new(viewer));
+        feed.borrow_mut().join(viewer.clone(), &mut self.batch.borrow_mut());
+        slot.peer.set_place(Place { viewer, feed });
+    }
+
+    /// Follows up on what a peer has been given: the bus, and its timer.
+    fn after(&mut self, now: Instant, id: PeerId) {
+        self.call(id, |peer, hands| peer.publish(now, hands.batch));
+        let Some(slot) = self.peers.get_mut(&id) else { return };
+        let deadline = slot.peer.deadline();
+        if deadline < slot.wakes {
+            slot.wakes = deadline;
+            self.timers.push(Reverse((deadline, id)));
+        }
+    }
+
+    fn serve_timers(&mut self) {
+        let now = now();
+        while let Some(Reverse((at, id))) = self.timers.peek().copied() {
+            if at > now {
+                break;
+            }
+            self.timers.pop();
+            // An entry that was overtaken by an earlier one of the same peer.
+            if self.peers.get(&id).is_none_or(|slot| slot.wakes != at) {
+                continue;
+            }
+            self.call(id, |peer, hands| {
+                if peer.deadline() <= now {
+                    peer.handle_timeout(now, hands);
+                }
+            });
+            if let Some(slot) = self.peers.get_mut(&id) {
+                slot.wakes = slot.peer.deadline().max(now + GRID);
+                self.timers.push(Reverse((slot.wakes, id)));
+            }
+        }
+    }
+
+    fn serve_inbox(&mut self) {
+        let now = now();
+        let items = std::mem::take(&mut *self.inbox.items.borrow_mut());
+        for item in items {
+            match item {
+                Item::KeyframeWanted(id) => {
+                    self.call(id, |peer, hands| peer.request_keyframe(now, hands.batch))
+                }
+                Item::FeedEnded(feed_id, reason) => {
+                    let Some(slot) = self.feeds.remove(&feed_id) else { continue };
+                    let viewers: Vec<_> = self
+                        .peers
+                        .iter()
+                        .filter(|(_, peer)| peer.peer.is_in(&slot.feed))
+                        .map(|(id, _)| *id)
+                        .collect();
+                    for id in viewers {
+                        self.remove(id, &Leave::Ended(reason));
+                    }
+                }
+            }
+        }
+    }
+
+    fn open(&mut self, mail: Mail) {
+        match mail {
+            Mail::Datagram(path, datagram) => {
+                let now = now();
+                if let Some(id) = self.dispatch(now, path, &datagram) {
+                    self.after(now, id);
+                }
+            }
+            Mail::Connected(connection, writer) => self.connections.insert(connection, writer),
+            Mail::Disconnected(connection) => self.disconnect(connection),
+            Mail::Bind(key, shard) => {
+                self.routes.insert(key, Route::Elsewhere(shard));
+            }
+            Mail::Unbind(key, shard) => {
+                if self.routes.get(&key) == Some(&Route::Elsewhere(shard)) {
+                    self.routes.remove(&key);
+                }
+            }
+            Mail::Close(session) => {
+                let found = self.peers.iter().find(|(_, slot)| slot.peer.session().id == session);
+                if let Some(id) = found.map(|(id, _)| *id) {
+                    self.remove(id, &Leave::Closed);
+                }
+            }
+        }
+    }
+
+    fn disconnect(&mut self, connection: ConnectionId) {
+        self.connections.remove(connection);
+        match self.routes.remove(&RouteKey::Tcp(connection)) {
+            Some(Route::Here(id)) => {
+                self.call(id, |peer, _| peer.remove_connection(connection));
+                self.tell_others(|shard| Mail::Unbind(RouteKey::Tcp(connection), shard));
+            }
+            Some(Route::Elsewhere(shard)) => {
+                if let Some(mailbox) = self.common.mailboxes.get(shard.0) {
+                    mailbox.post(Mail::Disconnected(connection));
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn remove(&mut self, id: PeerId, leave: &Leave) {
+        let Some(slot) = self.peers.remove(&id) else { return };
+        let ended = slot.peer.end(now(), leave, &mut self.batch.borrow_mut());
+        for path in ended.paths {
+            self.unroute(id, path);
+        }
+        if let Some(Place { viewer, feed }) = ended.place
+            && feed.borrow_mut().leave(&viewer)
+        {
+            self.feeds.retain(|_, slot| !Rc::ptr_eq(&slot.feed, &feed));
+        }
+        self.by_ufrag.remove(&ended.session.ufrag);
+        self.common.registry.remove(&ended.session.ufrag);
+        metrics::counter!("commonroom_webrtc_sessions_ended_total", "reason" => leave.as_str()).increment(1);
+        tracing::info!(
+            session = ?ended.session.id,
+            kind = ended.session.kind.as_str(),
+            room = %ended.session.room,
+            participant = %ended.session.participant,
+            reason = %leave,
+            "WebRTC peer gone"
+        );
+    }
+
+    fn unroute(&mut self, id: PeerId, path: Path) {
+        let key = RouteKey::from(path);
+        // The address may be another peer's by now.
+        if self.routes.get(&key) == Some(&Route::Here(id)) {
+            self.routes.remove(&key);
+            self.tell_others(|shard| Mail::Unbind(key, shard));
+        }
+    }
+
+    fn tell_others(&self, mail: impl Fn(ShardId) -> Mail) {
+        for (index, mailbox) in self.common.mailboxes.iter().enumerate() {
+            if index != self.id.0 {
+                mailbox.post(mail(self.id));
+            }
+        }
+    }
+
+    fn expire(&self) {
+        for session in self.common.registry.expire(now()) {
+            tracing::info!(
+                session = ?session.id,
+                kind = session.kind.as_str(),
+                room = %session.room,
+                participant = %session.participant,
+                "no ICE check has come: the client has gone, or cannot reach the announced addresses"
+            );
+        }
+    }
+}
+
+/// Tells the loop that a feed is over, however its task ends.
+struct Ending {
+    inbox: Rc<Inbox>,
+    feed: FeedId,
+    reason: EndReason,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.inbox.leave(Item::FeedEnded(self.feed, self.reason));
+    }
+}
+
+impl Inbox {
+    fn leave(&self, item: Item) {
+        self.items.borrow_mut().push(item);
+        self.arrived.notify_one();
+    }
+}
+
+impl From<Path> for RouteKey {
+    fn from(path: Path) -> Self {
+        match path.via {
+            Via::Udp { .. } => Self::Udp(path.remote),
+            Via::Tcp(connection) => Self::Tcp(connection),
+        }
+    }
+}
+
+async fn listen(mut requests: KeyframeRequests, id: PeerId, inbox: Rc<Inbox>) {
+    loop {
+        requests.next().await;
+        inbox.leave(Item::KeyframeWanted(id));
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+/// Which session a client means.
+pub(super) fn close(common: &Common, id: &SessionId) -> bool {
+    use super::registry::Closing;
+    match common.registry.close(id) {
+        Closing::Unknown => false,
+        Closing::Gone => true,
+        Closing::Owned(shard) => match common.mailboxes.get(shard.0) {
+            Some(mailbox) => mailbox.post(Mail::Close(id.clone())),
+            None => false,
+        },
+    }
+}

@@ -1,0 +1,199 @@
+//! Offers and answers: from a WHIP or WHEP request to a peer that waits for its first check.
+
+use super::Inner;
+use super::peer::{ESTABLISH, Purpose, Seed};
+use super::session::{Session, SessionId, SessionKind};
+use super::wall::Wall;
+use crate::codec::{Codec, MediaKind};
+use crate::media::CodecParams;
+use crate::protocol::ice;
+use crate::protocol::rtp::Ssrc;
+use crate::protocol::sdp::{self, Local, Negotiated, Offer, ProfileLevelId, SdpError, Sending, Track, Want};
+use crate::protocol::whip::{Fragment, FragmentError};
+use crate::room::{Name, Protocol, Refusal};
+use crate::stream::Stream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use thiserror::Error;
+
+/// What a client gets for its offer.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Names the session; whoever knows it may end it.
+    pub session: SessionId,
+    /// The answer.
+    pub sdp: String,
+    /// The entity tag of the ICE session, its quotes included.
+    pub etag: String,
+}
+
+/// Why there is no session.
+#[derive(Clone, Debug, Error)]
+pub enum SignallingError {
+    /// The offer is malformed, or asks for what this server does not do: 400.
+    #[error(transparent)]
+    Offer(SdpError),
+    /// Nothing that both sides know: 406.
+    #[error(transparent)]
+    NoCommonCodec(SdpError),
+    /// Nobody publishes under this name: 404.
+    #[error("{room}/{participant} is not being published")]
+    NoStream {
+        /// The room.
+        room: Name,
+        /// The participant.
+        participant: Name,
+    },
+    /// There is no such session, or no more: 404.
+    #[error("there is no such session")]
+    NoSession,
+    /// The name is in use: 409.
+    #[error(transparent)]
+    InUse(Refusal),
+    /// No room for more: 503.
+    #[error("the server has reached its limit of {0} WebRTC sessions (webrtc.max_sessions)")]
+    TooManySessions(usize),
+    /// A limit of the rooms, or the end of the server: 503.
+    #[error(transparent)]
+    Refused(Refusal),
+    /// The fragment of candidates is malformed, or of another client: 400.
+    #[error(transparent)]
+    Fragment(#[from] FragmentError),
+}
+
+impl From<SdpError> for SignallingError {
+    fn from(error: SdpError) -> Self {
+        match error {
+            SdpError::NoCommonCodec { .. } => Self::NoCommonCodec(error),
+            error => Self::Offer(error),
+        }
+    }
+}
+
+impl From<Refusal> for SignallingError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::InUse(_) => Self::InUse(refusal),
+            refusal => Self::Refused(refusal),
+        }
+    }
+}
+
+pub(super) fn publish(
+    server: &Inner,
+    room: Name,
+    participant: Name,
+    offer: &str,
+) -> Result<Answer, SignallingError> {
+    let offer = Offer::parse(offer)?;
+    let credentials = ice::Credentials::generate();
+    let (sdp, negotiated) = answer(server, &offer, &credentials, &Want::Receive)?;
+    let wall = Wall::read();
+    let origin = wall.at(wall.instant());
+    let publication = server.rooms.publish(room.clone(), participant.clone(), Protocol::Whip, origin)?;
+    enter(server, room, participant, sdp, credentials, negotiated, Purpose::Publish(publication), wall)
+}
+
+pub(super) fn play(
+    server: &Inner,
+    room: Name,
+    participant: Name,
+    offer: &str,
+) -> Result<Answer, SignallingError> {
+    let offer = Offer::parse(offer)?;
+    let Some(stream) = server.rooms.find(&room, &participant) else {
+        return Err(SignallingError::NoStream { room, participant });
+    };
+    let credentials = ice::Credentials::generate();
+    // The name of this viewer's side of the session: both tracks carry it, so that they are played in step.
+    let name: Arc<str> =
+        format!("{}-{}", participant.as_str(), credentials.ufrag.replace(['+', '/'], "-")).into();
+    let [audio, video, video_rtx] = sources();
+    let tracks = tracks(&stream);
+    let sending = Sending { tracks: &tracks, stream_id: &name, cname: &name, audio, video, video_rtx };
+    let (sdp, negotiated) = answer(server, &offer, &credentials, &Want::Send(sending))?;
+    let purpose = Purpose::Watch(stream, name);
+    enter(server, room, participant, sdp, credentials, negotiated, purpose, Wall::read())
+}
+
+pub(super) fn trickle(server: &Inner, session: &SessionId, fragment: &str) -> Result<(), SignallingError> {
+    if server.common.registry.get(session).is_none() {
+        return Err(SignallingError::NoSession);
+    }
+    Fragment::parse(fragment)?;
+    Ok(())
+}
+
+/// The entity tag of a session's answer: there is one ICE session in each, and its user name is its own.
+pub(super) fn etag(session: &Session) -> String {
+    format!("\"{}\"", session.ufrag)
+}
+
+fn answer(
+    server: &Inner,
+    offer: &Offer,
+    credentials: &ice::Credentials,
+    want: &Want<'_>,
+) -> Result<(String, Negotiated), SdpError> {
+    static SESSIONS: AtomicU64 = AtomicU64::new(1);
+    let local = Local {
+        ufrag: &credentials.ufrag,
+        password: &credentials.password,
+        fingerprint: server.common.identity.fingerprint(),
+        candidates: &server.candidates,
+        session_id: SESSIONS.fetch_add(1, Ordering::Relaxed),
+    };
+    sdp::answer(offer, &local, want)
+}
+
+#[expect(clippy::too_many_arguments, reason = "the parts of a seed, put together here and nowhere else")]
+fn enter(
+    server: &Inner,
+    room: Name,
+    participant: Name,
+    sdp: String,
+    credentials: ice::Credentials,
+    negotiated: Negotiated,
+    purpose: Purpose,
+    wall: Wall,
+) -> Result<Answer, SignallingError> {
+    let kind = SessionKind::from(&purpose);
+    let session = Session::new(credentials.ufrag.clone(), kind, room, participant, wall.instant());
+    let session = Arc::new(session);
+    let answer = Answer { session: session.id.clone(), sdp, etag: etag(&session) };
+    let seed = Box::new(Seed { session: session.clone(), credentials, negotiated, purpose, wall });
+    let registry = &server.common.registry;
+    if !registry.insert(session, seed, wall.instant() + ESTABLISH) {
+        return Err(SignallingError::TooManySessions(registry.max_sessions()));
+    }
+    Ok(answer)
+}
+
+/// What a viewer would get of a stream: the bridge turns AAC into Opus.
+fn tracks(stream: &Stream) -> Vec<Track> {
+    let track = |kind| {
+        let feed = stream.track(kind)?;
+        let profile = match feed.params {
+            Some(CodecParams::H264(config)) => {
+                let [profile, constraints, level] = config.profile_level_id();
+                Some(ProfileLevelId { profile, constraints, level })
+            }
+            _ => None,
+        };
+        let codec = match feed.key.codec {
+            Codec::Aac => Codec::Opus,
+            codec => codec,
+        };
+        Some(Track { codec, profile })
+    };
+    [MediaKind::Audio, MediaKind::Video].into_iter().filter_map(track).collect()
+}
+
+/// Three different random numbers.
+fn sources() -> [Ssrc; 3] {
+    let mut random = [0; 4];
+    aws_lc_rs::rand::fill(&mut random)
+        .expect("the system's random generator cannot fail once it has started");
+    let first = u32::from_be_bytes(random);
+    [0, 1, 2].map(|n| Ssrc(first.wrapping_add(n)))
+}

@@ -1,0 +1,137 @@
+//! One shard's UDP socket: receives many datagrams a system call, sends runs of them.
+
+use super::path::{Path, Via};
+use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSockRef, UdpSocketState};
+use socket2::{Domain, Protocol, Type};
+use std::io::{self, IoSliceMut};
+use std::net::{IpAddr, SocketAddr};
+use tokio::io::Interest;
+
+/// With the system's default of 208 KB a burst, such as a key frame to many viewers, is lost in the kernel.
+const SOCKET_BUFFER: usize = 4 << 20;
+/// What one receiving system call may bring for each of its messages: a run of datagrams that the kernel has put together.
+const MESSAGE_BUFFER: usize = 65_536;
+/// Messages one receiving system call brings at most.
+const MESSAGES: usize = if BATCH_SIZE < 8 { BATCH_SIZE } else { 8 };
+
+/// The socket.
+pub(super) struct Socket {
+    io: tokio::net::UdpSocket,
+    state: UdpSocketState,
+    ipv6: bool,
+}
+
+/// Where received datagrams are put.
+pub(super) struct ReceiveBuffer(Vec<u8>);
+
+/// A socket that is bound but not yet driven by a runtime, so that it can move to its thread.
+pub(super) struct BoundSocket(std::net::UdpSocket);
+
+impl BoundSocket {
+    /// Binds one of several sockets of the same address; the kernel spreads the peers over them.
+    pub(super) fn bind(address: SocketAddr) -> io::Result<Self> {
+        let socket = socket2::Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        if address.is_ipv6() {
+            socket.set_only_v6(false)?;
+        }
+        socket.set_reuse_port(true)?;
+        socket.bind(&address.into())?;
+        Ok(Self(socket.into()))
+    }
+
+    /// Where it is bound: the port, if 0 was asked for.
+    pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+
+    /// Hands it to the runtime of the calling thread.
+    pub(super) fn into_socket(self) -> io::Result<Socket> {
+        let ipv6 = self.0.local_addr()?.is_ipv6();
+        let state = UdpSocketState::new(UdpSockRef::from(&self.0))?;
+        // Where the system allows less, it is less.
+        let _ = state.set_recv_buffer_size(UdpSockRef::from(&self.0), SOCKET_BUFFER);
+        let _ = state.set_send_buffer_size(UdpSockRef::from(&self.0), SOCKET_BUFFER);
+        Ok(Socket { io: tokio::net::UdpSocket::from_std(self.0)?, state, ipv6 })
+    }
+}
+
+impl Default for ReceiveBuffer {
+    fn default() -> Self {
+        Self(vec![0; MESSAGE_BUFFER * MESSAGES])
+    }
+}
+
+impl Socket {
+    /// Waits until there may be something to receive. Cancel-safe.
+    pub(super) async fn readable(&self) -> io::Result<()> {
+        self.io.readable().await
+    }
+
+    /// Receives what one system call gives, and calls `each` for every datagram. Gives how many system messages there
+    /// were; `WouldBlock` when there are none.
+    pub(super) fn receive(
+        &self,
+        buffer: &mut ReceiveBuffer,
+        mut each: impl FnMut(Path, &[u8]),
+    ) -> io::Result<usize> {
+        let mut metas = [RecvMeta::default(); MESSAGES];
+        let count = {
+            let mut slices = buffer.0.chunks_exact_mut(MESSAGE_BUFFER).map(IoSliceMut::new);
+            let mut slices: [IoSliceMut<'_>; MESSAGES] =
+                std::array::from_fn(|_| slices.next().unwrap_or_else(|| IoSliceMut::new(&mut [])));
+            self.io.try_io(Interest::READABLE, || {
+                self.state.recv(UdpSockRef::from(&self.io), &mut slices, &mut metas)
+            })?
+        };
+        for (message, meta) in buffer.0.chunks_exact(MESSAGE_BUFFER).zip(&metas).take(count) {
+            // Nobody can be answered at port 0, and trying to would look to the kernel like a bad argument.
+            if meta.addr.port() == 0 {
+                continue;
+            }
+            let remote = SocketAddr::new(meta.addr.ip().to_canonical(), meta.addr.port());
+            let local = meta.dst_ip.map(|ip| ip.to_canonical());
+            let path = Path { remote, via: Via::Udp { local } };
+            let message = message.get(..meta.len).unwrap_or_default();
+            for datagram in message.chunks(meta.stride.max(1)) {
+                each(path, datagram);
+            }
+        }
+        Ok(count)
+    }
+
+    /// Sends `bytes`: one datagram, or several of `segment` bytes each, the last of which may be shorter. Does not wait:
+    /// when the kernel's buffer is full the datagrams are lost.
+    pub(super) fn send(
+        &self,
+        remote: SocketAddr,
+        local: Option<IpAddr>,
+        bytes: &[u8],
+        segment: usize,
+    ) -> io::Result<()> {
+        let transmit = Transmit {
+            destination: self.to_wire(remote),
+            ecn: None,
+            contents: bytes,
+            segment_size: (segment < bytes.len()).then_some(segment),
+            src_ip: local.map(|ip| self.ip_to_wire(ip)),
+        };
+        self.state.try_send(UdpSockRef::from(&self.io), &transmit)
+    }
+
+    /// How many datagrams one call of [`send`](Self::send) may have: 1 where the kernel cannot cut them.
+    pub(super) fn max_segments(&self) -> usize {
+        self.state.max_gso_segments()
+    }
+
+    const fn to_wire(&self, address: SocketAddr) -> SocketAddr {
+        SocketAddr::new(self.ip_to_wire(address.ip()), address.port())
+    }
+
+    /// An IPv6 socket knows IPv4 addresses in their mapped form only.
+    const fn ip_to_wire(&self, ip: IpAddr) -> IpAddr {
+        match ip {
+            IpAddr::V4(v4) if self.ipv6 => IpAddr::V6(v4.to_ipv6_mapped()),
+            ip => ip,
+        }
+    }
+}
