@@ -36,8 +36,20 @@ struct Recorded {
 }
 
 impl Browser {
-    /// Starts a browser with an empty profile.
+    /// Starts a browser with an empty profile. The listener is a worklet from a blob, which our pages' own policy rightly
+    /// refuses: here that policy does not hold.
     pub(crate) fn start() -> Self {
+        let browser = Self::start_strict();
+        browser.call(
+            "POST",
+            "/goog/cdp/execute",
+            &json!({"cmd": "Page.setBypassCSP", "params": {"enabled": true}}),
+        );
+        browser
+    }
+
+    /// Starts a browser with an empty profile, to which pages are what they are to everybody.
+    pub(crate) fn start_strict() -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let profile = scratch(&format!("chromium-{}-{number}", std::process::id()));
@@ -72,16 +84,11 @@ impl Browser {
         let capabilities = json!({"capabilities": {"alwaysMatch": {
             "browserName": "chrome",
             "goog:chromeOptions": {"args": arguments},
+            "goog:loggingPrefs": {"browser": "WARNING"},
             "timeouts": {"script": 60_000, "pageLoad": 30_000},
         }}});
         let created = browser.call("POST", "", &capabilities);
         browser.session = format!("/{}", created["sessionId"].as_str().expect("a session has an id"));
-        // The listener is a worklet from a blob, which the pages' own policy rightly refuses.
-        browser.call(
-            "POST",
-            "/goog/cdp/execute",
-            &json!({"cmd": "Page.setBypassCSP", "params": {"enabled": true}}),
-        );
         browser
     }
 
@@ -183,6 +190,13 @@ impl Browser {
         let all = self.evaluate("rig.stats()");
         let found = all.as_array().expect("statistics are a list").iter().find(|one| one["id"] == *id);
         found.unwrap_or_else(|| panic!("no {id} in {all:#}")).clone()
+    }
+
+    /// The errors in the browser's console: what a page, its content policy or a missing file brought there.
+    pub(crate) fn complaints(&self) -> Vec<String> {
+        let log = self.call("POST", "/se/log", &json!({"type": "browser"}));
+        let entries = log.as_array().expect("a log is a list").iter();
+        entries.filter(|entry| entry["level"] == "SEVERE").map(|entry| entry["message"].to_string()).collect()
     }
 
     /// Ends the browser the hard way: it has no time to say anything to anybody.

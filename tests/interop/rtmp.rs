@@ -55,7 +55,7 @@ fn players_are_told_when_a_publisher_ends_and_when_it_vanishes() {
     let clip = ffmpeg::baseline_clip(20);
     for (room, signal) in [("ends", "INT"), ("vanishes", "KILL")] {
         let url = gateway.url(room, "camera");
-        let mut publisher = Client::publish(&clip, &url);
+        let publisher = Client::publish(&clip, &url);
         gateway.wait_for(room, "camera", &["h264", "aac"]);
         let mut player = Client::play(&url, 60, &scratch("told.flv"));
         patience::pass(Duration::from_secs(2));

@@ -1,0 +1,60 @@
+//! Our own pages in Chromium, under the content policy they are served with.
+
+use crate::browser::Browser;
+use crate::client::Client;
+use crate::ffmpeg;
+use crate::gateway::Gateway;
+
+#[test]
+fn what_one_page_publishes_another_shows() {
+    let gateway = Gateway::start();
+    let (mut near, mut far) = (Browser::start_strict(), Browser::start_strict());
+    near.open(&gateway.page("/publish/studio/camera?source=pattern&size=640x360&codec=H264&autostart=1"));
+    near.wait_for("the page publishes", 10, &in_state("publishing"));
+    gateway.wait_for("studio", "camera", &["h264", "opus"]);
+    far.open(&gateway.page("/watch/studio/camera"));
+    far.wait_for("the page plays", 10, &in_state("playing"));
+    let shown = "document.querySelector('video').getVideoPlaybackQuality().totalVideoFrames > 60";
+    far.wait_for("pictures are shown", 10, shown);
+    for browser in [&near, &far] {
+        assert_eq!(browser.complaints(), Vec::<String>::new());
+    }
+    // The watching page says what happens, and plays again by itself.
+    near.evaluate("document.getElementById('start').click()");
+    far.wait_for("the page says that it ended", 6, &in_state("ended"));
+    near.evaluate("document.getElementById('start').click()");
+    far.wait_for("the page plays again", 15, &in_state("playing"));
+}
+
+#[test]
+fn the_first_page_leads_to_the_others() {
+    let gateway = Gateway::start();
+    let mut browser = Browser::start_strict();
+    browser.open(&gateway.page("/"));
+    for path in ["/watch/", "/publish/"] {
+        let linked = format!("[...document.links].some(({{pathname}}) => pathname.startsWith('{path}'))");
+        browser.wait_for(path, 5, &linked);
+    }
+    browser.wait_for("the address for OBS", 5, "/rtmp:\\/\\//.test(document.body.innerText + [...document.querySelectorAll('input, output')].map(({value}) => value))");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+#[test]
+fn the_watch_page_shows_every_picture() {
+    let gateway = Gateway::start();
+    let mut browser = Browser::start();
+    // The page is there first: it waits, and plays when somebody publishes.
+    browser.open(&gateway.page("/watch/studio/camera"));
+    browser.wait_for("the page waits", 5, &in_state("waiting"));
+    let _publisher = Client::publish(&ffmpeg::baseline_clip(40), &gateway.url("studio", "camera"));
+    browser.wait_for("the page plays", 15, &in_state("playing"));
+    browser.evaluate("rig.tap(document.querySelector('video').srcObject, document.querySelector('video'))");
+    browser.settle(4);
+    let report = browser.record(8).analyse();
+    assert!(report.picture().fps > 24.0 && report.picture().backwards == 0, "{report:#?}");
+    assert!(report.sound().snr >= 30.0 && report.sound().gaps.is_empty(), "{report:#?}");
+}
+
+fn in_state(state: &str) -> String {
+    format!("document.querySelector('main').dataset.state === '{state}'")
+}
