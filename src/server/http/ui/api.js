@@ -22,17 +22,22 @@ export async function server() {
   return {rtmpPort};
 }
 
+/** @typedef {{text: string, warning: boolean}} Remark */
+
 /**
- * What the server does to a stream that its publisher should know of, in its words.
+ * What the server does to a stream and why, in its words: warnings, which the publisher can do something about, first.
  *
  * @param {string} room
  * @param {string} participant
- * @returns {Promise<string[]>}
+ * @returns {Promise<Remark[]>}
  */
-export async function reasons(room, participant) {
+export async function remarks(room, participant) {
   const {participants} = await get(`/api/v1/rooms/${room}`);
   const streams = participants.filter(({name}) => name === participant).flatMap(({streams}) => streams);
-  return [...new Set(streams.flatMap(({renditions}) => renditions).map(({reason}) => reason).filter(Boolean))];
+  const told = new Map();
+  for (const {message} of streams.flatMap(({warnings}) => warnings)) told.set(message, true);
+  for (const {message} of streams.flatMap(({renditions}) => renditions)) told.set(message, told.get(message) ?? false);
+  return [...told].map(([text, warning]) => ({text, warning}));
 }
 
 async function get(path) {

@@ -4,10 +4,10 @@
 // `bitrate=` bits a second, one of those on the page, and `autostart=1` to begin without a click.
 // <main data-state> says what it is doing: idle, connecting, publishing, error.
 
-import {reasons} from './api.js';
+import {remarks} from './api.js';
 import {capture, list} from './sources.js';
 import {Meter, facts} from './stats.js';
-import {byId, every, fill, make, names, offer, query, show, write} from './ui.js';
+import {byId, every, fill, names, note, offer, query, sentence, show, write} from './ui.js';
 import {codecs, publish} from './whip.js';
 
 /** @typedef {import('./sources.js').Source} Source */
@@ -15,6 +15,7 @@ import {codecs, publish} from './whip.js';
 const [room, participant] = names();
 const video = byId('video');
 const READ = 1_000, ASK = 3_000;
+const MUTE = 'Mute my sound';
 /** @type {Source | null} */
 let source = null;
 let link = null, meter = null;
@@ -50,6 +51,7 @@ async function look() {
   video.srcObject = got.stream;
   byId('over').hidden = true;
   byId('mute').hidden = got.stream.getAudioTracks().length === 0;
+  write(byId('mute'), MUTE);
   for (const track of got.stream.getTracks()) track.addEventListener('ended', () => source === got && pulled());
   await listDevices();
   return true;
@@ -68,7 +70,6 @@ function drop() {
   video.srcObject = null;
   byId('over').hidden = false;
   byId('mute').hidden = true;
-  byId('mute').setAttribute('aria-pressed', 'false');
 }
 
 // ---- publishing
@@ -92,10 +93,10 @@ function changed(change, refusal) {
     case 'connected': return show('publishing', `You are live in ${room} as ${participant}.`);
     case 'ended':
     case 'lost': return show('connecting', 'The connection was lost. Connecting again…');
-    case 'refused': return show('connecting', `${refusal.message} Trying again…`);
+    case 'refused': return show('connecting', `${sentence(refusal.message)} Trying again…`);
     case 'failed':
       stop();
-      return show('error', refusal.message);
+      return show('error', sentence(refusal.message));
   }
 }
 
@@ -121,13 +122,17 @@ async function listDevices() {
   offer(byId('microphone'), choices(microphones, 'The usual microphone', 'No microphone'));
 }
 
-/** Shows what would be sent, unless the browser would have to ask for it first. */
-async function preview() {
+/** Another kind of source was chosen. */
+function choose() {
   for (const label of document.querySelectorAll('.devices')) label.hidden = kind() !== 'camera';
   byId('preview').hidden = kind() === 'pattern';
   wishes++;
   drop();
   show('idle', 'Not publishing.');
+}
+
+/** Shows what would be sent, unless the browser would have to ask for it first. */
+async function preview() {
   if (kind() === 'pattern' || kind() === 'camera' && await allowed()) await look();
 }
 
@@ -149,12 +154,17 @@ function preset(select, value) {
 byId('start').addEventListener('click', () => link ? stop() : start());
 byId('preview').addEventListener('click', look);
 byId('mute').addEventListener('click', ({target}) => {
-  const muted = target.getAttribute('aria-pressed') !== 'true';
-  target.setAttribute('aria-pressed', String(muted));
-  for (const track of source.stream.getAudioTracks()) track.enabled = !muted;
-  write(target, muted ? 'Turn my sound on' : 'Mute my sound');
+  for (const track of source.stream.getAudioTracks()) {
+    track.enabled = !track.enabled;
+    write(target, track.enabled ? MUTE : 'Turn my sound on');
+  }
 });
-for (const radio of document.querySelectorAll('[name="kind"]')) radio.addEventListener('change', preview);
+for (const radio of document.querySelectorAll('[name="kind"]')) {
+  radio.addEventListener('change', () => {
+    choose();
+    preview();
+  });
+}
 for (const id of ['camera', 'microphone', 'size']) byId(id).addEventListener('change', () => source ? look() : null);
 navigator.mediaDevices?.addEventListener('devicechange', listDevices);
 addEventListener('pagehide', stop);
@@ -167,12 +177,8 @@ every(READ, async () => {
   byId('nothing').hidden = rows.length > 0;
 });
 
-every(ASK, async () => {
-  // What the API does not tell cannot be shown; the stream is sent all the same.
-  const told = meter ? await reasons(room, participant).catch(() => []) : [];
-  byId('notes').hidden = told.length === 0;
-  byId('notes').replaceChildren(...told.map((textContent) => make('li', {textContent})));
-});
+// What the API does not tell cannot be shown; the stream is sent all the same.
+every(ASK, async () => note(byId('notes'), meter ? await remarks(room, participant).catch(() => []) : []));
 
 document.title = `Publish as ${participant} in ${room} – Commonroom`;
 write(byId('title'), `Publish as ${participant} in ${room}`);
@@ -182,5 +188,5 @@ for (const id of ['codec', 'size', 'bitrate']) preset(byId(id), query.get(id));
 const wanted = document.querySelector(`[name="kind"][value="${CSS.escape(query.get('source') ?? '')}"]`);
 if (wanted) wanted.checked = true;
 await listDevices();
-await preview();
-if (query.get('autostart') === '1') await start();
+choose();
+await (query.get('autostart') === '1' ? start() : preview());

@@ -53,7 +53,7 @@ function medium(entry, before, report) {
   const codec = report.get(entry.codecId);
   const seconds = before && (entry.timestamp - before.timestamp) / 1000;
   const since = (name) => before && entry[name] - before[name];
-  const bytes = since('bytesReceived') ?? since('bytesSent');
+  const bytes = since(entry.type === 'inbound-rtp' ? 'bytesReceived' : 'bytesSent');
   const common = {
     codec: codec && codecName(codec),
     channels: codec?.channels,

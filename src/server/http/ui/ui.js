@@ -59,6 +59,26 @@ export function fill(list, rows) {
 }
 
 /**
+ * Fills a list with remarks on the stream, and hides it when there are none.
+ *
+ * @param {HTMLElement} list
+ * @param {import('./api.js').Remark[]} remarks
+ */
+export function note(list, remarks) {
+  list.hidden = remarks.length === 0;
+  list.replaceChildren(...remarks.map(({text, warning}) =>
+    make('li', {className: warning ? 'warning' : '', textContent: sentence(text)})));
+}
+
+/**
+ * The server's messages are made to stand after a colon, too; here they stand alone.
+ *
+ * @param {string} text
+ * @returns {string}
+ */
+export const sentence = (text) => text && text[0].toUpperCase() + text.slice(1) + (/[.…!?]$/.test(text) ? '' : '.');
+
+/**
  * Puts choices into a `<select>` and keeps the chosen one if it is still there.
  *
  * @param {HTMLSelectElement} select
@@ -94,14 +114,15 @@ async function copy(element) {
 }
 
 /**
- * Does something now and then, one at a time, but not while nobody sees the page.
+ * Does something now and then, one at a time, but not while nobody sees the page. A failure is reported, and the next
+ * turn comes all the same.
  *
  * @param {number} milliseconds between the end of one and the next
  * @param {() => Promise<void>} job
  */
 export async function every(milliseconds, job) {
   for (;;) {
-    if (!document.hidden) await job();
+    if (!document.hidden) await job().catch(reportError);
     await new Promise((resolve) => setTimeout(resolve, milliseconds));
   }
 }

@@ -4,25 +4,29 @@
 // <main data-state> says what it is doing: connecting, waiting (nobody has published yet), playing, ended (the
 // publisher left; the page goes on when it is back), error.
 
-import {reasons} from './api.js';
+import {remarks} from './api.js';
 import {Meter, facts} from './stats.js';
-import {byId, every, fill, make, names, query, show, write} from './ui.js';
+import {byId, every, fill, names, note, query, sentence, show, write} from './ui.js';
 import {play} from './whep.js';
 
 const [room, participant] = names();
 const video = byId('video');
 const READ = 1_000, ASK = 3_000;
-let stream, meter, played = false;
+const LEFT = 'The stream has ended. This page goes on by itself when it is back.';
+/** The present connection's tracks, and what reads its statistics. */
+let stream = new MediaStream(), meter = null;
+/** Whether a picture or sound was here before, and whether it is now. */
+let played = false, playing = false;
 
 const link = play(room, participant, {
   changed(change, refusal) {
     switch (change) {
       case 'connecting': return show('connecting', 'Connecting…');
       case 'connected': return connected();
-      case 'ended': return gone('ended', `${participant} has left. The picture comes back when ${participant} does.`);
+      case 'ended': return gone('ended', LEFT);
       case 'lost': return gone('connecting', 'The connection was lost. Connecting again…');
       case 'refused': return refused(refusal);
-      case 'failed': return gone('error', refusal.message);
+      case 'failed': return gone('error', sentence(refusal.message));
     }
   },
   track(track) {
@@ -37,23 +41,20 @@ function connected() {
 }
 
 function refused({status, message}) {
-  if (status !== 404) return gone('error', `${message} Trying again…`);
-  if (played) return gone('ended', `${participant} has left. The picture comes back when ${participant} does.`);
-  gone('waiting', `${participant} is not live yet. The picture comes as soon as it is there.`);
+  if (status !== 404) return gone('error', `${sentence(message)} Trying again…`);
+  if (played) return gone('ended', LEFT);
+  gone('waiting', `Nobody is live as “${participant}” yet. This page starts by itself.`);
 }
 
 function gone(state, text) {
   show(state, text);
-  meter = null;
-  renew();
+  // The next connection brings new tracks.
+  stream = new MediaStream();
+  video.srcObject = meter = null;
+  playing = false;
   byId('over').hidden = false;
   write(byId('reason'), text);
-}
-
-/** Each connection brings new tracks. */
-function renew() {
-  stream = new MediaStream();
-  video.srcObject = null;
+  showControls();
 }
 
 async function start() {
@@ -69,14 +70,15 @@ async function start() {
 }
 
 video.addEventListener('playing', () => {
-  played = true;
+  played = playing = true;
   byId('over').hidden = true;
-  show('playing', video.muted ? 'Playing without sound.' : 'Playing.');
+  showControls();
 });
 
 // ---- controls
 
 function togglePlay() {
+  if (!playing) return;
   if (video.paused) start();
   else video.pause();
 }
@@ -87,20 +89,20 @@ function toggleSound() {
 }
 
 function toggleScreen() {
-  if (document.fullscreenElement) document.exitFullscreen();
-  else if (byId('stage').requestFullscreen) byId('stage').requestFullscreen();
+  if (document.fullscreenElement) return document.exitFullscreen();
+  // A browser that refuses stays as it is, which can be seen.
+  if (byId('stage').requestFullscreen) return byId('stage').requestFullscreen().catch(() => {});
   // Telephones of one make give the whole screen to pictures only.
-  else video.webkitEnterFullscreen?.();
+  video.webkitEnterFullscreen?.();
 }
 
 function showControls() {
-  write(byId('pause'), video.paused && played ? 'Play' : 'Pause');
+  byId('pause').disabled = !playing;
+  write(byId('pause'), playing && video.paused ? 'Play' : 'Pause');
   write(byId('mute'), video.muted ? 'Turn on sound' : 'Mute');
   byId('mute').classList.toggle('main-button', video.muted);
   byId('volume').value = String(video.muted ? 0 : video.volume);
-  if (byId('stage').closest('main').dataset.state === 'playing') {
-    show('playing', video.paused ? 'Paused.' : video.muted ? 'Playing without sound.' : 'Playing.');
-  }
+  if (playing) show('playing', video.paused ? 'Paused.' : video.muted ? 'Playing without sound.' : 'Playing.');
 }
 
 byId('pause').addEventListener('click', togglePlay);
@@ -130,18 +132,15 @@ every(READ, async () => {
   byId('nothing').hidden = rows.length > 0;
 });
 
-every(ASK, async () => {
-  // What the API does not tell cannot be shown; the stream plays all the same.
-  const told = meter ? await reasons(room, participant).catch(() => []) : [];
-  byId('notes').hidden = told.length === 0;
-  byId('notes').replaceChildren(...told.map((textContent) => make('li', {textContent})));
-});
+// What the API does not tell cannot be shown; the stream plays all the same.
+every(ASK, async () => note(byId('notes'), meter ? await remarks(room, participant).catch(() => []) : []));
 
 document.title = `${participant} in ${room} – Commonroom`;
 write(byId('title'), `${participant} in ${room}`);
 byId('publish').href = `/publish/${room}/me`;
 video.muted = query.get('muted') === '1';
 addEventListener('pagehide', () => link.stop());
-renew();
+// Come back to with the browser's back button, as it was left: without a connection.
+addEventListener('pageshow', ({persisted}) => persisted && location.reload());
 showControls();
 link.start();
