@@ -5,6 +5,9 @@ import {Link} from './link.js';
 /** @typedef {import('./link.js').Change} Change */
 /** @typedef {import('./session.js').Refusal} Refusal */
 
+/** How long the first track waits for the other, in milliseconds. */
+const TOGETHER = 500;
+
 /**
  * @param {string} room
  * @param {string} participant
@@ -19,17 +22,33 @@ export function play(room, participant, listener) {
     prepare(peer) {
       peer.addTransceiver('audio', {direction: 'recvonly'});
       peer.addTransceiver('video', {direction: 'recvonly'});
-      peer.addEventListener('track', ({track}) => {
-        // A player waits for the first picture of a video track, so a stream of sound alone would stay silent if its
-        // empty video track were handed on.
-        if (!track.muted) return listener.track(track);
-        track.addEventListener('unmute', () => listener.track(track), {once: true});
-      });
+      hold(peer, listener.track);
     },
     adjust: stereo,
     // No stream yet is what one waits for, and a server that is away comes back; an offer it cannot use stays so.
     persist: ({status}) => status === 404 || status === 0 || status >= 500,
     listener: listener.changed,
+  });
+}
+
+/**
+ * Hands on the tracks that media has come for: a player waits for the first picture of a video track, so a stream of
+ * sound alone would stay silent if its empty video track were handed on. Those that come together begin together.
+ */
+function hold(peer, handOn) {
+  const here = [];
+  let missing = 0;
+  const release = () => {
+    if (peer.signalingState !== 'closed') here.splice(0).forEach(handOn);
+  };
+  peer.addEventListener('track', ({track}) => {
+    missing++;
+    track.addEventListener('unmute', () => {
+      here.push(track);
+      missing--;
+      if (missing === 0) release();
+      else setTimeout(release, TOGETHER);
+    }, {once: true});
   });
 }
 
