@@ -30,7 +30,6 @@ pub(super) struct Ingest {
     session: Arc<Session>,
     wall: Wall,
     tracks: Vec<Track>,
-    /// Any section's: the ids of a bundle agree (RFC 8843, section 9.2).
     extensions: ExtensionIds,
     clock: StreamClock,
     arrivals: Option<Recorder>,
@@ -67,7 +66,7 @@ impl Ingest {
             session,
             wall,
             tracks: sections.iter().filter_map(Track::new).collect(),
-            extensions: sections.first().map(|section| section.extensions).unwrap_or_default(),
+            extensions: negotiated.extensions(),
             clock: StreamClock::new(),
             arrivals: sections.iter().any(has_arrivals).then(Recorder::new),
             ssrc: Ssrc(u32::from_be_bytes(random)),

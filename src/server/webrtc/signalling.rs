@@ -56,7 +56,7 @@ pub enum SignallingError {
     /// A limit of the rooms, or the end of the server: 503.
     #[error(transparent)]
     Refused(Refusal),
-    /// The fragment of candidates is malformed, or of another client: 400.
+    /// The fragment of candidates is malformed: 400.
     #[error(transparent)]
     Fragment(#[from] FragmentError),
 }

@@ -16,8 +16,6 @@ use std::time::{Duration, Instant};
 
 /// A source that has been silent for so long may be followed by another.
 const SILENT: Duration = Duration::from_secs(1);
-/// Until a retransmission has told better.
-const FIRST_ROUND_TRIP: Duration = Duration::from_millis(60);
 /// Packets that wait for the first parameter sets, without which nobody could decode them.
 const MAX_PENDING: usize = 512;
 
@@ -36,8 +34,6 @@ pub(super) struct Track {
     key_ticks: Option<i64>,
     pending: Vec<Packet>,
     writer: Option<FeedWriter>,
-    round_trip: Duration,
-    asked: Option<Instant>,
 }
 
 struct Source {
@@ -67,15 +63,13 @@ impl Track {
             },
             codec,
             source: None,
-            nack: NackGenerator::new(),
+            nack: NackGenerator::new(codec.feedback.nack),
             offset: 0,
             highest: 0,
             sets: ParameterSets::default(),
             key_ticks: None,
             pending: Vec::new(),
             writer: None,
-            round_trip: FIRST_ROUND_TRIP,
-            asked: None,
             section: section.clone(),
         })
     }
@@ -135,14 +129,7 @@ impl Track {
             }
             Arrival::Duplicate | Arrival::Stray => return Taken::Ignored,
         };
-        if self.codec.feedback.nack {
-            self.nack.received(position.sequence, now);
-        }
-        if taken == Taken::Recovered
-            && let Some(asked) = self.asked.take()
-        {
-            self.round_trip = (self.round_trip * 7 + now.saturating_duration_since(asked)) / 8;
-        }
+        self.nack.received(position.sequence, now);
         let time = clock.packet(self.kind(), self.rate, arrival, position.ticks);
         let extensions = Extensions { audio_level: values.audio_level, orientation: values.orientation };
         self.push(position, time, header.marker, extensions, datagram.slice_ref(payload));
@@ -213,10 +200,7 @@ impl Track {
     /// Sequence numbers to ask for now, and whether some were given up.
     pub(super) fn losses(&mut self, now: Instant) -> (Vec<u16>, bool) {
         let mut lost = Vec::new();
-        self.nack.requests(now, self.round_trip, &mut lost);
-        if !lost.is_empty() {
-            self.asked = Some(now);
-        }
+        self.nack.requests(now, &mut lost);
         (lost, self.nack.take_given_up() > 0)
     }
 

@@ -76,7 +76,7 @@ pub(crate) fn rtcp(input: &[u8]) {
 pub(crate) fn reception(mut input: &[u8]) {
     let mut now = Instant::now();
     let mut reception = Reception::new(Ssrc(9), ClockRate::VIDEO);
-    let (mut nacks, mut transport) = (NackGenerator::new(), Recorder::new());
+    let (mut nacks, mut transport) = (NackGenerator::new(true), Recorder::new());
     let (mut requests, mut feedback) = (Vec::new(), Vec::new());
     while let Some(([a, b, c, d, e, f, wait], rest)) = input.split_first_chunk() {
         input = rest;
@@ -99,7 +99,7 @@ pub(crate) fn reception(mut input: &[u8]) {
         }
         if nacks.deadline().is_some_and(|deadline| deadline <= now) {
             requests.clear();
-            nacks.requests(now, Duration::from_millis(50), &mut requests);
+            nacks.requests(now, &mut requests);
             assert!(requests.len() <= 1000, "{} packets are asked for at once", requests.len());
         }
         // As often as is due, and no more often than packets come.
