@@ -123,6 +123,8 @@ smoke! {
     stun
     stun_authentic
     dtls_hello
+    dtls_handshake
+    dtls_established
     srtp
     srtp_authentic
     rtp_packet

@@ -29,14 +29,14 @@ const EXPORTER_LABEL: &str = "EXTRACTOR-dtls_srtp";
 
 /// What all peers share: the certificate and the cryptography.
 #[derive(Clone)]
-pub(super) struct Identity {
+pub struct Identity {
     crypto: Arc<dyn RTCCryptoProvider>,
     certificate: Certificate,
     fingerprint: Fingerprint,
 }
 
 /// The DTLS side of one peer.
-pub(super) struct Dtls {
+pub struct Dtls {
     identity: Identity,
     expected: Vec<Fingerprint>,
     role: DtlsRole,
@@ -56,7 +56,7 @@ enum Stage {
 }
 
 /// What a datagram led to.
-pub(super) enum Progress {
+pub enum Progress {
     /// Nothing to note.
     None,
     /// The handshake is done.
@@ -66,16 +66,16 @@ pub(super) enum Progress {
 }
 
 /// The outcome of a handshake.
-pub(super) struct Connected {
+pub struct Connected {
     /// Media keys.
-    pub(super) keys: Keys,
+    pub keys: Keys,
     /// The cipher suite's name.
-    pub(super) cipher_suite: Option<String>,
+    pub cipher_suite: Option<String>,
 }
 
 /// Why there is no DTLS with the peer.
 #[derive(Debug, Error)]
-pub(super) enum DtlsError {
+pub enum DtlsError {
     /// `use_srtp` lacks AES-128-GCM and AES-CM with SHA1-80.
     #[error("the client offers no SRTP profile that is known here: {0:?}")]
     NoProfile(Vec<u16>),
@@ -95,7 +95,7 @@ pub(super) enum DtlsError {
 
 impl Identity {
     /// A fresh self-signed certificate.
-    pub(super) fn generate() -> Result<Self, DtlsError> {
+    pub fn generate() -> Result<Self, DtlsError> {
         let crypto =
             rtc_crypto::default_provider().map_err(|error| LibraryError::Crypto(error.to_string()))?;
         let certificate = Certificate::generate_self_signed(vec!["commonroom".to_owned()], crypto.crypto())?;
@@ -105,12 +105,12 @@ impl Identity {
     }
 
     /// What stands in our answers.
-    pub(super) const fn fingerprint(&self) -> &Fingerprint {
+    pub const fn fingerprint(&self) -> &Fingerprint {
         &self.fingerprint
     }
 
     /// The cryptography, for the other parts of a peer.
-    pub(super) fn crypto(&self) -> Arc<dyn RTCCryptoProvider> {
+    pub fn crypto(&self) -> Arc<dyn RTCCryptoProvider> {
         self.crypto.clone()
     }
 
@@ -144,7 +144,7 @@ impl Identity {
 
 impl Dtls {
     /// Waits for a peer whose certificate has one of the fingerprints.
-    pub(super) fn new(identity: Identity, role: DtlsRole, expected: Vec<Fingerprint>) -> Self {
+    pub fn new(identity: Identity, role: DtlsRole, expected: Vec<Fingerprint>) -> Self {
         let stage = match role {
             DtlsRole::Client => Stage::Idle,
             DtlsRole::Server => Stage::Waiting { hello: HelloReader::default(), held: Vec::new() },
@@ -153,7 +153,7 @@ impl Dtls {
     }
 
     /// Begins, if that is this side's part and has not been done: there is a way to the peer now.
-    pub(super) fn begin(&mut self, now: Instant) -> Result<(), DtlsError> {
+    pub fn begin(&mut self, now: Instant) -> Result<(), DtlsError> {
         if !matches!(self.stage, Stage::Idle) {
             return Ok(());
         }
@@ -168,7 +168,7 @@ impl Dtls {
 
     /// Takes a DTLS datagram. After an error there is nothing more to come from here, except for what
     /// [`poll_transmit`](Self::poll_transmit) has left: it may be an alert.
-    pub(super) fn handle(&mut self, now: Instant, datagram: &[u8]) -> Result<Progress, DtlsError> {
+    pub fn handle(&mut self, now: Instant, datagram: &[u8]) -> Result<Progress, DtlsError> {
         let result = self.advance(now, datagram);
         if result.is_err() {
             self.stage = Stage::Ended;
@@ -177,12 +177,12 @@ impl Dtls {
     }
 
     /// The next datagram to send.
-    pub(super) fn poll_transmit(&mut self) -> Option<Bytes> {
+    pub fn poll_transmit(&mut self) -> Option<Bytes> {
         (!self.outgoing.is_empty()).then(|| self.outgoing.remove(0))
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called.
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+    pub fn poll_timeout(&self) -> Option<Instant> {
         match &self.stage {
             Stage::Running(endpoint) => endpoint.poll_timeout(&REMOTE),
             Stage::Idle | Stage::Waiting { .. } | Stage::Ended => None,
@@ -190,7 +190,7 @@ impl Dtls {
     }
 
     /// Repeats what got no answer.
-    pub(super) fn handle_timeout(&mut self, now: Instant) -> Result<(), DtlsError> {
+    pub fn handle_timeout(&mut self, now: Instant) -> Result<(), DtlsError> {
         // Not without a deadline: once the peer has closed, the library takes the address for unknown.
         if self.poll_timeout().is_none_or(|deadline| deadline > now) {
             return Ok(());
@@ -202,7 +202,7 @@ impl Dtls {
     }
 
     /// Says goodbye.
-    pub(super) fn close(&mut self, now: Instant) {
+    pub fn close(&mut self, now: Instant) {
         if let Stage::Running(endpoint) = &mut self.stage {
             // Whether it can still be said or not, this is the end.
             let _ = guarded(|| endpoint.close(now));

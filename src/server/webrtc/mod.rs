@@ -7,7 +7,7 @@
 
 mod addresses;
 mod batch;
-mod dtls;
+pub mod dtls;
 mod feed;
 mod ingest;
 mod mailbox;

@@ -1,5 +1,6 @@
 //! The targets: plain functions of bytes, each with seeds that reach deep into what it reads.
 
+mod dtls;
 mod ice;
 mod payload;
 mod rtmp;
@@ -28,6 +29,8 @@ pub(crate) const ALL: &[Target] = &[
     Target { name: "stun", run: ice::stun, seeds: ice::stun_seeds },
     Target { name: "stun_authentic", run: ice::stun_authentic, seeds: ice::attribute_seeds },
     Target { name: "dtls_hello", run: ice::dtls_hello, seeds: ice::hello_seeds },
+    Target { name: "dtls_handshake", run: dtls::handshake, seeds: dtls::handshake_seeds },
+    Target { name: "dtls_established", run: dtls::established, seeds: dtls::established_seeds },
     Target { name: "srtp", run: srtp::forged, seeds: srtp::seeds },
     Target { name: "srtp_authentic", run: srtp::authentic, seeds: srtp::seeds },
     Target { name: "rtp_packet", run: rtp::packet, seeds: rtp::packet_seeds },
