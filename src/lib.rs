@@ -16,10 +16,13 @@
 pub mod bridge;
 pub mod codec;
 pub mod config;
+pub mod gateway;
 pub mod media;
+pub mod metrics;
 pub mod protocol;
 pub mod room;
 pub mod server;
+pub mod shutdown;
 pub mod stream;
 pub mod time;
 pub mod wire;

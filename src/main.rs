@@ -1,3 +1,142 @@
 //! The `commonroom` program.
 
-fn main() {}
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+use commonroom::config::{Config, ConfigError, Format, Log};
+use commonroom::gateway::Gateway;
+use commonroom::shutdown::Signals;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+/// Read if it is there and no other is named.
+const DEFAULT_FILE: &str = "config/commonroom.toml";
+const FAILED: u8 = 1;
+const USAGE: u8 = 2;
+
+/// Puts browsers over WebRTC, OBS, ffmpeg and other RTMP clients into one live room.
+#[derive(Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs the server until Ctrl-C; what happens without a command.
+    Serve(Options),
+    /// Reads the configuration and explains what it comes to.
+    Check {
+        #[command(flatten)]
+        options: Options,
+        /// Prints only the effective value of one key, such as rtmp.listen.
+        #[arg(long, value_name = "KEY")]
+        print: Option<String>,
+    },
+}
+
+#[derive(Args)]
+struct Options {
+    /// The configuration file [default: config/commonroom.toml, if there is one].
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Overrides one option of the file, such as --set rtmp.listen=0.0.0.0:1936; may be repeated.
+    #[arg(long, value_name = "SECTION.KEY=VALUE")]
+    set: Vec<String>,
+}
+
+/// A configuration and where it came from; `None`: from nowhere but the flags.
+struct Loaded {
+    config: Config,
+    file: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.command {
+        None => serve(&cli.options),
+        Some(Command::Serve(options)) => serve(&options),
+        Some(Command::Check { options, print }) => check(&options, print.as_deref()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("commonroom: {error:#}");
+            let is_usage = error.downcast_ref().is_some_and(ConfigError::is_usage);
+            ExitCode::from(if is_usage { USAGE } else { FAILED })
+        }
+    }
+}
+
+fn serve(options: &Options) -> anyhow::Result<()> {
+    let Loaded { config, file } = load(options)?;
+    init_logs(&config.log);
+    match file {
+        Some(file) => info!(file = %file.display(), "configuration"),
+        None => info!("no {DEFAULT_FILE} here: every option has its default"),
+    }
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("the tokio runtime does not start")?
+        .block_on(run(config))
+}
+
+async fn run(config: Config) -> anyhow::Result<()> {
+    let mut signals = Signals::listen().context("signals cannot be handled")?;
+    let gateway = Gateway::start(config)?;
+    let stop = CancellationToken::new();
+    let mut serving = std::pin::pin!(gateway.run(stop.clone()));
+    tokio::select! {
+        () = serving.as_mut() => return Ok(()),
+        signal = signals.next() => info!(signal, "shutting down; once more to exit at once"),
+    }
+    stop.cancel();
+    tokio::select! {
+        () = serving => {}
+        signal = signals.next() => warn!(signal, "exiting at once"),
+    }
+    Ok(())
+}
+
+fn check(options: &Options, print: Option<&str>) -> anyhow::Result<()> {
+    let Loaded { config, file } = load(options)?;
+    match print {
+        Some(key) => println!("{}", config.get(key)?),
+        None => {
+            match file {
+                Some(file) => println!("{} is valid\n", file.display()),
+                None => println!("there is no {DEFAULT_FILE} here; these are the built-in defaults\n"),
+            }
+            print!("{}", config.explain());
+        }
+    }
+    Ok(())
+}
+
+fn load(options: &Options) -> Result<Loaded, ConfigError> {
+    match &options.config {
+        Some(file) => Ok(Loaded { config: Config::load(file, &options.set)?, file: Some(file.clone()) }),
+        None if Path::new(DEFAULT_FILE).exists() => Ok(Loaded {
+            config: Config::load(Path::new(DEFAULT_FILE), &options.set)?,
+            file: Some(DEFAULT_FILE.into()),
+        }),
+        None => Ok(Loaded { config: Config::parse("", Path::new(DEFAULT_FILE), &options.set)?, file: None }),
+    }
+}
+
+fn init_logs(log: &Log) {
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(log.level.to_env_filter())
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    match log.format {
+        Format::Text => logs.init(),
+        Format::Json => logs.json().flatten_event(true).init(),
+    }
+}

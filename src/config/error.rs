@@ -39,6 +39,17 @@ pub enum ConfigError {
     Flag(String),
 }
 
+impl ConfigError {
+    /// Whether the command line is to blame, and not a file.
+    pub const fn is_usage(&self) -> bool {
+        match self {
+            Self::Flag(_) => true,
+            Self::Value { place, .. } | Self::Key { place, .. } => matches!(place, Place::Flag(_)),
+            Self::Read { .. } => false,
+        }
+    }
+}
+
 /// Where something stands.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Place {
@@ -51,7 +62,7 @@ pub enum Place {
         /// In characters, from 1.
         column: usize,
     },
-    /// In a flag on the command line, as it was written.
+    /// In a flag on the command line, as it was written, its name included.
     Flag(String),
 }
 
@@ -59,7 +70,7 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File { path, line, column } => write!(f, "{}:{line}:{column}", path.display()),
-            Self::Flag(text) => write!(f, "--set {text}"),
+            Self::Flag(text) => f.write_str(text),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod bridge;
 mod error;
+mod explain;
 mod http;
 mod load;
 mod log;
@@ -16,7 +17,7 @@ mod webrtc;
 pub use bridge::Bridge;
 pub use error::{ConfigError, Place};
 pub use http::{Http, InvalidOrigin, Origin, Origins};
-pub use log::{Format, Log};
+pub use log::{Filter, Format, InvalidFilter, Log};
 pub use rooms::Rooms;
 pub use rtmp::Rtmp;
 pub use units::{Bitrate, ByteSize, InvalidUnit, Span};

@@ -3,7 +3,9 @@
 mod avc_config;
 mod nal;
 mod parameter_sets;
+mod picture_size;
 
 pub use avc_config::{AvcConfig, AvcConfigError};
 pub use nal::{NalKind, is_recovery_point, length_prefixed};
 pub use parameter_sets::ParameterSets;
+pub use picture_size::PictureSize;

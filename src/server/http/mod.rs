@@ -1,3 +1,17 @@
-//! What is served over HTTP.
+//! HTTP: the pages, WHIP and WHEP signalling, the API, metrics and health.
+//!
+//! `listener` owns the sockets and their limits; `router` puts the routes together and what surrounds them all; `cors`
+//! decides which foreign pages may speak to us; every refusal is a `problem` in JSON. Nothing here keeps state of its own
+//! but `sampler`, which turns counters into rates.
 
-pub mod pages;
+mod api;
+mod cors;
+mod health;
+mod listener;
+mod pages;
+mod problem;
+mod router;
+mod sampler;
+mod signalling;
+
+pub use listener::{Parts, Server};

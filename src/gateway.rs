@@ -1,0 +1,125 @@
+//! The whole program: binds every server, runs them, and takes them down in order.
+
+use crate::bridge::Bridge;
+use crate::config::Config;
+use crate::metrics;
+use crate::room::{Limits, Rooms};
+use crate::server::{http, rtmp, webrtc};
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+use thiserror::Error;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+/// How long clients have to take the news that the server goes down; what is left then is cut off.
+const FAREWELL: Duration = Duration::from_millis(4_500);
+
+/// All servers, bound and not yet running.
+pub struct Gateway {
+    rooms: Rooms,
+    bridge: Bridge,
+    rtmp: rtmp::Server,
+    webrtc: webrtc::Server,
+    http: http::Server,
+    addresses: Addresses,
+    /// Ends the media servers; HTTP ends after them.
+    stop: CancellationToken,
+}
+
+/// Where it listens, with the ports that were found where the configuration says 0.
+#[derive(Clone, Copy, Debug)]
+pub struct Addresses {
+    /// RTMP, over TCP.
+    pub rtmp: SocketAddr,
+    /// WebRTC media, over UDP and TCP.
+    pub webrtc: SocketAddr,
+    /// HTTP.
+    pub http: SocketAddr,
+}
+
+/// Why it does not start.
+#[derive(Debug, Error)]
+#[error("cannot listen on {address} ({key}): {source}{}", advice(source))]
+pub struct StartError {
+    address: SocketAddr,
+    /// The configuration's name for it.
+    key: &'static str,
+    source: io::Error,
+}
+
+impl Gateway {
+    /// Binds everything; nothing is served yet. Must be called within a tokio runtime.
+    pub fn start(config: Config) -> Result<Self, StartError> {
+        let Config { rtmp, http, webrtc, rooms, bridge, log: _ } = config;
+        // Before any counter is looked up.
+        metrics::handle();
+        let stop = CancellationToken::new();
+        let rooms = Rooms::new(Limits { rooms: rooms.max_rooms, participants: rooms.max_participants });
+        let bridge = Bridge::new(bridge.linger.0);
+        let (rtmp_listen, webrtc_listen, http_listen) = (rtmp.listen, webrtc.listen, http.listen);
+        let failed = |address, key| move |source| StartError { address, key, source };
+
+        let rtmp = rtmp::Server::bind(rtmp, rooms.clone(), bridge.clone(), stop.clone())
+            .map_err(failed(rtmp_listen, "rtmp.listen"))?;
+        let webrtc = webrtc::Server::bind(webrtc, rooms.clone(), bridge.clone(), stop.clone())
+            .map_err(failed(webrtc_listen, "webrtc.listen"))?;
+        let rtmp_address = rtmp.local_addr().map_err(failed(rtmp_listen, "rtmp.listen"))?;
+        let parts = http::Parts {
+            rooms: rooms.clone(),
+            bridge: bridge.clone(),
+            webrtc: webrtc.clone(),
+            rtmp_port: rtmp_address.port(),
+            stop: stop.clone(),
+        };
+        let http = http::Server::bind(http, parts).map_err(failed(http_listen, "http.listen"))?;
+        let addresses = Addresses {
+            rtmp: rtmp_address,
+            webrtc: webrtc.local_addr(),
+            http: http.local_addr().map_err(failed(http_listen, "http.listen"))?,
+        };
+        Ok(Self { rooms, bridge, rtmp, webrtc, http, addresses, stop })
+    }
+
+    /// Where it listens.
+    pub const fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// Serves until `stop` is cancelled; then admits nobody more, tells publishers and viewers, and returns within 5 s.
+    pub async fn run(self, stop: CancellationToken) {
+        let Addresses { rtmp, webrtc, http } = self.addresses;
+        info!(%rtmp, %webrtc, %http, "ready");
+        let (media_ended, http_stop) = (CancellationToken::new(), CancellationToken::new());
+        let media = async {
+            tokio::join!(self.rtmp.run(), self.webrtc.closed());
+            self.bridge.shutdown().await;
+            media_ended.cancel();
+        };
+        let order = async {
+            stop.cancelled().await;
+            self.rooms.close();
+            self.stop.cancel();
+            // Health and metrics answer for as long as there is somebody to be told.
+            if tokio::time::timeout(FAREWELL, media_ended.cancelled()).await.is_err() {
+                warn!("not everybody took the news in time");
+            }
+            http_stop.cancel();
+        };
+        tokio::select! {
+            // Whatever did not take the news in time is dropped with its future.
+            ((), ()) = async { tokio::join!(order, self.http.run(http_stop.clone())) } => {}
+            () = async { media.await; std::future::pending().await } => {}
+        }
+        info!("stopped");
+    }
+}
+
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "; stop the other program, or set another port",
+        io::ErrorKind::AddrNotAvailable => "; this machine has no such address",
+        io::ErrorKind::PermissionDenied => "; ports below 1024 need a privilege: set another port",
+        _ => "",
+    }
+}

@@ -1,0 +1,84 @@
+//! The metrics recorder, and what every metric means.
+//!
+//! Layers count through the `metrics` macros; names end in `_total`, `_seconds` or `_bytes`, labels take their values from
+//! closed sets. [`handle`] must have been called before the first counter is looked up: what is looked up without a
+//! recorder counts nowhere.
+
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram, gauge};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use std::sync::OnceLock;
+
+/// Bounds of the buckets of request durations, in seconds.
+const REQUEST_SECONDS: [f64; 8] = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 5.0];
+
+/// The process's recorder, installed at the first call.
+pub fn handle() -> &'static PrometheusHandle {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    HANDLE.get_or_init(|| {
+        let handle = PrometheusBuilder::new()
+            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &REQUEST_SECONDS)
+            .expect("the list of buckets is not empty")
+            .install_recorder()
+            .expect("nothing else in this process installs a recorder");
+        describe();
+        gauge!("commonroom_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+        handle
+    })
+}
+
+fn describe() {
+    for (name, unit, text) in COUNTERS {
+        describe_counter!(*name, *unit, *text);
+    }
+    for (name, unit, text) in GAUGES {
+        describe_gauge!(*name, *unit, *text);
+    }
+    describe_histogram!(
+        "commonroom_http_request_seconds",
+        Unit::Seconds,
+        "Time from a request to its answer."
+    );
+}
+
+type Description = (&'static str, Unit, &'static str);
+
+const GAUGES: &[Description] = &[
+    ("commonroom_build_info", Unit::Count, "1; the label tells the version."),
+    ("commonroom_rooms", Unit::Count, "Rooms with at least one participant."),
+    ("commonroom_publishers", Unit::Count, "Streams being published, by protocol."),
+    ("commonroom_renditions", Unit::Count, "Conversions that run now, by reason."),
+    ("commonroom_http_connections", Unit::Count, "HTTP connections now."),
+    ("commonroom_rtmp_connections", Unit::Count, "RTMP connections now."),
+];
+
+const COUNTERS: &[Description] = &[
+    (
+        "commonroom_http_requests_total",
+        Unit::Count,
+        "Requests answered, by route, method and class of status.",
+    ),
+    ("commonroom_bridge_warnings_total", Unit::Count, "Streams that a rendition made less of, by reason."),
+    (
+        "commonroom_bridge_refusals_total",
+        Unit::Count,
+        "Tracks that a subscriber could not be given, by reason.",
+    ),
+    (
+        "commonroom_bridge_audio_corrections_total",
+        Unit::Count,
+        "Gaps and overlaps of sound that were mended, by kind.",
+    ),
+    (
+        "commonroom_bridge_audio_errors_total",
+        Unit::Count,
+        "Audio packets that could not be decoded or encoded.",
+    ),
+    ("commonroom_bridge_codec_panics_total", Unit::Count, "Panics of a codec library that were caught."),
+    ("commonroom_rtmp_connections_total", Unit::Count, "RTMP connections accepted."),
+    ("commonroom_rtmp_received_bytes_total", Unit::Bytes, "Bytes read from RTMP clients."),
+    ("commonroom_rtmp_sent_bytes_total", Unit::Bytes, "Bytes written to RTMP clients."),
+    ("commonroom_rtmp_lost_frames_total", Unit::Count, "Frames that slow RTMP players lost."),
+    ("commonroom_rtmp_clock_jumps_total", Unit::Count, "Jumps of RTMP publishers' clocks that were mended."),
+    ("commonroom_rtmp_rejected_total", Unit::Count, "RTMP clients turned away, by reason."),
+    ("commonroom_rtmp_errors_total", Unit::Count, "RTMP connections that ended in an error, by kind."),
+];

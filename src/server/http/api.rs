@@ -1,0 +1,336 @@
+//! The control API: what is going on, as JSON.
+
+use super::problem::Problem;
+use super::router::App;
+use crate::bridge::Warning;
+use crate::codec::h264::PictureSize;
+use crate::media::{Codec, CodecParams};
+use crate::room::{InvalidName, Name, ParticipantInfo, RoomInfo};
+use crate::server::webrtc::{SessionInfo, SessionKind};
+use crate::stream::{FeedInfo, FeedKey, Form, Stream};
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use serde::Serialize;
+use std::time::Duration;
+
+/// `GET /api/v1/server`.
+#[derive(Serialize)]
+pub(super) struct ServerReport {
+    version: &'static str,
+    uptime_seconds: u64,
+    rtmp_port: u16,
+    webrtc_port: u16,
+}
+
+/// `GET /api/v1/rooms`.
+#[derive(Serialize)]
+pub(super) struct RoomsReport {
+    rooms: Vec<RoomReport>,
+}
+
+/// `GET /api/v1/rooms/{room}`.
+#[derive(Serialize)]
+pub(super) struct RoomReport {
+    name: String,
+    participants: Vec<ParticipantReport>,
+}
+
+#[derive(Serialize)]
+struct ParticipantReport {
+    name: String,
+    protocol: &'static str,
+    streams: Vec<StreamReport>,
+}
+
+#[derive(Serialize)]
+struct StreamReport {
+    tracks: Vec<TrackReport>,
+    renditions: Vec<RenditionReport>,
+    warnings: Vec<Remark>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    publisher: Option<SessionReport>,
+    viewers: Vec<SessionReport>,
+}
+
+/// What the publisher itself sends.
+#[derive(Serialize)]
+struct TrackReport {
+    #[serde(flatten)]
+    feed: FeedReport,
+    #[serde(flatten)]
+    params: ParamsReport,
+    /// Frames a second, where the feed is made of frames.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fps: Option<f64>,
+}
+
+/// What the bridge makes of it.
+#[derive(Serialize)]
+struct RenditionReport {
+    #[serde(flatten)]
+    feed: FeedReport,
+    from: FeedName,
+    #[serde(flatten)]
+    remark: Remark,
+}
+
+#[derive(Serialize)]
+struct FeedReport {
+    kind: &'static str,
+    #[serde(flatten)]
+    name: FeedName,
+    /// Payload bits a second over the last seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bitrate: Option<u64>,
+    subscribers: usize,
+}
+
+#[derive(Serialize)]
+struct FeedName {
+    codec: &'static str,
+    form: &'static str,
+}
+
+/// A reason for programs and for people.
+#[derive(Serialize)]
+struct Remark {
+    reason: &'static str,
+    message: String,
+}
+
+#[derive(Serialize, Default)]
+struct ParamsReport {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profile: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    level: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    width: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    height: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sample_rate: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channels: Option<u8>,
+}
+
+/// A WebRTC session.
+#[derive(Serialize)]
+struct SessionReport {
+    age_seconds: f64,
+    transport: Option<&'static str>,
+    dtls: Option<String>,
+    srtp: Option<&'static str>,
+    connect_ms: Option<f64>,
+    codecs: Vec<&'static str>,
+    bitrate: u64,
+    bytes: u64,
+    packets: u64,
+    lost: u64,
+    retransmitted: u64,
+    keyframe_requests: u64,
+    round_trip_ms: Option<f64>,
+}
+
+/// `GET /api/v1/server`.
+pub(super) async fn server(State(app): State<App>) -> Json<ServerReport> {
+    Json(ServerReport {
+        version: env!("CARGO_PKG_VERSION"),
+        uptime_seconds: app.started.elapsed().as_secs(),
+        rtmp_port: app.rtmp_port,
+        webrtc_port: app.webrtc.local_addr().port(),
+    })
+}
+
+/// `GET /api/v1/rooms`.
+pub(super) async fn rooms(State(app): State<App>) -> Json<RoomsReport> {
+    let sessions = app.webrtc.sessions();
+    let rooms = app.rooms.list().iter().map(|room| RoomReport::new(&app, room, &sessions)).collect();
+    Json(RoomsReport { rooms })
+}
+
+/// `GET /api/v1/rooms/{room}`.
+pub(super) async fn room(
+    State(app): State<App>,
+    Path(name): Path<String>,
+) -> Result<Json<RoomReport>, Problem> {
+    let name: Name = name.parse().map_err(|error: InvalidName| {
+        Problem::new(StatusCode::BAD_REQUEST, "invalid_name", format!("room: {error}"))
+    })?;
+    let Some(room) = app.rooms.room(&name) else {
+        return Err(Problem::not_found(format!("nobody is in room {name}")));
+    };
+    Ok(Json(RoomReport::new(&app, &room, &app.webrtc.sessions())))
+}
+
+impl RoomReport {
+    fn new(app: &App, room: &RoomInfo, sessions: &[SessionInfo]) -> Self {
+        let participants = room.participants.iter().map(|participant| {
+            let name = (&room.name, &participant.name);
+            let own = sessions.iter().filter(|session| (&session.room, &session.participant) == name);
+            ParticipantReport::new(app, participant, &own.collect::<Vec<_>>())
+        });
+        Self { name: room.name.to_string(), participants: participants.collect() }
+    }
+}
+
+impl ParticipantReport {
+    fn new(app: &App, participant: &ParticipantInfo, sessions: &[&SessionInfo]) -> Self {
+        Self {
+            name: participant.name.to_string(),
+            protocol: participant.protocol.as_str(),
+            streams: vec![StreamReport::new(app, &participant.stream, sessions)],
+        }
+    }
+}
+
+impl StreamReport {
+    fn new(app: &App, stream: &Stream, sessions: &[&SessionInfo]) -> Self {
+        let feeds = stream.feeds();
+        let of = |kind| sessions.iter().filter(move |session| session.kind == kind);
+        let rendition = |feed: &FeedInfo, info: &crate::bridge::RenditionInfo| RenditionReport {
+            feed: FeedReport::new(app, stream, feed),
+            from: info.from.into(),
+            remark: Remark { reason: info.reason.as_str(), message: info.reason.to_string() },
+        };
+        let renditions = app.bridge.renditions(stream);
+        let renditions = renditions.iter().filter_map(|info| {
+            feeds.iter().find(|feed| feed.key == info.feed).map(|feed| rendition(feed, info))
+        });
+        let warnings = app.bridge.warnings(stream).borrow().iter().map(Remark::from).collect();
+        Self {
+            tracks: feeds
+                .iter()
+                .filter(|feed| feed.native)
+                .map(|feed| TrackReport::new(app, stream, feed))
+                .collect(),
+            renditions: renditions.collect(),
+            warnings,
+            publisher: of(SessionKind::Publisher).next().map(|session| SessionReport::from(*session)),
+            viewers: of(SessionKind::Viewer).map(|session| SessionReport::from(*session)).collect(),
+        }
+    }
+}
+
+impl TrackReport {
+    fn new(app: &App, stream: &Stream, feed: &FeedInfo) -> Self {
+        let is_video = matches!(feed.key.codec, Codec::H264 | Codec::Vp8);
+        let rate = app.sampler.rate(stream, feed.key);
+        Self {
+            feed: FeedReport::new(app, stream, feed),
+            params: feed.params.as_ref().map(ParamsReport::from).unwrap_or_default(),
+            fps: rate
+                .filter(|_| is_video && feed.key.form == Form::Frames)
+                .map(|rate| (rate.items * 10.0).round() / 10.0),
+        }
+    }
+}
+
+impl FeedReport {
+    fn new(app: &App, stream: &Stream, feed: &FeedInfo) -> Self {
+        Self {
+            kind: feed.key.kind().as_str(),
+            name: feed.key.into(),
+            bitrate: app.sampler.rate(stream, feed.key).map(|rate| rate.bits),
+            subscribers: feed.subscribers,
+        }
+    }
+}
+
+impl From<FeedKey> for FeedName {
+    fn from(key: FeedKey) -> Self {
+        let form = match key.form {
+            Form::Frames => "frames",
+            Form::Packets => "packets",
+        };
+        Self { codec: key.codec.as_str(), form }
+    }
+}
+
+impl From<&Warning> for Remark {
+    fn from(warning: &Warning) -> Self {
+        let reason = match warning {
+            Warning::Degraded(reason) => reason.as_str(),
+            Warning::Refused(refusal) => refusal.as_str(),
+        };
+        Self { reason, message: warning.to_string() }
+    }
+}
+
+impl From<&CodecParams> for ParamsReport {
+    fn from(params: &CodecParams) -> Self {
+        match params {
+            CodecParams::H264(config) => {
+                let [profile, constraints, level] = config.profile_level_id();
+                let size = config.sps().first().and_then(|sps| PictureSize::of_sps(sps));
+                Self {
+                    profile: Some(h264_profile(profile, constraints)),
+                    level: Some(format!("{}.{}", level / 10, level % 10)),
+                    width: size.map(|size| size.width),
+                    height: size.map(|size| size.height),
+                    ..Self::default()
+                }
+            }
+            CodecParams::Vp8 => Self::default(),
+            CodecParams::Aac(config) => Self {
+                profile: Some(aac_profile(config.object_type())),
+                sample_rate: Some(config.sample_rate().get()),
+                channels: Some(config.channels()),
+                ..Self::default()
+            },
+            CodecParams::Opus(config) => Self {
+                sample_rate: Some(params.clock_rate().get()),
+                channels: Some(config.channels),
+                ..Self::default()
+            },
+        }
+    }
+}
+
+impl From<&SessionInfo> for SessionReport {
+    fn from(info: &SessionInfo) -> Self {
+        let millis = |time: Duration| (time.as_secs_f64() * 1e4).round() / 10.0;
+        Self {
+            age_seconds: millis(info.age) / 1000.0,
+            transport: info.transport,
+            dtls: info.dtls.clone(),
+            srtp: info.srtp,
+            connect_ms: info.connect_time.map(millis),
+            codecs: info.codecs.iter().map(|codec| codec.as_str()).collect(),
+            bitrate: info.bitrate,
+            bytes: info.bytes,
+            packets: info.packets,
+            lost: info.lost,
+            retransmitted: info.retransmitted,
+            keyframe_requests: info.keyframe_requests,
+            round_trip_ms: info.round_trip.map(millis),
+        }
+    }
+}
+
+/// The name of a `profile_idc` with its constraint flags (ITU-T H.264, annex A.2).
+fn h264_profile(profile: u8, constraints: u8) -> String {
+    match (profile, constraints & 0x40 != 0) {
+        (66, true) => "Constrained Baseline".to_owned(),
+        (66, false) => "Baseline".to_owned(),
+        (77, _) => "Main".to_owned(),
+        (88, _) => "Extended".to_owned(),
+        (100, _) => "High".to_owned(),
+        (110, _) => "High 10".to_owned(),
+        (122, _) => "High 4:2:2".to_owned(),
+        (244, _) => "High 4:4:4 Predictive".to_owned(),
+        (other, _) => other.to_string(),
+    }
+}
+
+/// The name of an audio object type (ISO/IEC 14496-3, table 1.17).
+fn aac_profile(object_type: u8) -> String {
+    match object_type {
+        1 => "Main".to_owned(),
+        2 => "LC".to_owned(),
+        5 => "HE-AAC".to_owned(),
+        29 => "HE-AAC v2".to_owned(),
+        other => other.to_string(),
+    }
+}

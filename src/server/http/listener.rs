@@ -1,0 +1,151 @@
+//! Accepts connections, within limits, until the server goes down.
+
+use super::router::{App, Shared, router};
+use super::sampler::Sampler;
+use crate::bridge::Bridge;
+use crate::config::Http;
+use crate::room::Rooms;
+use crate::server::webrtc;
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use metrics::gauge;
+use socket2::{Domain, SockRef, Socket, Type};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, warn};
+
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 1_024;
+/// How long to wait after accepting failed, mostly for want of file descriptors.
+const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(100);
+/// From the first byte of a request, or from the last response, to the end of the request's head.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
+/// Head of a request: lines, and bytes in all. What comes of a body is held in the same buffer.
+const MAX_HEADERS: usize = 64;
+const MAX_BUFFER: usize = 32 * 1024;
+/// A client that takes nothing of its answer for so long is given up by the kernel.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long the requests that are being answered have at the end.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// The HTTP server.
+pub struct Server {
+    config: Http,
+    listener: TcpListener,
+    app: App,
+}
+
+/// What it serves.
+pub struct Parts {
+    /// The rooms, to be shown.
+    pub rooms: Rooms,
+    /// Their renditions.
+    pub bridge: Bridge,
+    /// Who answers offers.
+    pub webrtc: webrtc::Server,
+    /// Where RTMP listens, for people to be told.
+    pub rtmp_port: u16,
+    /// Cancelled when the whole server begins to go down: it is no longer ready.
+    pub stop: CancellationToken,
+}
+
+impl Server {
+    /// Opens the port; nothing is accepted before [`run`](Self::run).
+    pub fn bind(config: Http, parts: Parts) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(config.listen), Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&config.listen.into())?;
+        socket.listen(BACKLOG)?;
+        let listener = TcpListener::from_std(socket.into())?;
+        let Parts { rooms, bridge, webrtc, rtmp_port, stop } = parts;
+        let sampler = Sampler::default();
+        let app = Shared { rooms, bridge, webrtc, sampler, started: Instant::now(), rtmp_port, stop };
+        Ok(Self { config, listener, app: App::new(app) })
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until `stop` is cancelled, finishes the requests at hand and returns within a second.
+    pub async fn run(&self, stop: CancellationToken) {
+        let router =
+            router(self.app.clone(), self.config.allowed_origins.clone(), self.config.request_timeout.0);
+        let (tasks, permits) = (TaskTracker::new(), Arc::new(Semaphore::new(self.config.max_connections)));
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = self.accept(&router, &tasks, &permits, &stop) => {}
+            () = self.app.sampler.run(&self.app.rooms, &self.app.bridge) => {}
+        }
+        tasks.close();
+        if tokio::time::timeout(FAREWELL, tasks.wait()).await.is_err() {
+            debug!(left = tasks.len(), "HTTP connections did not close in time");
+        }
+    }
+
+    async fn accept(
+        &self,
+        router: &Router,
+        tasks: &TaskTracker,
+        permits: &Arc<Semaphore>,
+        stop: &CancellationToken,
+    ) {
+        let connections = gauge!("commonroom_http_connections");
+        // Before accepting: who is one too many waits in the kernel's queue instead of being turned away.
+        while let Ok(permit) = permits.clone().acquire_owned().await {
+            let (socket, peer) = match self.listener.accept().await {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    warn!(%error, "accepting an HTTP connection failed");
+                    tokio::time::sleep(PAUSE_AFTER_ERROR).await;
+                    continue;
+                }
+            };
+            let (router, stop, connections) = (router.clone(), stop.clone(), connections.clone());
+            tasks.spawn(async move {
+                connections.increment(1.0);
+                if let Err(error) = serve(socket, router, stop).await {
+                    debug!(%peer, %error, "HTTP connection");
+                }
+                connections.decrement(1.0);
+                drop(permit);
+            });
+        }
+    }
+}
+
+/// One connection, until it ends or the server does.
+async fn serve(socket: TcpStream, router: Router, stop: CancellationToken) -> hyper::Result<()> {
+    if let Err(error) = prepare(&socket) {
+        debug!(%error, "HTTP socket cannot be set up");
+        return Ok(());
+    }
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(MAX_BUFFER)
+        .serve_connection(TokioIo::new(socket), TowerToHyperService::new(router));
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        result = connection.as_mut() => return result,
+        () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
+    }
+    connection.await
+}
+
+fn prepare(socket: &TcpStream) -> io::Result<()> {
+    socket.set_nodelay(true)?;
+    SockRef::from(socket).set_tcp_user_timeout(Some(WRITE_TIMEOUT))
+}

@@ -1,0 +1,101 @@
+//! Rates from counters: once a second every feed's counters are read, and a rate is their growth over a few seconds.
+
+use crate::bridge::{Bridge, Reason};
+use crate::room::{Protocol, Rooms};
+use crate::stream::{FeedKey, Stream, StreamName};
+use metrics::gauge;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::{Instant, MissedTickBehavior};
+
+const INTERVAL: Duration = Duration::from_secs(1);
+/// Samples kept: a rate is taken over one second less.
+const SAMPLES: usize = 4;
+
+/// All reasons, so that a gauge falls back to zero.
+const REASONS: [Reason; 5] =
+    [Reason::Packetised, Reason::Depacketised, Reason::AacToOpus, Reason::OpusToAac, Reason::BFrames];
+
+/// What a feed carries a second, averaged over the last seconds.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) struct Rate {
+    /// Payload bits.
+    pub(super) bits: u64,
+    /// Frames, or groups of packets.
+    pub(super) items: f64,
+}
+
+/// The latest samples of all feeds. Cloning gives another handle to the same.
+#[derive(Clone, Default)]
+pub(super) struct Sampler {
+    feeds: Arc<Mutex<HashMap<Key, VecDeque<Sample>>>>,
+}
+
+/// A feed among all.
+type Key = (StreamName, FeedKey);
+
+#[derive(Clone, Copy)]
+struct Sample {
+    at: Instant,
+    bytes: u64,
+    items: u64,
+}
+
+impl Sampler {
+    /// Samples for ever. Cancel-safe.
+    pub(super) async fn run(&self, rooms: &Rooms, bridge: &Bridge) {
+        let mut ticks = tokio::time::interval(INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let now = ticks.tick().await;
+            let rooms = rooms.list();
+            let members: Vec<_> = rooms.iter().flat_map(|room| &room.participants).collect();
+            gauge!("commonroom_rooms").set(rooms.len() as f64);
+            for protocol in [Protocol::Rtmp, Protocol::Whip] {
+                let count = members.iter().filter(|member| member.protocol == protocol).count();
+                gauge!("commonroom_publishers", "protocol" => protocol.as_str()).set(count as f64);
+            }
+            let mut renditions: HashMap<_, u32> = REASONS.into_iter().map(|reason| (reason, 0)).collect();
+            for info in members.iter().flat_map(|member| bridge.renditions(&member.stream)) {
+                *renditions.entry(info.reason).or_default() += 1;
+            }
+            for (reason, count) in renditions {
+                gauge!("commonroom_renditions", "reason" => reason.as_str()).set(count);
+            }
+            let streams: Vec<_> = members.iter().map(|member| member.stream.clone()).collect();
+            self.sample(&streams, now);
+            crate::metrics::handle().run_upkeep();
+        }
+    }
+
+    /// What a feed carries, once it has been there for a second.
+    pub(super) fn rate(&self, stream: &Stream, feed: FeedKey) -> Option<Rate> {
+        let feeds = self.feeds.lock().unwrap_or_else(PoisonError::into_inner);
+        let samples = feeds.get(&(stream.name().clone(), feed))?;
+        let (first, last) = (samples.front()?, samples.back()?);
+        let seconds = (last.at - first.at).as_secs_f64();
+        (seconds > 0.0).then(|| Rate {
+            bits: ((last.bytes - first.bytes) as f64 * 8.0 / seconds).round() as u64, // not negative: see `sample`
+            items: (last.items - first.items) as f64 / seconds,
+        })
+    }
+
+    fn sample(&self, streams: &[Stream], now: Instant) {
+        let mut feeds = self.feeds.lock().unwrap_or_else(PoisonError::into_inner);
+        for stream in streams {
+            for feed in stream.feeds() {
+                let samples = feeds.entry((stream.name().clone(), feed.key)).or_default();
+                // A feed of the same name that has begun anew.
+                if samples.back().is_some_and(|last| feed.bytes < last.bytes || feed.items < last.items) {
+                    samples.clear();
+                }
+                if samples.len() == SAMPLES {
+                    samples.pop_front();
+                }
+                samples.push_back(Sample { at: now, bytes: feed.bytes, items: feed.items });
+            }
+        }
+        feeds.retain(|_, samples| samples.back().is_some_and(|last| last.at == now));
+    }
+}
