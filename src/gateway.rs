@@ -56,7 +56,7 @@ impl Gateway {
         metrics::handle();
         let stop = CancellationToken::new();
         let rooms = Rooms::new(Limits { rooms: rooms.max_rooms, participants: rooms.max_participants });
-        let bridge = Bridge::new(bridge.linger.0);
+        let bridge = Bridge::new(bridge);
         let (rtmp_listen, webrtc_listen, http_listen) = (rtmp.listen, webrtc.listen, http.listen);
         let failed = |address, key| move |source| StartError { address, key, source };
 

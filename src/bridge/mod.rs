@@ -10,10 +10,13 @@
 mod audio;
 mod converter;
 mod depacketise;
+mod order;
 mod packetise;
 pub mod plan;
 mod rendition;
 mod subscription;
+#[cfg(test)]
+mod tests;
 
 pub use plan::{Conversion, Reason, Refusal};
 pub use rendition::{Bridge, RenditionInfo, Warning};

@@ -5,6 +5,7 @@ use super::converter::{Converter, Output};
 use super::plan::{Conversion, Reason, Refusal, plan};
 use super::subscription::{Accepts, Subscription};
 use super::{depacketise, packetise};
+use crate::config;
 use crate::stream::{
     Event, FeedInfo, FeedKey, FeedWriter, QueueLimits, Start, Stream, StreamName, Subscriber,
 };
@@ -18,9 +19,6 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
-
-/// How long a rendition outlives its last subscriber, unless configured otherwise.
-const DEFAULT_LINGER: Duration = Duration::from_secs(5);
 
 /// Starts and shares renditions. Cloning gives another handle to the same.
 #[derive(Clone)]
@@ -100,10 +98,10 @@ struct Worker {
 }
 
 impl Bridge {
-    /// A bridge whose renditions outlive their last subscriber by `linger`. They run on the runtime this is called in.
-    pub fn new(linger: Duration) -> Self {
+    /// A bridge whose renditions run on the runtime this is called in.
+    pub fn new(config: config::Bridge) -> Self {
         let shared = Shared {
-            linger,
+            linger: config.linger.0,
             runtime: Handle::try_current().ok(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -187,9 +185,9 @@ impl Bridge {
 }
 
 impl Default for Bridge {
-    /// Lingers for five seconds.
+    /// As without a configuration file.
     fn default() -> Self {
-        Self::new(DEFAULT_LINGER)
+        Self::new(config::Bridge::default())
     }
 }
 
@@ -220,6 +218,9 @@ impl Shared {
         let worker = self.lock_entry(stream, |entry| {
             if let Some(rendition) = entry.renditions.get(&conversion.to()) {
                 return Ok(Lease::new(rendition.users.clone()));
+            }
+            if self.stop.is_cancelled() {
+                return Err(None);
             }
             let writer = stream.derive(conversion.to()).ok_or(None)?;
             let users = Arc::new(watch::Sender::new(0));

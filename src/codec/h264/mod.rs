@@ -3,9 +3,13 @@
 mod avc_config;
 mod nal;
 mod parameter_sets;
-mod picture_size;
+mod references;
+mod slice;
+mod sps;
 
 pub use avc_config::{AvcConfig, AvcConfigError};
 pub use nal::{NalKind, is_recovery_point, length_prefixed};
 pub use parameter_sets::ParameterSets;
-pub use picture_size::PictureSize;
+pub use references::{Pending, PictureInfo, References};
+pub use slice::{Pps, SliceHeader, SliceType};
+pub use sps::{HeaderError, Sps, allow_gaps};

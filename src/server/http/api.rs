@@ -3,7 +3,7 @@
 use super::problem::Problem;
 use super::router::App;
 use crate::bridge::Warning;
-use crate::codec::h264::PictureSize;
+use crate::codec::h264::Sps;
 use crate::media::{Codec, CodecParams};
 use crate::room::{InvalidName, Name, ParticipantInfo, RoomInfo};
 use crate::server::webrtc::{SessionInfo, SessionKind};
@@ -263,12 +263,12 @@ impl From<&CodecParams> for ParamsReport {
         match params {
             CodecParams::H264(config) => {
                 let [profile, constraints, level] = config.profile_level_id();
-                let size = config.sps().first().and_then(|sps| PictureSize::of_sps(sps));
+                let sps = config.sps().first().and_then(|sps| Sps::parse(sps).ok());
                 Self {
                     profile: Some(h264_profile(profile, constraints)),
                     level: Some(format!("{}.{}", level / 10, level % 10)),
-                    width: size.map(|size| size.width),
-                    height: size.map(|size| size.height),
+                    width: sps.as_ref().map(|sps| sps.width),
+                    height: sps.as_ref().map(|sps| sps.height),
                     ..Self::default()
                 }
             }
