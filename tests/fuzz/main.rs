@@ -133,4 +133,5 @@ smoke! {
     rtp_h264
     rtp_vp8
     sdp_offer
+    sdp_fragment
 }

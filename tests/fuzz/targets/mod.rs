@@ -39,6 +39,7 @@ pub(crate) const ALL: &[Target] = &[
     Target { name: "rtp_h264", run: payload::h264, seeds: payload::h264_seeds },
     Target { name: "rtp_vp8", run: payload::vp8, seeds: payload::vp8_seeds },
     Target { name: "sdp_offer", run: sdp::offer, seeds: sdp::seeds },
+    Target { name: "sdp_fragment", run: sdp::fragment, seeds: sdp::fragment_seeds },
 ];
 
 /// The target of a name.

@@ -1,10 +1,11 @@
-//! Offers, which anybody may post.
+//! Offers and trickled candidates, which anybody may post.
 
 use commonroom::codec::Codec;
 use commonroom::protocol::rtp::Ssrc;
 use commonroom::protocol::sdp::{
     Fingerprint, HashKind, HostCandidate, Local, Offer, Sending, Track, TransportKind, Want, answer,
 };
+use commonroom::protocol::whip::Fragment;
 use std::net::{Ipv4Addr, SocketAddr};
 
 /// An offer, answered for a publisher and for viewers of both codecs.
@@ -20,7 +21,15 @@ pub(crate) fn offer(input: &[u8]) {
         candidates: &[HostCandidate { address, transport: TransportKind::Udp }],
         session_id: 1,
     };
-    let _ = answer(&offer, &local, &Want::Receive);
+    let respond = |want: &Want<'_>| {
+        let Ok((text, negotiated)) = answer(&offer, &local, want) else { return };
+        // Nothing of an offer may become a line of its own in the answer.
+        let again = Offer::parse(&text).expect("what we write we can read");
+        assert_eq!(again.sections.len(), offer.sections.len(), "section by section");
+        assert!(again.ice_lite && !negotiated.sections.is_empty() && negotiated.sections.len() <= 2);
+        assert!(text.lines().all(|line| line.as_bytes().get(1) == Some(&b'=')));
+    };
+    respond(&Want::Receive);
     for codec in [Codec::H264, Codec::Vp8] {
         let sending = Sending {
             tracks: &[Track { codec, profile: None }, Track { codec: Codec::Opus, profile: None }],
@@ -30,8 +39,24 @@ pub(crate) fn offer(input: &[u8]) {
             video: Ssrc(2),
             video_rtx: Ssrc(3),
         };
-        let _ = answer(&offer, &local, &Want::Send(sending));
+        respond(&Want::Send(sending));
     }
+}
+
+/// The body of a PATCH.
+pub(crate) fn fragment(input: &[u8]) {
+    if let Ok(fragment) = Fragment::parse(&String::from_utf8_lossy(input)) {
+        assert!(fragment.candidates.len() <= input.len() / 30, "each takes a line");
+    }
+}
+
+pub(crate) fn fragment_seeds() -> Vec<Vec<u8>> {
+    let whole = "a=group:BUNDLE 0 1\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\na=ice-ufrag:EsAw\r\n\
+                 a=ice-pwd:P2uYro0UCOQ4zxjKXaWCBui1\r\n\
+                 a=candidate:1 1 udp 2122260223 192.0.2.1 61764 typ host generation 0 ufrag EsAw\r\n\
+                 a=candidate:2 1 tcp 1518280447 fd00::1 9 typ srflx raddr 0.0.0.0 rport 0 tcptype active\r\n\
+                 a=end-of-candidates\r\n";
+    vec![whole.into(), whole.replace("\r\n", "\n").into()]
 }
 
 /// Offers of real clients.
