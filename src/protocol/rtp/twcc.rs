@@ -24,6 +24,8 @@ const MAX_UNREPORTED: usize = 256;
 const MAX_STEP: i64 = 2_048;
 /// Reported packets are remembered so far back, so that one that comes late is reported among its neighbours.
 const MAX_HISTORY: i64 = 512;
+/// What is remembered at most. Nobody who fetches feedback when it is due comes near it; else the oldest are dropped.
+const MAX_REMEMBERED: usize = 8_192;
 /// A feedback about more packets is not read: no sender has so many under way.
 const MAX_STATUSES: u16 = 8_192;
 const MAX_RUN: usize = 0x1fff;
@@ -67,6 +69,11 @@ impl Recorder {
         let Some(arrival) = self.arrivals.get_mut(index).filter(|arrival| arrival.is_none()) else { return };
         *arrival = Some(ticks);
         self.unreported = self.unreported.min(sequence);
+        if self.arrivals.len() > MAX_REMEMBERED {
+            self.arrivals.drain(..MAX_REMEMBERED / 2);
+            self.first += MAX_REMEMBERED as i64 / 2;
+            self.unreported = self.unreported.max(self.first);
+        }
         self.waiting += 1;
         self.waiting_since.get_or_insert(now);
     }
@@ -398,6 +405,21 @@ mod tests {
         assert_eq!(report(&mut recorder).len(), MAX_UNREPORTED);
         assert_eq!(recorder.deadline(), Some(start), "and one more");
         assert_eq!(report(&mut recorder).last(), Some(&(999, Some(0))));
+        assert_eq!(recorder.deadline(), None);
+    }
+
+    #[test]
+    fn what_nobody_fetches_is_dropped() {
+        let (mut recorder, start) = (Recorder::new(), test_start());
+        for sequence in 0..100_000u32 {
+            recorder.packet(sequence as u16, start);
+            assert!(recorder.arrivals.len() <= MAX_REMEMBERED);
+        }
+        let mut last = None;
+        for _ in 0..=MAX_REMEMBERED / MAX_UNREPORTED {
+            last = report(&mut recorder).last().copied().or(last);
+        }
+        assert_eq!(last, Some((99_999u32 as u16, Some(0))));
         assert_eq!(recorder.deadline(), None);
     }
 

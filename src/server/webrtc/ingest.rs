@@ -158,8 +158,9 @@ impl Ingest {
         }
         if let Some(arrivals) = &mut self.arrivals
             && arrivals.deadline().is_some_and(|at| at <= now)
-            && let Some(media) = self.tracks.iter().find_map(Track::ssrc)
         {
+            // Any source stands for the transport; packets of none that we take have arrival times too.
+            let media = self.tracks.iter().find_map(Track::ssrc).unwrap_or_default();
             begin(&mut self.plain, self.reduced_size, self.ssrc);
             if arrivals.feedback(self.ssrc, media, &mut self.plain) {
                 send(&self.plain);
