@@ -223,7 +223,7 @@ mod tests {
         assert_eq!((sps.width, sps.height, sps.frame_rate), (1_280, 720, Some(30.0)));
         assert_eq!((sps.id, sps.profile_level_id, sps.num_reorder_frames), (0, [0x64, 0, 0x1f], Some(2)));
         let sps = Sps::parse(CHROMIUM).unwrap();
-        assert_eq!((sps.width, sps.height, sps.num_reorder_frames), (640, 480, None));
+        assert_eq!((sps.width, sps.height, sps.num_reorder_frames), (640, 480, Some(0)));
     }
 
     #[test]
