@@ -221,6 +221,11 @@
     return means;
   }
 
+  // An orderly end is a DTLS alert; the connection's own state does not show it.
+  function ended() {
+    return rig.peer.getReceivers()[0].transport.state === 'closed';
+  }
+
   // Everything since the last time it was asked for; sound as 16-bit samples in base64.
   function collect() {
     const {frames, sound, clock} = notes;
@@ -241,5 +246,5 @@
     return Object.values(all);
   }
 
-  window.rig = {publish, play, join, loopback, tap, source, collect, stats};
+  window.rig = {publish, play, join, loopback, tap, source, ended, collect, stats};
 })();

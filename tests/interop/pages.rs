@@ -52,7 +52,7 @@ fn the_watch_page_shows_every_picture() {
     browser.settle(4);
     let report = browser.record(8).analyse();
     assert!(report.picture().fps > 24.0 && report.picture().backwards == 0, "{report:#?}");
-    assert!(report.sound().snr >= 30.0 && report.sound().gaps.is_empty(), "{report:#?}");
+    assert!(report.sound().snr >= 30.0 && report.sound().longest_gap() < 0.015, "{report:#?}");
 }
 
 fn in_state(state: &str) -> String {

@@ -13,8 +13,12 @@ use std::time::Duration;
 /// The limit for what the gateway adds between sound and picture, in milliseconds.
 const OFFSET: f64 = 40.0;
 
-/// Publishes a clip and has Chromium play it by WHEP for so many seconds.
-fn watched(clip: &Path, arguments: &[&str], codecs: &[&str], seconds: u64) -> (Report, Gateway) {
+/// A browser on a busy machine misses a block of samples now and then, even when it hears itself; losses of ours are longer:
+/// a packet of sound has 20 ms.
+const GAP: f64 = 0.015;
+
+/// Publishes a clip and has Chromium play it by WHEP for so many seconds. Gives what the API says at the end, too.
+fn watched(clip: &Path, arguments: &[&str], codecs: &[&str], seconds: u64) -> (Report, String) {
     let gateway = Gateway::start();
     let _publisher = Client::publish_with(clip, arguments, &gateway.url("studio", "camera"));
     gateway.wait_for("studio", "camera", codecs);
@@ -23,15 +27,16 @@ fn watched(clip: &Path, arguments: &[&str], codecs: &[&str], seconds: u64) -> (R
     browser.settle(4);
     let report = browser.record(seconds).analyse();
     println!("{report:#?}");
-    (report, gateway)
+    let room = gateway.room("studio").expect("the publisher is still there");
+    (report, room.to_string())
 }
 
 #[test]
 fn h264_and_stereo_aac_are_shown_and_heard() {
-    let (report, _gateway) = watched(&ffmpeg::baseline_clip(40), &["-c", "copy"], &["h264", "aac"], 10);
+    let (report, _) = watched(&ffmpeg::baseline_clip(40), &["-c", "copy"], &["h264", "aac"], 10);
     let picture = report.picture();
     assert!(picture.fps > 24.0 && picture.backwards == 0 && picture.illegible == 0, "{report:#?}");
-    assert!(report.sound().snr >= 30.0 && report.sound().gaps.is_empty(), "{report:#?}");
+    assert!(report.sound().snr >= 30.0 && report.sound().longest_gap() < GAP, "{report:#?}");
     let added = report.offset() - Browser::own_offset();
     assert!(added.abs() <= OFFSET, "{added} ms: {report:#?}");
 }
@@ -40,8 +45,8 @@ fn h264_and_stereo_aac_are_shown_and_heard() {
 fn mono_aac_at_44100_is_resampled_cleanly() {
     let mono = ["-c:a", "aac", "-b:a", "96k", "-ac", "1", "-ar", "44100"];
     let clip = ffmpeg::clip(40, &[&ffmpeg::BASELINE[..], &mono[..]].concat());
-    let (report, _gateway) = watched(&clip, &["-c", "copy"], &["h264", "aac"], 10);
-    assert!(report.sound().snr >= 30.0 && report.sound().gaps.is_empty(), "{report:#?}");
+    let (report, _) = watched(&clip, &["-c", "copy"], &["h264", "aac"], 10);
+    assert!(report.sound().snr >= 30.0 && report.sound().longest_gap() < GAP, "{report:#?}");
     let added = report.offset() - Browser::own_offset();
     assert!(added.abs() <= OFFSET, "{added} ms: {report:#?}");
 }
@@ -50,22 +55,21 @@ fn mono_aac_at_44100_is_resampled_cleanly() {
 fn b_frames_never_go_backwards_and_are_explained() {
     let b_frames = ["-c:v", "libx264", "-preset", "veryfast", "-bf", "2", "-g", "30", "-crf", "23"];
     let clip = ffmpeg::clip(40, &[&b_frames[..], &ffmpeg::AAC[..]].concat());
-    let (report, gateway) = watched(&clip, &["-c", "copy"], &["h264", "aac"], 8);
+    let (report, room) = watched(&clip, &["-c", "copy"], &["h264", "aac"], 8);
     assert!(report.picture().fps > 8.0 && report.picture().backwards == 0, "{report:#?}");
     assert!(report.sound().snr >= 30.0, "{report:#?}");
-    let room = gateway.room("studio").expect("the publisher is there").to_string();
     assert!(room.to_lowercase().contains("b-frame"), "{room}");
 }
 
 #[test]
 fn sound_alone_is_heard() {
-    let (report, _gateway) = watched(&ffmpeg::baseline_clip(40), &["-vn", "-c", "copy"], &["aac"], 4);
+    let (report, _) = watched(&ffmpeg::baseline_clip(40), &["-vn", "-c", "copy"], &["aac"], 4);
     assert!(report.picture.is_none() && report.sound().snr >= 30.0, "{report:#?}");
 }
 
 #[test]
 fn picture_alone_is_shown() {
-    let (report, _gateway) = watched(&ffmpeg::baseline_clip(40), &["-an", "-c", "copy"], &["h264"], 4);
+    let (report, _) = watched(&ffmpeg::baseline_clip(40), &["-an", "-c", "copy"], &["h264"], 4);
     assert!(report.picture().fps > 24.0 && report.picture().backwards == 0, "{report:#?}");
 }
 
@@ -115,7 +119,7 @@ fn a_viewer_is_told_when_its_publisher_vanishes() {
     let mut browser = Browser::start();
     browser.play(&gateway, "studio", "camera", "H264");
     publisher.signal("KILL");
-    browser.wait_for("the connection ends", 5, "rig.peer.connectionState !== 'connected'");
+    browser.wait_for("the viewer is told", 5, "rig.ended()");
 }
 
 #[test]
@@ -128,6 +132,6 @@ fn viewers_are_told_of_a_shutdown() {
     patience::pass(Duration::from_secs(1));
     let (status, took) = gateway.terminate();
     assert!(status.success() && took < Duration::from_secs(5), "{status} after {took:?}: {}", gateway.log());
-    browser.wait_for("the connection ends", 5, "rig.peer.connectionState !== 'connected'");
+    browser.wait_for("the viewer is told", 5, "rig.ended()");
     ended(&mut publisher, Duration::from_secs(5));
 }

@@ -156,6 +156,11 @@ impl Sound {
                 .fold(0.0, f64::max),
         })
     }
+
+    /// The longest silence, in seconds.
+    pub(crate) fn longest_gap(&self) -> f64 {
+        self.gaps.iter().map(|gap| gap.1).fold(0.0, f64::max)
+    }
 }
 
 /// Tone against the rest, in decibels, in windows of 50 ms outside the beeps, the worst first.
