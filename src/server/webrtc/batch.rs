@@ -1,7 +1,6 @@
 //! What goes out in one burst: datagrams to the same peer become runs that the kernel cuts (UDP GSO).
 
 use super::path::{Path, Via};
-use super::socket::Socket;
 use super::tcp::Connections;
 use metrics::Counter;
 use std::io;
@@ -11,11 +10,22 @@ use std::rc::Rc;
 /// The largest run that the kernel takes in one call.
 const MAX_RUN: usize = 65_000;
 
+/// Where runs go: a socket, or in tests a list.
+pub(super) trait Wire {
+    /// Sends `bytes`: one datagram, or several of `segment` bytes each, the last of which may be shorter. Does not wait:
+    /// when there is no room the datagrams are lost.
+    fn send(&self, remote: SocketAddr, local: Option<IpAddr>, bytes: &[u8], segment: usize)
+    -> io::Result<()>;
+
+    /// How many datagrams one call of [`send`](Self::send) may have.
+    fn max_segments(&self) -> usize;
+}
+
 /// Collects datagrams and sends them. A run ends when the next datagram does not fit it; the rest goes with [`flush`].
 ///
 /// [`flush`]: Self::flush
 pub(super) struct Batch {
-    socket: Rc<Socket>,
+    wire: Rc<dyn Wire>,
     connections: Rc<Connections>,
     bytes: Box<[u8]>,
     run: Option<Run>,
@@ -40,9 +50,9 @@ struct Run {
 }
 
 impl Batch {
-    pub(super) fn new(socket: Rc<Socket>, connections: Rc<Connections>) -> Self {
+    pub(super) fn new(wire: Rc<dyn Wire>, connections: Rc<Connections>) -> Self {
         Self {
-            socket,
+            wire,
             connections,
             bytes: vec![0; MAX_RUN].into(),
             run: None,
@@ -68,7 +78,7 @@ impl Batch {
                 if len == 0 || len > MAX_RUN {
                     return;
                 }
-                let max_segments = self.socket.max_segments();
+                let max_segments = self.wire.max_segments();
                 if !self.run.is_some_and(|run| run.admits(path.remote, local, len, max_segments)) {
                     self.flush();
                 }
@@ -96,7 +106,7 @@ impl Batch {
         let bytes = self.bytes.get(..run.len).unwrap_or_default();
         let count = run.count as u64; // at most 64
         self.counters.calls.increment(1);
-        match self.socket.send(run.remote, run.local, bytes, run.segment) {
+        match self.wire.send(run.remote, run.local, bytes, run.segment) {
             Ok(()) => self.counters.datagrams.increment(count),
             // The kernel's buffer is full: what is late is lost, and asked for again by whoever misses it.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.counters.full.increment(count),

@@ -11,6 +11,7 @@ use crate::protocol::sdp::{Negotiated, ProfileLevelId};
 use crate::stream::{EndReason, Event, FeedKey, Form, QueueLimits, Start, Stream};
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::Instant;
 
 /// What may wait for a shard: two seconds of 16 Mbit/s. What is older than that is of no use to a live viewer.
 const LIMITS: QueueLimits = QueueLimits { bytes: 4 << 20, items: 4_096 };
@@ -79,10 +80,10 @@ impl Feed {
     }
 
     /// Adds a viewer: sound begins at once, the picture with the next key picture, which is asked for.
-    pub(super) fn join(&mut self, viewer: Rc<RefCell<Viewer>>, batch: &mut Batch) {
+    pub(super) fn join(&mut self, now: Instant, viewer: Rc<RefCell<Viewer>>, batch: &mut Batch) {
         let codecs = [self.audio, self.video].into_iter().flatten();
         let steps: Vec<_> = codecs.map(|(codec, profile)| Step::Codec(codec, profile)).collect();
-        viewer.borrow_mut().take(&steps, batch);
+        viewer.borrow_mut().take(now, &steps, batch);
         self.viewers.push(viewer);
         self.stream.request_keyframe();
     }
@@ -94,7 +95,12 @@ impl Feed {
     }
 
     /// Gives a burst to all viewers, one after the other, so that what goes to one of them makes one run.
-    pub(super) fn distribute(&mut self, events: &mut Vec<Event>, batch: &mut Batch) -> Option<EndReason> {
+    pub(super) fn distribute(
+        &mut self,
+        now: Instant,
+        events: &mut Vec<Event>,
+        batch: &mut Batch,
+    ) -> Option<EndReason> {
         let mut end = None;
         for event in events.drain(..) {
             match event {
@@ -111,7 +117,7 @@ impl Feed {
             }
         }
         for viewer in &self.viewers {
-            viewer.borrow_mut().take(&self.steps, batch);
+            viewer.borrow_mut().take(now, &self.steps, batch);
         }
         batch.flush();
         self.steps.clear();
@@ -158,7 +164,8 @@ pub(super) async fn run(
     let mut events = Vec::new();
     loop {
         subscription.next_batch(&mut events).await;
-        if let Some(reason) = feed.borrow_mut().distribute(&mut events, &mut batch.borrow_mut()) {
+        let now = tokio::time::Instant::now().into_std();
+        if let Some(reason) = feed.borrow_mut().distribute(now, &mut events, &mut batch.borrow_mut()) {
             return reason;
         }
     }

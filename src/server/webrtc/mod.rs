@@ -168,3 +168,6 @@ fn serve(
         Ok(())
     }))
 }
+
+#[cfg(test)]
+mod tests;

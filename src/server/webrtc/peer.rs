@@ -7,7 +7,7 @@ use super::feed::Feed;
 use super::ingest::Ingest;
 use super::path::{ConnectionId, Path, Via};
 use super::session::{Session, SessionKind};
-use super::viewer::{Viewer, send_rtcp};
+use super::viewer::{Sender, Viewer, send_rtcp};
 use super::wall::Wall;
 use crate::protocol::dtls::is_dtls;
 use crate::protocol::ice::{Agent, Check, Credentials, Verdict, is_stun};
@@ -26,10 +26,8 @@ use std::time::{Duration, Instant};
 
 /// From the answer to media keys. A peer that needs longer has lost its way.
 pub(super) const ESTABLISH: Duration = Duration::from_secs(10);
-/// Between sender reports; RFC 3550 would have 5 s, but a viewer plays sound and picture in step only after the first.
+/// Between sender reports, behind those that come with the first packets.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
-/// The first report comes this long after the keys.
-const FIRST_REPORT: Duration = Duration::from_millis(100);
 
 /// A peer that waits for its first check. It may go to any thread.
 pub(super) struct Seed {
@@ -186,7 +184,7 @@ impl Peer {
             if let Role::Viewer { stream, place: Some(place), .. } = &self.role {
                 self.session.measure(now);
                 let mut viewer = place.viewer.borrow_mut();
-                viewer.send_reports(self.wall.at(now), stream.origin(), hands.batch);
+                viewer.send_reports(now, hands.batch);
                 if viewer.waits_for_keyframe() {
                     stream.request_keyframe();
                 }
@@ -348,12 +346,13 @@ impl Peer {
                 *sealer = Some(new_sealer);
                 None
             }
-            Role::Viewer { cname, .. } => {
-                self.report_at = Some(now + FIRST_REPORT);
+            Role::Viewer { stream, cname, .. } => {
+                self.report_at = Some(now + REPORT_INTERVAL);
                 // There is a selected path, as this datagram came by a valid one.
                 let path = self.agent.selected().unwrap_or(path);
-                let (session, cname) = (self.session.clone(), cname.clone());
-                Some(Box::new(Viewer::new(session, &self.negotiated, cname, path, new_sealer)))
+                let sender = Sender { cname: cname.clone(), wall: self.wall, origin: stream.origin() };
+                let viewer = Viewer::new(self.session.clone(), &self.negotiated, sender, path, new_sealer);
+                Some(Box::new(viewer))
             }
         };
         hands.events.push(Event::Connected(viewer));
@@ -385,7 +384,7 @@ impl Peer {
                 for packet in packets(plain).map_while(Result::ok) {
                     match packet {
                         Packet::ReceiverReport { blocks, .. } | Packet::SenderReport { blocks, .. } => {
-                            blocks.for_each(|block| viewer.note_report(&block, self.wall.at(now)));
+                            blocks.for_each(|block| viewer.note_report(now, &block));
                         }
                         Packet::Nack { media, lost } => {
                             viewer.retransmit(now, media, lost, place.feed.borrow().rings(), batch);

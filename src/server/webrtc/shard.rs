@@ -343,7 +343,7 @@ impl Shard {
             }
         };
         let viewer = Rc::new(RefCell::new(viewer));
-        feed.borrow_mut().join(viewer.clone(), &mut self.batch.borrow_mut());
+        feed.borrow_mut().join(now(), viewer.clone(), &mut self.batch.borrow_mut());
         slot.peer.set_place(Place { viewer, feed });
     }
 

@@ -1,5 +1,6 @@
 //! One shard's UDP socket: receives many datagrams a system call, sends runs of them.
 
+use super::batch::Wire;
 use super::path::{Path, Via};
 use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use socket2::{Domain, Protocol, Type};
@@ -99,9 +100,21 @@ impl Socket {
         Ok(count)
     }
 
-    /// Sends `bytes`: one datagram, or several of `segment` bytes each, the last of which may be shorter. Does not wait:
-    /// when the kernel's buffer is full the datagrams are lost.
-    pub(super) fn send(
+    const fn to_wire(&self, address: SocketAddr) -> SocketAddr {
+        SocketAddr::new(self.ip_to_wire(address.ip()), address.port())
+    }
+
+    /// An IPv6 socket knows IPv4 addresses in their mapped form only.
+    const fn ip_to_wire(&self, ip: IpAddr) -> IpAddr {
+        match ip {
+            IpAddr::V4(v4) if self.ipv6 => IpAddr::V6(v4.to_ipv6_mapped()),
+            ip => ip,
+        }
+    }
+}
+
+impl Wire for Socket {
+    fn send(
         &self,
         remote: SocketAddr,
         local: Option<IpAddr>,
@@ -118,20 +131,7 @@ impl Socket {
         self.state.try_send(UdpSockRef::from(&self.io), &transmit)
     }
 
-    /// How many datagrams one call of [`send`](Self::send) may have: 1 where the kernel cannot cut them.
-    pub(super) fn max_segments(&self) -> usize {
+    fn max_segments(&self) -> usize {
         self.state.max_gso_segments()
-    }
-
-    const fn to_wire(&self, address: SocketAddr) -> SocketAddr {
-        SocketAddr::new(self.ip_to_wire(address.ip()), address.port())
-    }
-
-    /// An IPv6 socket knows IPv4 addresses in their mapped form only.
-    const fn ip_to_wire(&self, ip: IpAddr) -> IpAddr {
-        match ip {
-            IpAddr::V4(v4) if self.ipv6 => IpAddr::V6(v4.to_ipv6_mapped()),
-            ip => ip,
-        }
     }
 }

@@ -5,6 +5,7 @@ use super::numbering::Numbering;
 use super::path::Path;
 use super::ring::Rings;
 use super::session::Session;
+use super::wall::Wall;
 use crate::codec::{Codec, MediaKind};
 use crate::media::Packet;
 use crate::protocol::rtcp::{ReportBlock, SenderInfo, write};
@@ -35,11 +36,23 @@ pub(super) struct Viewer {
     path: Path,
     sealer: Sealer,
     cname: Arc<str>,
+    wall: Wall,
+    /// The wall-clock time of the timeline's zero: the one anchor by which the viewer plays sound and picture in step.
+    origin: NtpTime,
     audio: Option<Leg>,
     video: Option<Leg>,
     /// Bytes that may be retransmitted.
     allowance: usize,
     scratch: Vec<u8>,
+}
+
+/// What the reports of a viewer's session say of us.
+pub(super) struct Sender {
+    /// Our canonical name (RFC 3550, section 6.5.1).
+    pub(super) cname: Arc<str>,
+    pub(super) wall: Wall,
+    /// [`Stream::origin`](crate::stream::Stream::origin).
+    pub(super) origin: NtpTime,
 }
 
 /// What happens in a feed, in order.
@@ -79,7 +92,7 @@ impl Viewer {
     pub(super) fn new(
         session: Arc<Session>,
         negotiated: &Negotiated,
-        cname: Arc<str>,
+        sender: Sender,
         path: Path,
         sealer: Sealer,
     ) -> Self {
@@ -88,7 +101,9 @@ impl Viewer {
             session,
             path,
             sealer,
-            cname,
+            cname: sender.cname,
+            wall: sender.wall,
+            origin: sender.origin,
             audio: leg(MediaKind::Audio),
             video: leg(MediaKind::Video),
             allowance: RETRANSMISSION_ALLOWANCE,
@@ -107,12 +122,14 @@ impl Viewer {
     }
 
     /// Takes what has happened in the feed, in order, and sends it.
-    pub(super) fn take(&mut self, steps: &[Step], batch: &mut Batch) {
+    pub(super) fn take(&mut self, now: Instant, steps: &[Step], batch: &mut Batch) {
         let (mut packets, mut bytes) = (0, 0);
+        let mut begins = false;
         for step in steps {
             let Some(leg) = leg_of(&mut self.audio, &mut self.video, step.kind()) else { continue };
             match step {
                 Step::Packet(_, packet) => {
+                    begins |= leg.packets == 0;
                     if leg.send(self.path, &self.sealer, packet, batch) {
                         packets += 1;
                         bytes += packet.payload.len();
@@ -133,6 +150,10 @@ impl Viewer {
         self.allowance = (self.allowance + bytes / RETRANSMISSION_SHARE).min(RETRANSMISSION_ALLOWANCE);
         self.session.figures.packets.fetch_add(packets, Ordering::Relaxed);
         self.session.figures.bytes.fetch_add(bytes as u64, Ordering::Relaxed); // usize is at most 64 bits
+        // Without a report of each track the viewer plays them as they come; so it gets them with the first packets.
+        if begins && packets > 0 {
+            self.send_reports(now, batch);
+        }
     }
 
     /// Sends packets of `media` again, as far as they are kept and the allowance lasts.
@@ -161,12 +182,12 @@ impl Viewer {
     }
 
     /// Takes a receiver report about one of our sources.
-    pub(super) fn note_report(&self, block: &ReportBlock, wall: NtpTime) {
+    pub(super) fn note_report(&self, now: Instant, block: &ReportBlock) {
         let figures = &self.session.figures;
         if self.video.as_ref().or(self.audio.as_ref()).is_some_and(|leg| leg.sources.media == block.ssrc) {
             figures.lost.store(u64::try_from(block.lost).unwrap_or(0), Ordering::Relaxed);
         }
-        if let Some(round_trip) = block.round_trip(wall) {
+        if let Some(round_trip) = block.round_trip(self.wall.at(now)) {
             let micros = u32::try_from(round_trip.as_micros()).unwrap_or(u32::MAX);
             figures.round_trip.store(micros, Ordering::Relaxed);
         }
@@ -177,12 +198,13 @@ impl Viewer {
         self.video.as_ref().is_some_and(|leg| leg.sources.media == ssrc)
     }
 
-    /// Sends a report of each track that flows. `origin` is the wall-clock time of the timeline's zero: the one anchor by
-    /// which the viewer plays sound and picture in step.
-    pub(super) fn send_reports(&mut self, wall: NtpTime, origin: NtpTime, batch: &mut Batch) {
-        let now = Timestamp::ZERO + wall.since(origin);
+    /// Sends a report of each track that flows.
+    pub(super) fn send_reports(&mut self, now: Instant, batch: &mut Batch) {
+        let wall = self.wall.at(now);
         for leg in [&self.audio, &self.video].into_iter().flatten() {
-            let Some(info) = leg.sender_info(wall, now) else { continue };
+            let Some(info) = leg.sender_info(wall, Timestamp::ZERO + wall.since(self.origin)) else {
+                continue;
+            };
             let mut plain = Vec::with_capacity(64);
             write::sender_report(&mut plain, leg.sources.media, &info, &[]);
             write::source_description(&mut plain, leg.sources.media, &self.cname);

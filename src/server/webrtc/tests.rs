@@ -1,0 +1,269 @@
+//! Whole sessions over loopback sockets.
+
+mod client;
+
+use super::Server;
+use super::signalling::SignallingError;
+use crate::bridge::Bridge;
+use crate::config;
+use crate::protocol::rtcp::{Packet, packets, write};
+use crate::protocol::rtp::{PacketView, Ssrc};
+use crate::room::{Limits, Name, Rooms};
+use client::{Client, H264, Incoming, OPUS, PATIENCE, RTX, header};
+use std::net::SocketAddr;
+use tokio_util::sync::CancellationToken;
+
+const KEY_PICTURE: &[u8] = &[0x78, 0, 4, 0x67, 0x42, 0xe0, 0x1f, 0, 2, 0x68, 0xce, 0, 3, 0x65, 0x88, 1];
+const PICTURE: &[u8] = &[0x41, 1, 2, 3];
+const SOUND: &[u8] = &[0xfc, 1, 2, 3];
+
+struct World {
+    server: Server,
+    stop: CancellationToken,
+}
+
+fn name(text: &str) -> Name {
+    text.parse().unwrap()
+}
+
+impl World {
+    fn new() -> Self {
+        let config = config::Webrtc {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            shards: 2,
+            max_sessions: 4,
+            ..config::Webrtc::default()
+        };
+        let stop = CancellationToken::new();
+        let rooms = Rooms::new(Limits { rooms: 10, participants: 10 });
+        let bridge = Bridge::default();
+        let server = Server::bind(config, rooms, bridge, stop.clone()).unwrap();
+        Self { server, stop }
+    }
+
+    /// A connected publisher whose stream has sound and picture.
+    async fn publisher(&self) -> Client {
+        let mut client = Client::udp(self.server.local_addr()).await;
+        let answer = self.server.publish(name("room"), name("alice"), &client.offer("sendonly")).unwrap();
+        client.connect(&answer.sdp).await;
+        assert_eq!(client.profile, "AEAD_AES_128_GCM");
+        client.send_rtp(header(OPUS, 100, false), Some(1), SOUND).await;
+        client.send_rtp(header(H264, 100, true), Some(2), KEY_PICTURE).await;
+        let live = async {
+            while self
+                .server
+                .inner
+                .rooms
+                .find(&name("room"), &name("alice"))
+                .is_none_or(|s| s.feeds().len() < 2)
+            {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, live).await.expect("the tracks appear");
+        client
+    }
+
+    async fn viewer(&self, mut client: Client) -> Client {
+        let answer = self.server.play(name("room"), name("alice"), &client.offer("recvonly")).unwrap();
+        client.connect(&answer.sdp).await;
+        client
+    }
+
+    async fn udp_viewer(&self) -> Client {
+        self.viewer(Client::udp(self.server.local_addr()).await).await
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+fn is_pli(datagram: &[u8]) -> bool {
+    packets(datagram).any(|packet| matches!(packet, Ok(Packet::Pli { .. })))
+}
+
+/// Waits until the publisher is asked for a key picture, and sends it as number `sequence`.
+async fn send_wanted_key_picture(publisher: &mut Client, sequence: u16) {
+    publisher.next_rtcp(is_pli).await;
+    publisher.send_rtp(header(H264, sequence, true), None, KEY_PICTURE).await;
+}
+
+fn sequence(packet: &[u8]) -> u16 {
+    PacketView::parse(packet).unwrap().header().sequence
+}
+
+#[tokio::test]
+async fn packets_travel_with_headers_of_the_viewers_own() {
+    let world = World::new();
+    let mut publisher = world.publisher().await;
+    let mut viewer = world.udp_viewer().await;
+    publisher.send_rtp(header(H264, 101, true), None, PICTURE).await;
+    publisher.send_rtp(header(OPUS, 101, false), None, SOUND).await;
+    let sound = viewer.next_rtp(OPUS).await;
+    assert_eq!(PacketView::parse(&sound).unwrap().payload(), SOUND, "sound begins at once");
+    send_wanted_key_picture(&mut publisher, 102).await;
+    publisher.send_rtp(header(H264, 103, true), None, PICTURE).await;
+    let (first, second) = (viewer.next_rtp(H264).await, viewer.next_rtp(H264).await);
+    let (first, second) = (PacketView::parse(&first).unwrap(), PacketView::parse(&second).unwrap());
+    assert_eq!((first.payload(), second.payload()), (KEY_PICTURE, PICTURE), "the picture with a key picture");
+    assert_eq!(second.header().sequence, first.header().sequence.wrapping_add(1));
+    assert_eq!(second.header().timestamp.0.wrapping_sub(first.header().timestamp.0), 3_000);
+    assert!(first.header().marker && first.header().ssrc != Ssrc(2));
+    let sessions = world.server.sessions();
+    assert!(sessions.iter().all(|session| session.srtp == Some("AEAD_AES_128_GCM")), "{sessions:?}");
+}
+
+#[tokio::test]
+async fn sender_reports_come_with_the_first_packets() {
+    let world = World::new();
+    let mut publisher = world.publisher().await;
+    let mut viewer = world.udp_viewer().await;
+    publisher.send_rtp(header(OPUS, 101, false), None, SOUND).await;
+    let is_report = |d: &[u8]| packets(d).any(|packet| matches!(packet, Ok(Packet::SenderReport { .. })));
+    viewer.next_rtcp(is_report).await;
+}
+
+#[tokio::test]
+async fn what_a_viewer_misses_is_sent_again() {
+    let world = World::new();
+    let mut publisher = world.publisher().await;
+    let mut viewer = world.udp_viewer().await;
+    send_wanted_key_picture(&mut publisher, 101).await;
+    let picture = viewer.next_rtp(H264).await;
+    let (media, number) = (PacketView::parse(&picture).unwrap().header().ssrc, sequence(&picture));
+    let mut nack = Vec::new();
+    write::nack(&mut nack, Ssrc(9), media, &[number, number.wrapping_add(5)]);
+    viewer.send_rtcp(&nack).await;
+    let again = viewer.next_rtp(RTX).await;
+    let view = PacketView::parse(&again).unwrap();
+    assert_eq!(view.payload(), [&number.to_be_bytes()[..], KEY_PICTURE].concat());
+    assert!(view.header().ssrc != media);
+}
+
+#[tokio::test]
+async fn what_the_server_misses_is_asked_for() {
+    let world = World::new();
+    let mut publisher = world.publisher().await;
+    publisher.send_rtp(header(H264, 103, true), None, PICTURE).await;
+    let is_nack = |datagram: &[u8]| {
+        packets(datagram).any(|packet| {
+            matches!(packet, Ok(Packet::Nack { media: Ssrc(2), lost }) if lost.clone().eq([101, 102]))
+        })
+    };
+    publisher.next_rtcp(is_nack).await;
+}
+
+#[tokio::test]
+async fn arrivals_are_fed_back() {
+    let world = World::new();
+    let mut publisher = world.publisher().await;
+    let is_feedback =
+        |datagram: &[u8]| packets(datagram).any(|packet| matches!(packet, Ok(Packet::TransportFeedback(_))));
+    publisher.next_rtcp(is_feedback).await;
+}
+
+#[tokio::test]
+async fn a_viewer_may_come_over_tcp() {
+    let world = World::new();
+    let mut publisher = world.publisher().await;
+    let mut viewer = world.viewer(Client::tcp(world.server.local_addr()).await).await;
+    publisher.send_rtp(header(OPUS, 101, false), None, SOUND).await;
+    viewer.next_rtp(OPUS).await;
+    assert!(world.server.sessions().iter().any(|session| session.transport == Some("tcp")));
+}
+
+#[tokio::test]
+async fn a_viewer_may_change_its_address() {
+    let world = World::new();
+    let mut publisher = world.publisher().await;
+    let mut viewer = world.udp_viewer().await;
+    publisher.send_rtp(header(OPUS, 101, false), None, SOUND).await;
+    let before = sequence(&viewer.next_rtp(OPUS).await);
+    // More than one, so that some come to the other shard's socket.
+    for step in 1..=4 {
+        viewer.move_to_another_address().await;
+        viewer.check(true).await;
+        assert!(matches!(viewer.next().await, Incoming::Other));
+        publisher.send_rtp(header(OPUS, 101 + step, false), None, SOUND).await;
+        assert_eq!(sequence(&viewer.next_rtp(OPUS).await), before + step);
+        // What it sends from there is taken, too.
+        let mut pli = Vec::new();
+        write::receiver_report(&mut pli, Ssrc(9), &[]);
+        viewer.send_rtcp(&pli).await;
+    }
+}
+
+#[tokio::test]
+async fn viewers_hear_of_the_end() {
+    let world = World::new();
+    let mut publisher = world.publisher().await;
+    let mut viewer = world.udp_viewer().await;
+    publisher.close().await;
+    let is_goodbye =
+        |datagram: &[u8]| packets(datagram).any(|packet| matches!(packet, Ok(Packet::Goodbye(_))));
+    viewer.next_rtcp(is_goodbye).await;
+    let closed = async { while !matches!(viewer.next().await, Incoming::Closed) {} };
+    tokio::time::timeout(PATIENCE, closed).await.expect("and DTLS says so");
+    assert!(world.server.sessions().is_empty());
+}
+
+#[tokio::test]
+async fn the_server_ends_with_a_word_to_everybody() {
+    let world = World::new();
+    let mut publisher = world.publisher().await;
+    world.stop.cancel();
+    let closed = async { while !matches!(publisher.next().await, Incoming::Closed) {} };
+    tokio::time::timeout(PATIENCE, closed).await.expect("DTLS says so");
+    tokio::time::timeout(PATIENCE, world.server.closed()).await.expect("all threads end");
+}
+
+#[tokio::test]
+async fn names_and_places_are_given_out_and_given_back() {
+    let world = World::new();
+    let publisher = world.publisher().await;
+    let offer = publisher.offer("sendonly");
+    let publish = |who: &str| world.server.publish(name("room"), name(who), &offer);
+    assert!(matches!(publish("alice"), Err(SignallingError::InUse(_))));
+    let play = |who: &str| world.server.play(name("room"), name(who), &publisher.offer("recvonly"));
+    assert!(matches!(play("bob"), Err(SignallingError::NoStream { .. })));
+    assert!(matches!(world.server.play(name("room"), name("alice"), "v=1"), Err(SignallingError::Offer(_))));
+    let waiting: Vec<_> = (0..3).map(|_| play("alice").unwrap()).collect();
+    assert!(matches!(play("alice"), Err(SignallingError::TooManySessions(4))));
+    assert!(world.server.close(&waiting[0].session) && !world.server.close(&waiting[0].session));
+    assert!(play("alice").is_ok());
+    assert!(world.server.trickle(&waiting[1].session, "a=end-of-candidates\r\n").is_ok());
+    assert!(world.server.trickle(&waiting[1].session, "nonsense").is_err());
+    assert!(matches!(world.server.trickle(&waiting[0].session, ""), Err(SignallingError::NoSession)));
+}
+
+#[tokio::test]
+async fn strangers_get_nothing_and_disturb_nobody() {
+    let world = World::new();
+    let mut publisher = world.publisher().await;
+    let mut viewer = world.udp_viewer().await;
+    let mut stranger = Client::udp(world.server.local_addr()).await;
+    let answer = world.server.play(name("room"), name("alice"), &stranger.offer("recvonly")).unwrap();
+    stranger.take_answer(&answer.sdp);
+    let forged = stranger.check_bytes(true, "guessguessguessguessguess");
+    let unknown = {
+        let mut check = forged.clone();
+        check[24] ^= 1;
+        check
+    };
+    for garbage in [&forged[..], &unknown, &[22, 0xfe, 0xfd], &[0x80; 200], &[0], &[]] {
+        stranger.send(garbage).await;
+    }
+    // From an address of its own, a connected peer may send nonsense as well.
+    for garbage in
+        [&[22u8, 0xfe, 0xfd, 0, 0][..], &[0x80, 111, 0, 1], &[0x80, 200, 0, 1, 0, 0, 0, 0], &[0x16; 1_400]]
+    {
+        viewer.send(garbage).await;
+    }
+    publisher.send_rtp(header(OPUS, 101, false), None, SOUND).await;
+    viewer.next_rtp(OPUS).await;
+    // The real one is still welcome.
+    stranger.connect(&answer.sdp).await;
+}
