@@ -262,3 +262,141 @@ impl Ingest {
         (!std::mem::replace(&mut self.said.video, true)).then_some(Remark::Warning(text))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::directory::Directory;
+    use super::*;
+    use crate::room::{Limits, Protocol, Rooms};
+    use crate::stream::{Event, QueueLimits, Start, Subscriber};
+    use crate::time::NtpTime;
+
+    const AVC: &[u8] =
+        &[0x17, 0, 0, 0, 0, 1, 0x42, 0xc0, 0x1e, 0xff, 0xe1, 0, 4, 0x67, 0x42, 0xc0, 0x1e, 1, 0, 2, 0x68, 1];
+    const IDR: &[u8] = &[0, 0, 0, 2, 0x65, 7];
+    const SLICE: &[u8] = &[0, 0, 0, 2, 0x41, 7];
+
+    fn ingest() -> Ingest {
+        let rooms = Rooms::new(Limits { rooms: 1, participants: 1 });
+        let [room, participant] = ["r", "p"].map(|name| name.parse().unwrap());
+        let publication = rooms
+            .publish(room, participant, Protocol::Rtmp, NtpTime::default())
+            .unwrap_or_else(|e| panic!("{e}"));
+        let listing = Directory::default().enter(publication.publisher().stream().name().clone());
+        Ingest::new(publication, listing, Instant::now())
+    }
+
+    impl Ingest {
+        fn video_at(&mut self, ms: u32, body: &[u8]) -> Option<Remark> {
+            self.video(self.opened, RtmpTime(ms), &Bytes::copy_from_slice(body))
+        }
+
+        fn picture_at(&mut self, ms: u32, flag: u8, composition: u8, units: &[u8]) -> Option<Remark> {
+            self.video_at(ms, &[&[flag << 4 | 7, 1, 0, 0, composition][..], units].concat())
+        }
+
+        fn audio_at(&mut self, ms: u32, body: &[u8]) -> Option<Remark> {
+            self.audio(self.opened, RtmpTime(ms), &Bytes::copy_from_slice(body))
+        }
+
+        fn subscribe(&self) -> Subscriber {
+            let subscriber = self.publication.publisher().stream().subscriber(QueueLimits::default());
+            subscriber.attach(&[AUDIO, VIDEO], Start::CachedGop);
+            subscriber
+        }
+    }
+
+    /// Frames in one line each: kind, decode time, distance to presentation, whether key, bytes.
+    fn frames(subscriber: &Subscriber) -> Vec<(MediaKind, i64, i64, bool, Bytes)> {
+        std::iter::from_fn(|| subscriber.try_next())
+            .filter_map(|event| match event {
+                Event::Frame(f) => {
+                    let dts = (f.dts - Timestamp::ZERO).as_millis();
+                    let bytes = f.payload.bytes().clone();
+                    Some((f.kind, dts, (f.pts - f.dts).as_millis(), f.keyframe, bytes))
+                }
+                _ => None,
+            })
+            .collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn tags_become_frames_on_the_streams_time() {
+        let mut ingest = ingest();
+        assert_eq!(ingest.picture_at(0, 1, 0, IDR), None, "before its configuration a picture is nothing");
+        ingest.video_at(0, AVC);
+        ingest.audio_at(0, &[0xaf, 0, 0x11, 0x90]);
+        ingest.picture_at(70_000, 1, 67, IDR);
+        ingest.audio_at(70_010, &[0xaf, 1, 9]);
+        let subscriber = ingest.subscribe();
+        assert_eq!(
+            frames(&subscriber),
+            [
+                (MediaKind::Video, 0, 67, true, Bytes::from_static(IDR)),
+                (MediaKind::Audio, 10, 0, true, Bytes::from_static(&[9]))
+            ]
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_frame_is_where_a_decoder_can_start() {
+        let mut ingest = ingest();
+        ingest.video_at(0, AVC);
+        let keys = |ingest: &mut Ingest, pictures: &[(u8, &[u8])]| -> Vec<bool> {
+            let subscriber = ingest.publication.publisher().stream().subscriber(QueueLimits::default());
+            subscriber.attach(&[VIDEO], Start::Anywhere);
+            for (flag, units) in pictures {
+                ingest.picture_at(0, *flag, 0, units);
+            }
+            frames(&subscriber).into_iter().map(|frame| frame.3).collect()
+        };
+        let recovery = [&[0, 0, 0, 4, 6, 6, 1, 0xc4], SLICE].concat();
+        // Without any IDR the publisher's word counts; with one, what GStreamer calls a key frame does not.
+        assert_eq!(keys(&mut ingest, &[(1, SLICE), (2, SLICE), (2, IDR)]), [true, false, true]);
+        assert_eq!(keys(&mut ingest, &[(1, SLICE), (1, &recovery), (2, &recovery)]), [false, true, false]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn parameter_sets_within_pictures_become_the_tracks() {
+        let mut ingest = ingest();
+        ingest.video_at(0, AVC);
+        let sets = [0, 0, 0, 4, 0x67, 0x42, 0xc0, 0x1f, 0, 0, 0, 2, 0x68, 2];
+        ingest.picture_at(0, 1, 0, &[&sets, IDR].concat());
+        ingest.picture_at(40, 2, 0, &sets); // nothing else in it
+        let subscriber = ingest.subscribe();
+        assert!(matches!(
+            subscriber.try_next(),
+            Some(Event::Params(CodecParams::H264(config))) if config.profile_level_id() == [0x42, 0xc0, 0x1f]
+        ));
+        assert_eq!(frames(&subscriber), [(MediaKind::Video, 0, 0, true, Bytes::from_static(IDR))]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn b_frames_are_noticed_once_and_offsets_alone_are_none() {
+        let mut ingest = ingest();
+        ingest.video_at(0, AVC);
+        assert_eq!(ingest.picture_at(0, 1, 66, IDR), None);
+        assert_eq!(ingest.picture_at(33, 2, 66, SLICE), None, "all late by the same");
+        assert_eq!(ingest.picture_at(66, 2, 120, SLICE), None);
+        let remark = ingest.picture_at(99, 2, 33, SLICE);
+        assert!(matches!(remark, Some(Remark::Warning(text)) if text.contains("B-frames")));
+        assert_eq!(ingest.picture_at(132, 2, 0, SLICE), None, "told once");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_not_carried_is_told() {
+        let mut ingest = ingest();
+        let text = |remark| match remark {
+            Some(Remark::Warning(text) | Remark::Refusal(text)) => text,
+            None => String::new(),
+        };
+        assert!(text(ingest.audio_at(0, &[0x2f, 1])).contains("MP3"));
+        assert_eq!(ingest.audio_at(0, &[0x2f, 1]), None, "told once");
+        assert!(
+            matches!(ingest.video_at(0, b"\x90hvc1"), Some(Remark::Refusal(text)) if text.contains("HEVC"))
+        );
+        assert!(text(ingest.video_at(0, &[0x17, 0, 0, 0, 0, 9])).contains("version 9"));
+        ingest.video_at(0, AVC);
+        assert_eq!(ingest.picture_at(0, 1, 0, &[0, 0, 0, 9, 0x65]), None, "told once");
+    }
+}
