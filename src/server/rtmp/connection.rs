@@ -6,11 +6,13 @@ use super::egress::Egress;
 use super::ingest::{Ingest, Remark};
 use super::listener::Shared;
 use super::outbox::Outbox;
+use super::sockopt;
 use crate::protocol::rtmp::{Code, Event, Output, ServerSession, SessionError, StreamId, Timeouts};
 use crate::room::{Protocol, Refusal};
 use crate::stream::{EndReason, QueueLimits};
 use crate::time::NtpTime;
 use bytes::BytesMut;
+use socket2::SockRef;
 use std::io;
 use std::pin::pin;
 use std::time::{Duration, SystemTime};
@@ -27,6 +29,12 @@ const READ_WHILE_WAITING: usize = 256 << 10;
 /// How long the last words may take to be sent, and then the client to close.
 const CLOSING: Duration = Duration::from_secs(2);
 
+/// While nobody watches a publisher it is read at this interval, or when this many bytes wait: one reading for many
+/// messages instead of one each.
+const UNWATCHED_INTERVAL: Duration = Duration::from_millis(100);
+const UNWATCHED_BYTES: u32 = 48 << 10;
+/// What the system may hold of a player's media before it goes on the wire.
+const UNSENT: u32 = 256 << 10;
 const SHUTTING_DOWN: &str = "the server is shutting down";
 
 /// Serves a connection until it ends.
@@ -46,6 +54,7 @@ pub(super) async fn serve(shared: &Shared, mut socket: TcpStream) {
         input: BytesMut::new(),
         out: Outbox::default(),
         last_write: now,
+        look_at: None,
     };
     let (reader, writer) = socket.split();
     let end = connection.run(reader, writer).await;
@@ -71,6 +80,8 @@ struct Connection<'a> {
     out: Outbox,
     /// When the client last took something, or had nothing to take.
     last_write: Instant,
+    /// While reading is put off: when to look anyhow.
+    look_at: Option<Instant>,
 }
 
 enum Role {
@@ -128,9 +139,11 @@ impl Connection<'_> {
                 Step::Read(Ok(0)) => return End::Closed,
                 Step::Read(Ok(read)) => {
                     self.shared.counters.received.increment(read as u64); // usize is at most 64 bits
+                    let in_setup = matches!(self.role, Role::None);
                     if let Err(error) = self.handle_input() {
                         return End::Session(error);
                     }
+                    self.adapt_socket(reader.as_ref(), in_setup);
                 }
                 Step::Wrote(Err(error)) | Step::Read(Err(error)) => return End::Io(error),
                 Step::Ready => self.forward(),
@@ -141,6 +154,10 @@ impl Connection<'_> {
                     }
                     if !self.out.is_empty() && now >= self.last_write + self.shared.config.write_timeout.0 {
                         return End::Stalled;
+                    }
+                    if self.look_at.take_if(|at| now >= *at).is_some() {
+                        // The system looks again at what waits; failing that, the next bytes to come will do.
+                        let _ = sockopt::set_receive_low_water(reader.as_ref(), 1);
                     }
                     self.collect();
                     timer.as_mut().reset(self.deadline());
@@ -173,9 +190,28 @@ impl Connection<'_> {
 
     fn deadline(&self) -> Instant {
         let session = Instant::from_std(self.session.poll_timeout());
-        match self.out.is_empty() {
-            true => session,
-            false => session.min(self.last_write + self.shared.config.write_timeout.0),
+        let stalled = (!self.out.is_empty()).then(|| self.last_write + self.shared.config.write_timeout.0);
+        [stalled, self.look_at].into_iter().flatten().fold(session, Instant::min)
+    }
+
+    /// Sets the socket to what is happening on it, after a reading. All of it is for speed only, so failing is nothing.
+    fn adapt_socket(&mut self, socket: &TcpStream, in_setup: bool) {
+        match &self.role {
+            // Clients that collect small messages wait for each acknowledgement before the next.
+            Role::None => drop(SockRef::from(socket).set_tcp_quickack(true)),
+            Role::Publisher(_, ingest) if !ingest.is_watched() => {
+                let is_new = self.look_at.replace(Instant::now() + UNWATCHED_INTERVAL).is_none();
+                if is_new {
+                    let _ = sockopt::set_receive_low_water(socket, UNWATCHED_BYTES);
+                }
+            }
+            Role::Publisher(..) => {
+                if self.look_at.take().is_some() {
+                    let _ = sockopt::set_receive_low_water(socket, 1);
+                }
+            }
+            Role::Player(..) if in_setup => drop(sockopt::set_unsent_low_water(socket, UNSENT)),
+            Role::Player(..) => {}
         }
     }
 

@@ -89,6 +89,12 @@ impl Ingest {
         self.notice.take()
     }
 
+    /// Whether anybody reads what is published.
+    pub(super) fn is_watched(&self) -> bool {
+        self.audio.as_ref().is_some_and(|track| track.writer.subscriber_count() > 0)
+            || self.video.as_ref().is_some_and(|track| track.writer.subscriber_count() > 0)
+    }
+
     /// How often the publisher's clock has jumped.
     pub(super) const fn jumps(&self) -> u64 {
         self.timeline.jumps()

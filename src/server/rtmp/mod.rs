@@ -12,6 +12,7 @@ mod egress;
 mod ingest;
 mod listener;
 mod outbox;
+mod sockopt;
 mod timeline;
 
 pub use address::{Address, AddressError};
