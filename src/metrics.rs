@@ -78,6 +78,11 @@ const COUNTERS: &[Description] = &[
     ("commonroom_rtmp_received_bytes_total", Unit::Bytes, "Bytes read from RTMP clients."),
     ("commonroom_rtmp_sent_bytes_total", Unit::Bytes, "Bytes written to RTMP clients."),
     ("commonroom_rtmp_lost_frames_total", Unit::Count, "Frames that slow RTMP players lost."),
+    (
+        "commonroom_webrtc_clock_repairs_total",
+        Unit::Count,
+        "Jumps and stalls of WebRTC publishers' clocks that were mended, by kind.",
+    ),
     ("commonroom_rtmp_clock_jumps_total", Unit::Count, "Jumps of RTMP publishers' clocks that were mended."),
     ("commonroom_rtmp_rejected_total", Unit::Count, "RTMP clients turned away, by reason."),
     ("commonroom_rtmp_errors_total", Unit::Count, "RTMP connections that ended in an error, by kind."),

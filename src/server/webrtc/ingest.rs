@@ -4,7 +4,7 @@ use super::session::Session;
 use super::track::{Taken, Track};
 use super::wall::Wall;
 use crate::codec::MediaKind;
-use crate::media::StreamClock;
+use crate::media::{Repairs, StreamClock};
 use crate::protocol::rtcp::{Packet, packets, write};
 use crate::protocol::rtp::twcc::Recorder;
 use crate::protocol::rtp::{ExtensionIds, PacketView, Ssrc};
@@ -13,6 +13,7 @@ use crate::room::Publication;
 use crate::stream::{EndReason, KeyframeRequests};
 use crate::time::{MediaDuration, Timestamp};
 use bytes::Bytes;
+use metrics::{Counter, counter};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -32,6 +33,10 @@ pub(super) struct Ingest {
     tracks: Vec<Track>,
     extensions: ExtensionIds,
     clock: StreamClock,
+    /// Those counted already.
+    repairs: Repairs,
+    clock_jumps: Counter,
+    clock_stalls: Counter,
     arrivals: Option<Recorder>,
     ssrc: Ssrc,
     /// Whether feedback may stand alone.
@@ -68,6 +73,9 @@ impl Ingest {
             tracks: sections.iter().filter_map(Track::new).collect(),
             extensions: negotiated.extensions(),
             clock: StreamClock::new(),
+            repairs: Repairs::default(),
+            clock_jumps: counter!("commonroom_webrtc_clock_repairs_total", "kind" => "jump"),
+            clock_stalls: counter!("commonroom_webrtc_clock_repairs_total", "kind" => "stall"),
             arrivals: sections.iter().any(has_arrivals).then(Recorder::new),
             ssrc: Ssrc(u32::from_be_bytes(random)),
             reduced_size: sections.iter().all(|section| section.reduced_size_rtcp),
@@ -173,9 +181,25 @@ impl Ingest {
             write::receiver_report(&mut self.plain, self.ssrc, &blocks);
             write::source_description(&mut self.plain, self.ssrc, CNAME);
             send(&self.plain);
+            self.count_repairs();
             let lost = self.tracks.iter().map(Track::lost).sum();
             self.session.figures.lost.store(lost, Ordering::Relaxed);
             self.session.measure(now);
+        }
+    }
+
+    fn count_repairs(&mut self) {
+        let repairs = self.clock.repairs();
+        let before = std::mem::replace(&mut self.repairs, repairs);
+        if repairs != before {
+            self.clock_jumps.increment(repairs.jumps - before.jumps);
+            self.clock_stalls.increment(repairs.stalls - before.stalls);
+            tracing::info!(
+                session = ?self.session.id,
+                jumps = repairs.jumps,
+                stalls = repairs.stalls,
+                "the publisher's clock was mended"
+            );
         }
     }
 
