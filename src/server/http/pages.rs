@@ -93,8 +93,17 @@ fn names_fault(names: Result<Path<(String, String)>, PathRejection>) -> Option<S
 }
 
 fn bad_request(fault: &str) -> Response {
+    apology(StatusCode::BAD_REQUEST, fault)
+}
+
+/// For a person who came to an address where nothing is.
+pub(super) fn not_found() -> Response {
+    apology(StatusCode::NOT_FOUND, "There is nothing at this address.")
+}
+
+fn apology(status: StatusCode, fault: &str) -> Response {
     let page = include_str!("ui/error.html").replace("{reason}", &escape(fault));
-    (StatusCode::BAD_REQUEST, security(), Html(page)).into_response()
+    (status, security(), Html(page)).into_response()
 }
 
 /// Text as HTML shows it.

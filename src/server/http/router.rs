@@ -9,8 +9,8 @@ use crate::room::{InvalidName, Name, Rooms};
 use crate::server::webrtc;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRequestParts, MatchedPath, Path, Request, State};
-use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{HeaderValue, StatusCode, Uri, request};
+use axum::http::header::{ACCEPT, CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, request};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, patch, post};
@@ -84,8 +84,12 @@ pub(super) fn router(app: App, origins: Origins, request_timeout: Duration) -> R
         .with_state(app)
 }
 
-async fn unknown(uri: Uri) -> Problem {
-    Problem::not_found(format!("there is nothing at {}", uri.path()))
+async fn unknown(uri: Uri, headers: HeaderMap) -> Response {
+    let accepts = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
+    if accepts.is_some_and(|kinds| kinds.contains("text/html")) {
+        return pages::not_found();
+    }
+    Problem::not_found(format!("there is nothing at {}", uri.path())).into_response()
 }
 
 async fn wrong_method() -> Problem {
@@ -149,5 +153,26 @@ impl<S: Send + Sync> FromRequestParts<S> for StreamPath {
             })
         };
         Ok(Self { room: name("room", &room)?, participant: name("participant", &participant)? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::header::CONTENT_TYPE;
+
+    #[tokio::test]
+    async fn nothing_is_said_in_the_language_of_who_asks() {
+        for (accepts, kind) in [
+            (Some("text/html,application/xhtml+xml,*/*;q=0.8"), "text/html; charset=utf-8"),
+            (Some("application/json"), "application/json"),
+            (None, "application/json"),
+        ] {
+            let headers =
+                accepts.map(|kinds| (ACCEPT, HeaderValue::from_static(kinds))).into_iter().collect();
+            let response = unknown(Uri::from_static("/nowhere"), headers).await;
+            assert_eq!(response.status(), StatusCode::NOT_FOUND);
+            assert_eq!(response.headers()[CONTENT_TYPE], kind);
+        }
     }
 }

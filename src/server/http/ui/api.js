@@ -36,7 +36,9 @@ export async function remarks(room, participant) {
   const streams = participants.filter(({name}) => name === participant).flatMap(({streams}) => streams);
   const told = new Map();
   for (const {message} of streams.flatMap(({warnings}) => warnings)) told.set(message, true);
-  for (const {message} of streams.flatMap(({renditions}) => renditions)) told.set(message, told.get(message) ?? false);
+  // The same codec in another wrapping loses nothing, and is no news to anybody.
+  const changed = streams.flatMap(({renditions}) => renditions).filter(({codec, from}) => codec !== from.codec);
+  for (const {message} of changed) told.set(message, told.get(message) ?? false);
   return [...told].map(([text, warning]) => ({text, warning}));
 }
 

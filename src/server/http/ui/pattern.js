@@ -12,8 +12,8 @@ const BEEPS = [2500, 3000, 3500, 4000, 4500], BEEP_LEVEL = 0.4, BEEP_LENGTH = 0.
 const LEAD = 0.3;
 /** Milliseconds between looks at the clock: a fraction of a frame. */
 const TICK = 6;
-/** How long the sound may take to start, in milliseconds. */
-const START_LIMIT = 1_500;
+/** How long the sound may take to start, in milliseconds: a busy computer needs seconds for its first output. */
+const START_LIMIT = 5_000;
 
 /** The browser plays no sound before the page was clicked, and so gives the pattern no clock. */
 export class NeedsGesture extends Error {}
