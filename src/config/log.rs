@@ -56,10 +56,8 @@ impl FromStr for Filter {
 
     fn from_str(text: &str) -> Result<Self, InvalidFilter> {
         // A bare word that is no level would be taken for the name of a crate, and silence everything else.
-        let is_directive = |part: &str| {
-            !part.is_empty() && part.contains(['=', '['])
-                || part.parse::<tracing::level_filters::LevelFilter>().is_ok()
-        };
+        let is_level = |part: &str| part.parse::<tracing::level_filters::LevelFilter>().is_ok();
+        let is_directive = |part: &str| !part.is_empty() && (part.contains(['=', '[']) || is_level(part));
         if text.split(',').all(is_directive) && EnvFilter::try_new(text).is_ok() {
             Ok(Self(text.to_owned()))
         } else {

@@ -6,7 +6,7 @@ use super::negotiated::{Accepted, AcceptedCodec, DtlsRole, LocalSources};
 use super::offer::Offer;
 use super::section::{Direction, OfferedSection};
 use super::transport::TransportKind;
-use crate::media::MediaKind;
+use crate::codec::MediaKind;
 use std::fmt::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr};
 
