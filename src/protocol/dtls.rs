@@ -6,6 +6,8 @@
 use crate::wire::{ByteReader, Truncated};
 
 const CONTENT_HANDSHAKE: u8 = 22;
+/// Type, version, epoch, sequence number, length.
+const HEADER_LEN: usize = 13;
 const CLIENT_HELLO: u8 = 1;
 const EXTENSION_USE_SRTP: u16 = 14;
 /// A ClientHello with post-quantum key shares has some 1.8 kB.
@@ -26,6 +28,24 @@ pub struct HelloReader {
 /// Whether a datagram is DTLS by its first byte (RFC 7983).
 pub fn is_dtls(datagram: &[u8]) -> bool {
     matches!(datagram.first(), Some(20..=63))
+}
+
+/// The records of a datagram (RFC 6347, section 4.1) from `epoch` on; what is not framed as a record ends the datagram.
+///
+/// From epoch 1 on records are protected. Once both sides are there, one of epoch 0 is a repetition or a forgery, and
+/// neither may end the session (section 4.1.2.7).
+pub fn records_from(epoch: u16, datagram: &[u8]) -> Vec<u8> {
+    let (mut kept, mut rest) = (Vec::new(), datagram);
+    while let Some(header) = rest.first_chunk::<HEADER_LEN>() {
+        let length = HEADER_LEN + usize::from(u16::from_be_bytes([header[11], header[12]]));
+        let framed = matches!(header[0], 20..=25) && header[1] == 0xfe;
+        let Some((record, after)) = rest.split_at_checked(length).filter(|_| framed) else { break };
+        if u16::from_be_bytes([header[3], header[4]]) >= epoch {
+            kept.extend_from_slice(record);
+        }
+        rest = after;
+    }
+    kept
 }
 
 impl HelloReader {
@@ -189,6 +209,18 @@ mod tests {
         assert_eq!(HelloReader::default().push(&[&alert[..], &good].concat()), Some(vec![7]));
         for length in 0..good.len() {
             assert_eq!(HelloReader::default().push(&good[..length]), None, "cut at {length}");
+        }
+    }
+
+    #[test]
+    fn records_are_told_by_epoch_and_garbage_ends_them() {
+        let (early, mut late) = (fragment(&[1; 20], 0, 20), fragment(&[2; 9], 0, 9));
+        late[4] = 1;
+        let both = [&early[..], &late, &[22, 0xfe, 0xfd, 0]].concat();
+        assert_eq!(records_from(0, &both), [&early[..], &late].concat());
+        assert_eq!(records_from(1, &both), late);
+        for garbage in [&[][..], &[0x16; 1_400], &early[..early.len() - 1], &[26; 13]] {
+            assert!(records_from(0, garbage).is_empty());
         }
     }
 

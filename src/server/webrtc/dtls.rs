@@ -1,7 +1,7 @@
 //! The DTLS library behind one small type: a server for one peer, made for its ClientHello, or the
 //! client where the offer leaves us that part.
 
-use crate::protocol::dtls::HelloReader;
+use crate::protocol::dtls::{HelloReader, records_from};
 use crate::protocol::sdp::{DtlsRole, Fingerprint, HashKind};
 use crate::protocol::srtp::{Keys, Profile};
 use aws_lc_rs::digest;
@@ -51,6 +51,8 @@ enum Stage {
     Waiting { hello: HelloReader, held: Vec<BytesMut> },
     /// The library is at work.
     Running(Box<Endpoint>),
+    /// The handshake is done.
+    Connected(Box<Endpoint>),
     /// Nothing more comes.
     Ended,
 }
@@ -184,7 +186,7 @@ impl Dtls {
     /// When [`handle_timeout`](Self::handle_timeout) is to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
         match &self.stage {
-            Stage::Running(endpoint) => endpoint.poll_timeout(&REMOTE),
+            Stage::Running(endpoint) | Stage::Connected(endpoint) => endpoint.poll_timeout(&REMOTE),
             Stage::Idle | Stage::Waiting { .. } | Stage::Ended => None,
         }
     }
@@ -195,7 +197,7 @@ impl Dtls {
         if self.poll_timeout().is_none_or(|deadline| deadline > now) {
             return Ok(());
         }
-        let Stage::Running(endpoint) = &mut self.stage else { return Ok(()) };
+        let (Stage::Running(endpoint) | Stage::Connected(endpoint)) = &mut self.stage else { return Ok(()) };
         let result = guarded(|| endpoint.handle_timeout(REMOTE, now));
         drain(endpoint, &mut self.outgoing);
         result
@@ -203,7 +205,7 @@ impl Dtls {
 
     /// Says goodbye.
     pub fn close(&mut self, now: Instant) {
-        if let Stage::Running(endpoint) = &mut self.stage {
+        if let Stage::Running(endpoint) | Stage::Connected(endpoint) = &mut self.stage {
             // Whether it can still be said or not, this is the end.
             let _ = guarded(|| endpoint.close(now));
             drain(endpoint, &mut self.outgoing);
@@ -214,7 +216,7 @@ impl Dtls {
     fn advance(&mut self, now: Instant, datagram: &[u8]) -> Result<Progress, DtlsError> {
         let mut held = match &mut self.stage {
             Stage::Idle | Stage::Ended => return Ok(Progress::None),
-            Stage::Running(_) => vec![BytesMut::from(datagram)],
+            Stage::Running(_) | Stage::Connected(_) => vec![BytesMut::from(datagram)],
             Stage::Waiting { hello, held } => {
                 held.push(BytesMut::from(datagram));
                 let Some(offered) = hello.push(datagram) else {
@@ -243,11 +245,24 @@ impl Dtls {
     }
 
     fn feed(&mut self, now: Instant, datagram: BytesMut) -> Result<Progress, DtlsError> {
-        let Stage::Running(endpoint) = &mut self.stage else { return Ok(Progress::None) };
-        let result = guarded(|| endpoint.read(now, REMOTE, None, datagram));
+        let (endpoint, epoch) = match &mut self.stage {
+            Stage::Running(endpoint) => (endpoint, 0),
+            Stage::Connected(endpoint) => (endpoint, 1),
+            Stage::Idle | Stage::Waiting { .. } | Stage::Ended => return Ok(Progress::None),
+        };
+        let records = records_from(epoch, &datagram);
+        if records.is_empty() {
+            return Ok(Progress::None);
+        }
+        let result = guarded(|| endpoint.read(now, REMOTE, None, BytesMut::from(&records[..])));
         drain(endpoint, &mut self.outgoing);
+        let events = match result {
+            // Records that are not authentic are passed over (RFC 6347, section 4.1.2.7): anybody can send them.
+            Err(DtlsError::Library(_)) if epoch > 0 => return Ok(Progress::None),
+            result => result?,
+        };
         let mut progress = Progress::None;
-        for event in result? {
+        for event in events {
             match event {
                 EndpointEvent::HandshakeComplete => {
                     progress = Progress::Connected(connected(endpoint, self.role)?);
@@ -260,6 +275,11 @@ impl Dtls {
                 EndpointEvent::ApplicationData(_) => {}
                 _ => {}
             }
+        }
+        if matches!(progress, Progress::Connected(_))
+            && let Stage::Running(endpoint) = std::mem::replace(&mut self.stage, Stage::Ended)
+        {
+            self.stage = Stage::Connected(endpoint);
         }
         Ok(progress)
     }

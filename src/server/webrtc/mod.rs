@@ -9,6 +9,8 @@ mod addresses;
 mod batch;
 pub mod dtls;
 mod feed;
+#[doc(hidden)]
+pub mod harness;
 mod ingest;
 mod mailbox;
 mod numbering;

@@ -16,6 +16,7 @@ use crate::protocol::sdp::Negotiated;
 use crate::protocol::srtp::{Opener, Sealer};
 use crate::room::Publication;
 use crate::stream::{EndReason, KeyframeRequests, Stream};
+use bytes::Bytes;
 use metrics::Counter;
 use std::cell::RefCell;
 use std::fmt;
@@ -368,10 +369,15 @@ impl Peer {
             return;
         };
         self.agent.note_traffic(now);
+        self.opened(now, is_rtcp, plain.freeze(), batch);
+    }
+
+    /// Takes an RTP or RTCP packet that has proved authentic, without its protection.
+    pub(super) fn opened(&mut self, now: Instant, is_rtcp: bool, plain: Bytes, batch: &mut Batch) {
         if is_rtcp {
             self.rtcp(now, &plain, batch);
         } else if let Role::Publisher { ingest, .. } = &mut self.role {
-            ingest.rtp(now, plain.freeze());
+            ingest.rtp(now, plain);
         }
     }
 

@@ -1,0 +1,190 @@
+//! One peer without sockets and keys, for tests that feed it hostile packets which have passed authentication.
+
+use super::batch::{Batch, Wire};
+use super::dtls::Identity;
+use super::feed::{Feed, Takes};
+use super::path::{Path, Via};
+use super::peer::{Peer, Place, Purpose, Seed};
+use super::session::{Session, SessionKind};
+use super::tcp::Connections;
+use super::viewer::{Sender, Viewer};
+use super::wall::Wall;
+use crate::codec::{Codec, MediaKind};
+use crate::media::{CodecParams, Extensions, Packet, PacketGroup};
+use crate::protocol::ice::Credentials;
+use crate::protocol::rtp::Ssrc;
+use crate::protocol::sdp::{Local, Negotiated, Offer, Sending, Want, answer};
+use crate::protocol::srtp::{Keys, Profile, Sealer};
+use crate::room::{Limits, Name, Protocol, Rooms};
+use crate::stream::{Event, Stream};
+use crate::time::Timestamp;
+use bytes::Bytes;
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The source numbers that a viewer of the harness knows.
+pub const SOURCES: [u32; 3] = [1, 2, 3];
+
+/// The peer and what it needs.
+pub struct Harness {
+    peer: Peer,
+    batch: Batch,
+    sent: Rc<Sink>,
+    now: Instant,
+    stream: Stream,
+}
+
+#[derive(Default)]
+struct Sink(Cell<usize>);
+
+impl Wire for Sink {
+    fn send(&self, _: SocketAddr, _: Option<IpAddr>, bytes: &[u8], segment: usize) -> io::Result<()> {
+        self.0.set(self.0.get() + bytes.len().div_ceil(segment.max(1)));
+        Ok(())
+    }
+
+    fn max_segments(&self) -> usize {
+        64
+    }
+}
+
+impl Harness {
+    /// A publisher with this offer; `None` if the offer is refused.
+    pub fn publisher(offer: &str) -> Option<Self> {
+        let (wall, rooms) = (Wall::read(), Rooms::new(Limits { rooms: 1, participants: 1 }));
+        let name: Name = "harness".parse().ok()?;
+        let origin = wall.at(wall.instant());
+        let publication = rooms.publish(name.clone(), name, Protocol::Whip, origin).ok()?;
+        let stream = publication.publisher().stream();
+        Self::new(offer, &Want::Receive, Purpose::Publish(publication), stream, wall)
+    }
+
+    /// A viewer with this offer that has got a few packets of the first codec of each kind; `None` if the offer is refused.
+    pub fn viewer(offer: &str) -> Option<Self> {
+        let (wall, rooms) = (Wall::read(), Rooms::new(Limits { rooms: 1, participants: 1 }));
+        let name: Name = "harness".parse().ok()?;
+        let origin = wall.at(wall.instant());
+        let publication = rooms.publish(name.clone(), name, Protocol::Whip, origin).ok()?;
+        let stream = publication.publisher().stream();
+        let [audio, video, video_rtx] = SOURCES.map(Ssrc);
+        let sending = Sending { tracks: &[], stream_id: "s", cname: "c", audio, video, video_rtx };
+        let purpose = Purpose::Watch(stream.clone(), "c".into());
+        Self::new(offer, &Want::Send(sending), purpose, stream, wall)
+    }
+
+    fn new(offer: &str, want: &Want<'_>, purpose: Purpose, stream: Stream, wall: Wall) -> Option<Self> {
+        let (identity, credentials) = (Identity::generate().ok()?, Credentials::generate());
+        let local = Local {
+            ufrag: &credentials.ufrag,
+            password: &credentials.password,
+            fingerprint: identity.fingerprint(),
+            candidates: &[],
+            session_id: 1,
+        };
+        let (_, negotiated) = answer(&Offer::parse(offer).ok()?, &local, want).ok()?;
+        let name: Name = "harness".parse().ok()?;
+        let kind = SessionKind::from(&purpose);
+        let session = Session::new(credentials.ufrag.clone(), kind, name.clone(), name, wall.instant());
+        let session = Arc::new(session);
+        let sent = Rc::new(Sink::default());
+        let mut harness = Self {
+            batch: Batch::new(sent.clone(), Rc::new(Connections::new())),
+            sent,
+            now: wall.instant(),
+            stream,
+            peer: Peer::new(
+                Seed { session: session.clone(), credentials, negotiated: negotiated.clone(), purpose, wall },
+                &identity,
+                wall.instant(),
+            ),
+        };
+        if kind == SessionKind::Viewer {
+            harness.seat(session, &negotiated, wall)?;
+        }
+        Some(harness)
+    }
+
+    /// Takes a packet without its protection, `after` the one before; gives how many datagrams were sent upon it.
+    pub fn packet(&mut self, after: Duration, is_rtcp: bool, plain: &[u8]) -> usize {
+        self.now += after;
+        self.sent.0.set(0);
+        self.peer.opened(self.now, is_rtcp, Bytes::copy_from_slice(plain), &mut self.batch);
+        self.peer.publish(self.now, &mut self.batch);
+        self.batch.flush();
+        self.sent.0.get()
+    }
+
+    fn seat(&mut self, session: Arc<Session>, negotiated: &Negotiated, wall: Wall) -> Option<()> {
+        let profile = Profile::AeadAes128Gcm;
+        let keys = Keys::from_material(profile, &vec![7; profile.material_len()], negotiated.dtls)?;
+        let path = Path { remote: SocketAddr::from(([192, 0, 2, 1], 9)), via: Via::Udp { local: None } };
+        let sender = Sender { cname: "c".into(), wall, origin: self.stream.origin() };
+        let viewer = Viewer::new(session, negotiated, sender, path, Sealer::new(profile, &keys.local));
+        let mut feed = Feed::new(self.stream.clone(), Takes::new(negotiated));
+        let viewer = Rc::new(RefCell::new(viewer));
+        feed.join(self.now, viewer.clone(), &mut self.batch);
+        let mut events = Vec::new();
+        if negotiated
+            .section(MediaKind::Video)
+            .is_some_and(|s| s.codecs.iter().any(|c| c.codec == Codec::Vp8))
+        {
+            events.push(Event::Params(CodecParams::Vp8));
+        }
+        let packets = (0..50).map(|sequence| Packet {
+            sequence,
+            ticks: sequence * 3_000,
+            time: Timestamp::from_millis(sequence * 33),
+            marker: true,
+            keyframe: sequence == 0,
+            extensions: Extensions::default(),
+            payload: Bytes::from_static(&[0x10; 1_000]),
+        });
+        events
+            .extend(PacketGroup::new(packets.collect()).map(|group| Event::Packets(MediaKind::Video, group)));
+        feed.distribute(self.now, &mut events, &mut self.batch);
+        self.peer.set_place(Place { viewer, feed: Rc::new(RefCell::new(feed)) });
+        Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::rtcp::write;
+
+    const WHEP: &str = include_str!("../../../tests/data/sdp/chromium-whep.sdp");
+    const WHIP: &str = include_str!("../../../tests/data/sdp/chromium-whip.sdp");
+
+    #[test]
+    fn retransmissions_are_budgeted() {
+        let mut harness = Harness::viewer(WHEP).unwrap();
+        let lost: Vec<u16> = (0..=u16::MAX).collect();
+        let mut nack = Vec::new();
+        write::nack(&mut nack, Ssrc(9), Ssrc(SOURCES[1]), &lost);
+        // Each of the 50 packets once; asked again at once, none; later, until 256 KiB are used up.
+        assert_eq!(harness.packet(Duration::ZERO, true, &nack), 50);
+        assert_eq!(
+            harness.packet(Duration::from_millis(1), true, &nack),
+            18,
+            "those that were not remembered"
+        );
+        let mut sent = 68;
+        for _ in 0..20 {
+            sent += harness.packet(Duration::from_millis(50), true, &nack);
+        }
+        assert!((250..=274).contains(&sent), "{sent}");
+    }
+
+    #[test]
+    fn a_publisher_without_keys_is_sent_nothing() {
+        let mut harness = Harness::publisher(WHIP).unwrap();
+        assert_eq!(
+            harness.packet(Duration::ZERO, false, &[0x80, 111, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0xfc]),
+            0
+        );
+    }
+}
