@@ -40,7 +40,7 @@ pub struct Addresses {
 
 /// Why it does not start.
 #[derive(Debug, Error)]
-#[error("cannot listen on {address} ({key}): {source}{}", advice(source))]
+#[error("cannot listen on {address} ({key}){}", advice(source))]
 pub struct StartError {
     address: SocketAddr,
     /// The configuration's name for it.
@@ -117,7 +117,7 @@ impl Gateway {
 
 fn advice(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::AddrInUse => "; stop the other program, or set another port",
+        io::ErrorKind::AddrInUse => "; stop the program that does, or set another port",
         io::ErrorKind::AddrNotAvailable => "; this machine has no such address",
         io::ErrorKind::PermissionDenied => "; ports below 1024 need a privilege: set another port",
         _ => "",

@@ -74,6 +74,27 @@ const COUNTERS: &[Description] = &[
         "Audio packets that could not be decoded or encoded.",
     ),
     ("commonroom_bridge_codec_panics_total", Unit::Count, "Panics of a codec library that were caught."),
+    ("commonroom_webrtc_received_datagrams_total", Unit::Count, "UDP datagrams received on the media port."),
+    (
+        "commonroom_webrtc_received_dropped_total",
+        Unit::Count,
+        "Received datagrams that went nowhere, by reason.",
+    ),
+    (
+        "commonroom_webrtc_forwarded_datagrams_total",
+        Unit::Count,
+        "Datagrams handed to the shard that has their peer.",
+    ),
+    ("commonroom_webrtc_sent_datagrams_total", Unit::Count, "Datagrams sent to WebRTC peers."),
+    ("commonroom_webrtc_send_calls_total", Unit::Count, "System calls that sent them."),
+    ("commonroom_webrtc_send_dropped_total", Unit::Count, "Datagrams that could not be sent, by reason."),
+    ("commonroom_webrtc_sessions_ended_total", Unit::Count, "WebRTC sessions that have ended, by reason."),
+    (
+        "commonroom_webrtc_library_panics_total",
+        Unit::Count,
+        "Panics of a library that ended one peer, by kind.",
+    ),
+    ("commonroom_webrtc_tcp_refused_total", Unit::Count, "ICE-TCP connections that were turned away."),
     ("commonroom_rtmp_connections_total", Unit::Count, "RTMP connections accepted."),
     ("commonroom_rtmp_received_bytes_total", Unit::Bytes, "Bytes read from RTMP clients."),
     ("commonroom_rtmp_sent_bytes_total", Unit::Bytes, "Bytes written to RTMP clients."),
@@ -87,3 +108,50 @@ const COUNTERS: &[Description] = &[
     ("commonroom_rtmp_rejected_total", Unit::Count, "RTMP clients turned away, by reason."),
     ("commonroom_rtmp_errors_total", Unit::Count, "RTMP connections that ended in an error, by kind."),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::Path;
+
+    /// Names of metrics in the sources below `folder`, this file left out.
+    fn used(folder: &Path, names: &mut BTreeSet<String>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                used(&path, names);
+            } else if path.extension().is_some_and(|extension| extension == "rs")
+                && !path.ends_with("metrics.rs")
+            {
+                let text = fs::read_to_string(&path).unwrap();
+                let quoted = text.split("\"commonroom_").skip(1);
+                names.extend(
+                    quoted.filter_map(|rest| Some(format!("commonroom_{}", rest.split_once('"')?.0))),
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn every_metric_is_described_and_exists() {
+        let mut names = BTreeSet::from(["commonroom_build_info".to_owned()]);
+        used(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut names);
+        let tables = COUNTERS.iter().chain(GAUGES).map(|(name, ..)| (*name).to_owned());
+        let described: BTreeSet<_> = tables.chain(["commonroom_http_request_seconds".to_owned()]).collect();
+        assert_eq!(names, described);
+    }
+
+    #[test]
+    fn what_is_counted_is_shown() {
+        let handle = handle();
+        metrics::counter!("commonroom_rtmp_connections_total").increment(2);
+        let text = handle.render();
+        assert!(
+            text.contains("# HELP commonroom_rtmp_connections_total RTMP connections accepted.\n"),
+            "{text}"
+        );
+        assert!(text.contains("commonroom_build_info{version="), "{text}");
+    }
+}

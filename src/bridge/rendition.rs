@@ -136,6 +136,13 @@ impl Bridge {
         entry.renditions.values().map(info).collect()
     }
 
+    /// What the publisher of a stream should be told at this moment.
+    pub fn current_warnings(&self, stream: &Stream) -> Vec<Warning> {
+        let streams = self.shared.lock();
+        let entry = streams.get(stream.name()).filter(|entry| entry.stream.is(stream));
+        entry.map(|entry| entry.warnings.borrow().clone()).unwrap_or_default()
+    }
+
     /// What the publisher should be told, now and at each change.
     pub fn warnings(&self, stream: &Stream) -> watch::Receiver<Vec<Warning>> {
         self.shared.lock_entry(stream, |entry| entry.warnings.subscribe())

@@ -198,7 +198,7 @@ impl StreamReport {
         let renditions = renditions.iter().filter_map(|info| {
             feeds.iter().find(|feed| feed.key == info.feed).map(|feed| rendition(feed, info))
         });
-        let warnings = app.bridge.warnings(stream).borrow().iter().map(Remark::from).collect();
+        let warnings = app.bridge.current_warnings(stream).iter().map(Remark::from).collect();
         Self {
             tracks: feeds
                 .iter()

@@ -99,3 +99,53 @@ impl Sampler {
         feeds.retain(|_, samples| samples.back().is_some_and(|last| last.at == now));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::{Codec, Frame};
+    use crate::stream::Form;
+    use crate::time::{NtpTime, Timestamp};
+    use bytes::Bytes;
+
+    const OPUS: FeedKey = FeedKey::new(Codec::Opus, Form::Frames);
+
+    #[tokio::test(start_paused = true)]
+    async fn rates_follow_the_last_seconds() {
+        let name = StreamName { room: "r".into(), participant: "p".into() };
+        let (stream, publisher) = Stream::publish(name, NtpTime::default());
+        let sampler = Sampler::default();
+        let writer = publisher.track(OPUS).unwrap();
+        let second = |frames: usize| {
+            for _ in 0..frames {
+                writer.write(Frame::audio(Timestamp::ZERO, Bytes::from_static(&[0; 100])));
+            }
+        };
+        let start = Instant::now();
+        let sample = |n| sampler.sample(std::slice::from_ref(&stream), start + n * INTERVAL);
+        assert_eq!(sampler.rate(&stream, OPUS), None);
+        sample(0);
+        assert_eq!(sampler.rate(&stream, OPUS), None, "one sample is no rate");
+        second(50);
+        sample(1);
+        assert_eq!(sampler.rate(&stream, OPUS), Some(Rate { bits: 40_000, items: 50.0 }));
+        for n in 2..=4 {
+            second(10);
+            sample(n);
+        }
+        assert_eq!(
+            sampler.rate(&stream, OPUS),
+            Some(Rate { bits: 8_000, items: 10.0 }),
+            "the first is forgotten"
+        );
+
+        drop(writer);
+        let writer = publisher.track(OPUS).unwrap();
+        writer.write(Frame::audio(Timestamp::ZERO, Bytes::from_static(b"1")));
+        sample(5);
+        assert_eq!(sampler.rate(&stream, OPUS), None, "a new feed begins anew");
+        drop(writer);
+        sample(6);
+        assert!(sampler.feeds.lock().unwrap().is_empty(), "what has gone is forgotten");
+    }
+}

@@ -77,13 +77,8 @@ impl Server {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             shards => shards,
         };
-        // With port 0 the first socket finds a free one for all.
-        let first = BoundSocket::bind(config.listen)?;
-        let address = first.local_addr()?;
-        let mut sockets = vec![first];
-        for _ in 1..shards {
-            sockets.push(BoundSocket::bind(address)?);
-        }
+        let address = socket::free_address(config.listen)?;
+        let sockets: Vec<_> = (0..shards).map(|_| BoundSocket::bind(address)).collect::<io::Result<_>>()?;
         let listeners: Vec<_> = (0..shards).map(|_| tcp::listen(address)).collect::<io::Result<_>>()?;
         let candidates = addresses::candidates(address, &config.announce)?;
         let identity = Identity::generate().map_err(io::Error::other)?;

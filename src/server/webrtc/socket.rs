@@ -28,6 +28,27 @@ pub(super) struct ReceiveBuffer(Vec<u8>);
 /// A socket that is bound but not yet driven by a runtime, so that it can move to its thread.
 pub(super) struct BoundSocket(std::net::UdpSocket);
 
+/// The address with a port that nobody has, over UDP and over TCP; an error if it names one that is taken. The sockets
+/// that are bound then share their port with whoever asks, another server of the same user included, so this is the only
+/// time at which the kernel can tell.
+pub(super) fn free_address(address: SocketAddr) -> io::Result<SocketAddr> {
+    let mut attempts = if address.port() == 0 { ATTEMPTS } else { 1 };
+    loop {
+        let udp = std::net::UdpSocket::bind(address)?;
+        let found = udp.local_addr()?;
+        attempts -= 1;
+        match std::net::TcpListener::bind(found) {
+            Ok(_) => return Ok(found),
+            // What is free over UDP may be in use over TCP.
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && attempts > 0 => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// How often to look for a port that is free over both.
+const ATTEMPTS: u32 = 16;
+
 impl BoundSocket {
     /// Binds one of several sockets of the same address; the kernel spreads the peers over them.
     pub(super) fn bind(address: SocketAddr) -> io::Result<Self> {
@@ -38,11 +59,6 @@ impl BoundSocket {
         socket.set_reuse_port(true)?;
         socket.bind(&address.into())?;
         Ok(Self(socket.into()))
-    }
-
-    /// Where it is bound: the port, if 0 was asked for.
-    pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
     }
 
     /// Hands it to the runtime of the calling thread.
