@@ -263,7 +263,7 @@ impl Shared {
             return false;
         };
         let conversion = worker.conversion;
-        let span = tracing::info_span!("rendition", stream = %worker.stream.name(), feed = ?conversion.to());
+        let span = tracing::info_span!("rendition", stream = %worker.stream.name(), feed = %conversion.to());
         tracing::info!(parent: &span, reason = conversion.reason().as_str(), "rendition starts");
         self.tasks.spawn_on(worker.run().instrument(span), &runtime);
         true
@@ -388,7 +388,7 @@ impl Drop for Worker {
     fn drop(&mut self) {
         let shared = self.shared.clone();
         self.leave(&mut shared.lock());
-        tracing::info!(stream = %self.stream.name(), feed = ?self.conversion.to(), "rendition stops");
+        tracing::info!("rendition stops"); // in the span of its task
     }
 }
 

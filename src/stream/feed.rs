@@ -5,6 +5,7 @@ use super::cache::Cache;
 use super::queue::Queue;
 use super::subscriber::Event;
 use crate::media::{Codec, CodecParams, Frame, MediaKind, PacketGroup};
+use std::fmt;
 use std::sync::Arc;
 
 /// The two forms a track travels in.
@@ -34,6 +35,22 @@ impl FeedKey {
     /// Sound or picture.
     pub const fn kind(self) -> MediaKind {
         self.codec.kind()
+    }
+}
+
+impl fmt::Display for FeedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.codec, self.form.as_str())
+    }
+}
+
+impl Form {
+    /// Lower case, for logs, metrics and the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Frames => "frames",
+            Self::Packets => "packets",
+        }
     }
 }
 
@@ -125,14 +142,18 @@ impl FeedWriter {
     /// Cached frames of the old parameters are forgotten.
     pub fn set_params(&self, params: CodecParams) {
         debug_assert_eq!(params.codec(), self.key.codec, "parameters of another codec");
-        self.with_feed(|feed| {
-            if feed.params.as_ref() != Some(&params) {
+        let changed = self.with_feed(|feed| {
+            let changed = feed.params.as_ref() != Some(&params);
+            if changed {
                 feed.cache.clear();
                 feed.params = Some(params.clone());
                 feed.send(&Event::Params(params));
             }
+            changed
         });
-        self.shared.tracks_changed();
+        if changed == Some(true) {
+            self.shared.tracks_changed();
+        }
     }
 
     /// Gives a frame to all subscribers. Never waits.

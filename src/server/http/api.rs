@@ -240,11 +240,7 @@ impl FeedReport {
 
 impl From<FeedKey> for FeedName {
     fn from(key: FeedKey) -> Self {
-        let form = match key.form {
-            Form::Frames => "frames",
-            Form::Packets => "packets",
-        };
-        Self { codec: key.codec.as_str(), form }
+        Self { codec: key.codec.as_str(), form: key.form.as_str() }
     }
 }
 
