@@ -162,7 +162,7 @@
   let notes;
   async function tap(stream, video = document.createElement('video')) {
     const audioContext = await audio();
-    notes = {frames: [], sound: [], clock: [], codec: null};
+    notes = {frames: [], sound: [], clock: [], lag: []};
     if (!video.isConnected) document.body.append(video);
     if (video.srcObject !== stream) {
       video.srcObject = stream;
@@ -179,9 +179,20 @@
     };
     video.requestVideoFrameCallback(look);
     setInterval(() => notes.clock.push([audioContext.currentTime, performance.now()]), 25);
+    setInterval(reckon, 200);
     const listen = (track) => listenTo(audioContext, track);
     stream.addEventListener('addtrack', ({track}) => listen(track));
     for (const track of stream.getTracks()) await listen(track);
+  }
+
+  // By the reports of the sender the browser knows from when that is what it plays now, of sound and of picture. It leaves the
+  // two some 30 ms apart before it does anything about it.
+  async function reckon() {
+    const times = {};
+    for (const {type, kind, estimatedPlayoutTimestamp} of await stats()) {
+      if (type === 'inbound-rtp') times[kind] = estimatedPlayoutTimestamp;
+    }
+    if (times.audio && times.video) notes.lag.push([performance.now(), times.video - times.audio]);
   }
 
   async function listenTo(audioContext, track) {
@@ -228,8 +239,8 @@
 
   // Everything since the last time it was asked for; sound as 16-bit samples in base64.
   function collect() {
-    const {frames, sound, clock} = notes;
-    [notes.frames, notes.sound, notes.clock] = [[], [], []];
+    const {frames, sound, clock, lag} = notes;
+    [notes.frames, notes.sound, notes.clock, notes.lag] = [[], [], [], []];
     const first = sound.length ? sound[0][0] : 0;
     const end = sound.length ? sound.at(-1)[0] + sound.at(-1)[1].length : 0;
     const samples = new Int16Array(end - first);
@@ -237,7 +248,7 @@
     const bytes = new Uint8Array(samples.buffer);
     let text = '';
     for (let at = 0; at < bytes.length; at += 8192) text += String.fromCharCode(...bytes.subarray(at, at + 8192));
-    return {frames, clock, rate: context.sampleRate, first, samples: btoa(text)};
+    return {frames, clock, lag, rate: context.sampleRate, first, samples: btoa(text)};
   }
 
   async function stats() {

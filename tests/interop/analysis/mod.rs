@@ -9,6 +9,9 @@ pub(crate) use sound::{Beep, Piece, Sound, Track};
 
 use crate::signal::BEEPS;
 
+/// The limit for what lies between sound and picture, in milliseconds.
+pub(crate) const OFFSET: f64 = 40.0;
+
 /// What a client showed and played, on one clock.
 #[derive(Default)]
 pub(crate) struct Recording {
@@ -16,6 +19,8 @@ pub(crate) struct Recording {
     pub(crate) shown: Vec<Shown>,
     /// The sound, unless there was none.
     pub(crate) track: Option<Track>,
+    /// How late the client knows itself to play the sound against the picture, at some instants, in seconds.
+    pub(crate) lag: Vec<(f64, f64)>,
 }
 
 /// What can be said about a recording.
@@ -27,6 +32,8 @@ pub(crate) struct Report {
     pub(crate) sound: Option<Sound>,
     /// How late each beep is against its flash, in milliseconds.
     pub(crate) offsets: Vec<f64>,
+    /// The same less what the client knows of: what comes from further up.
+    pub(crate) unexplained: Vec<f64>,
 }
 
 impl Recording {
@@ -34,16 +41,25 @@ impl Recording {
     pub(crate) fn analyse(&self) -> Report {
         let picture = Picture::measure(&self.shown);
         let sound = self.track.as_ref().and_then(Sound::measure);
-        let offsets = match (&picture, &sound) {
-            (Some(picture), Some(sound)) => sound
-                .beeps
-                .iter()
-                .filter_map(|beep| offset(beep, picture))
-                .map(|seconds| seconds * 1000.0)
-                .collect(),
-            _ => Vec::new(),
-        };
-        Report { picture, sound, offsets }
+        let (mut offsets, mut unexplained) = (Vec::new(), Vec::new());
+        if let (Some(picture), Some(sound)) = (&picture, &sound) {
+            for beep in &sound.beeps {
+                let Some(offset) = offset(beep, picture) else { continue };
+                offsets.push(offset * 1000.0);
+                unexplained.extend(self.lag_at(beep.at).map(|lag| (offset - lag) * 1000.0));
+            }
+        }
+        Report { picture, sound, offsets, unexplained }
+    }
+
+    /// The mean of what the client said of itself around an instant. Files say nothing and have nothing to say.
+    fn lag_at(&self, at: f64) -> Option<f64> {
+        let near: Vec<f64> =
+            self.lag.iter().filter(|lag| (lag.0 - at).abs() < 0.5).map(|lag| lag.1).collect();
+        if self.lag.is_empty() {
+            return Some(0.0);
+        }
+        (!near.is_empty()).then(|| near.iter().sum::<f64>() / near.len() as f64)
     }
 }
 
@@ -60,11 +76,11 @@ impl Report {
         self.sound.as_ref().expect("sound was played")
     }
 
-    /// The middle one of the offsets, in milliseconds; positive when the sound is late.
+    /// The middle one of the offsets that the client does not know of, in milliseconds; positive when the sound is late.
     #[track_caller]
     pub(crate) fn offset(&self) -> f64 {
-        assert!(self.offsets.len() >= 3, "too few beeps with their flashes to judge: {self:#?}");
-        median(&self.offsets)
+        assert!(self.unexplained.len() >= 3, "too few beeps with their flashes to judge: {self:#?}");
+        median(&self.unexplained)
     }
 }
 
