@@ -2,7 +2,7 @@
 
 use super::Reason;
 use super::converter::{Converter, Output};
-use super::order::DisplayOrder;
+use super::order::{DisplayOrder, Reordering};
 use crate::codec::h264::{AvcConfig, NalKind};
 use crate::media::{CodecParams, Extensions, Frame, MediaKind, Packet, PacketGroup, Payload};
 use crate::protocol::rtp::h264::{PacketizationMode, Packetizer};
@@ -21,8 +21,8 @@ pub(super) struct H264 {
     params: Option<AvcConfig>,
     sequence: i64,
     order: DisplayOrder,
-    /// The publisher has been told that pictures are left out.
-    told: bool,
+    /// What the publisher has been told.
+    told: Reordering,
 }
 
 /// Opus packets into RTP packets.
@@ -39,15 +39,20 @@ impl H264 {
             params: None,
             sequence: 0,
             order: DisplayOrder::default(),
-            told: false,
+            told: Reordering::None,
         }
     }
 
     fn picture(&mut self, frame: &Frame, out: &mut Vec<Output>) {
         let Payload::Nalus(unit) = &frame.payload else { return };
         let sent = self.order.admits(frame, unit);
-        if self.order.reordered() && !std::mem::replace(&mut self.told, true) {
-            out.push(Output::Reason(Reason::BFrames));
+        let reordering = self.order.reordering();
+        if std::mem::replace(&mut self.told, reordering) != reordering {
+            out.push(Output::Reason(match reordering {
+                Reordering::None => Reason::Packetised,
+                Reordering::LeftOut => Reason::BFrames,
+                Reordering::ReferredTo => Reason::BFrameReferences,
+            }));
         }
         if !sent {
             return;

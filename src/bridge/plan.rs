@@ -36,6 +36,8 @@ pub enum Reason {
     OpusToAac,
     /// Browsers show pictures in the order in which they come, so those that are out of order are left out.
     BFrames,
+    /// The same, but other pictures need them, so that little more than the keyframes is left.
+    BFrameReferences,
 }
 
 /// Why a subscriber gets nothing of a track.
@@ -149,12 +151,13 @@ impl Reason {
             Self::AacToOpus => "aac_to_opus",
             Self::OpusToAac => "opus_to_aac",
             Self::BFrames => "b_frames",
+            Self::BFrameReferences => "b_frame_references",
         }
     }
 
     /// Whether the publisher should know, because somebody gets less than was sent.
     pub const fn is_warning(self) -> bool {
-        matches!(self, Self::BFrames)
+        matches!(self, Self::BFrames | Self::BFrameReferences)
     }
 }
 
@@ -184,6 +187,11 @@ impl fmt::Display for Reason {
             Self::BFrames => {
                 "browsers cannot show B-frames, so they are dropped and the frame rate is lower; turn them off in the \
                  encoder (OBS: Advanced output, x264 options `bframes=0`; ffmpeg: `-bf 0`)"
+            }
+            Self::BFrameReferences => {
+                "browsers cannot show B-frames, and other pictures of this stream refer to them, so browsers see little \
+                 more than the keyframes; turn B-frames off in the encoder (OBS: Advanced output, x264 options \
+                 `bframes=0`; ffmpeg: `-bf 0`)"
             }
         })
     }

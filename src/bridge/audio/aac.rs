@@ -190,6 +190,10 @@ impl Encoder for AacEncoder {
             .ok_or_else(|| CodecError("the AAC encoder kept its input".into()))
     }
 
+    fn may_precede_zero(&self) -> bool {
+        false
+    }
+
     fn params(&self) -> CodecParams {
         CodecParams::Aac(self.config.clone())
     }

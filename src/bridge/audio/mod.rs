@@ -58,6 +58,11 @@ trait Encoder: Send {
     /// Encodes the samples of one packet.
     fn encode(&mut self, pcm: &[f32]) -> Result<Bytes, CodecError>;
 
+    /// Whether packets may have times before the stream's origin.
+    fn may_precede_zero(&self) -> bool {
+        true
+    }
+
     /// Learns how many bits a second the source spends.
     fn set_source_bitrate(&mut self, _bits_per_second: u32) {}
 

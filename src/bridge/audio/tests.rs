@@ -295,6 +295,19 @@ fn silence_does_not_wait_for_the_next_packet() {
 }
 
 #[test]
+fn nothing_of_aac_stands_before_the_origin() {
+    let mut source = opus(1, &tone(48_000, 0.5));
+    let shift = START + MediaDuration::from_millis(60) - Timestamp::ZERO;
+    source
+        .frames
+        .iter_mut()
+        .for_each(|frame| (frame.pts, frame.dts) = (frame.pts - shift, frame.dts - shift));
+    let out = frames(&transcode(Transcoder::to_aac(), &source, |_| false));
+    let first = out[0].pts.to_ticks(ClockRate::OPUS);
+    assert!((0..1_024).contains(&first), "{first}");
+}
+
+#[test]
 fn a_jump_of_the_source_starts_anew_at_its_time() {
     let source = aac(48_000, 2, &tone(48_000, 1.0));
     let mut later = aac(48_000, 2, &burst(48_000, 1.0, 0.5));

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 /// RTMP stamps are milliseconds of an encoder's own making: below this an offset is jitter.
 const RTMP_THRESHOLD: MediaDuration = MediaDuration::from_millis(60);
-/// RTP stamps count samples: half a packet is a gap.
-const RTP_THRESHOLD: MediaDuration = MediaDuration::from_millis(10);
+/// RTP stamps count samples: less than a packet is the stream's clock sliding, a packet is a gap.
+const RTP_THRESHOLD: MediaDuration = MediaDuration::from_millis(15);
 /// Over how long the source's bitrate is measured.
 const RATE_WINDOW: MediaDuration = MediaDuration::from_millis(2_000);
 /// Silence is filled in by so much at a time: 20 ms, in samples at 48 kHz.
@@ -281,8 +281,10 @@ impl Chain {
         let mut taken = 0;
         while let Some(pcm) = self.pending.get(taken..taken + len) {
             let packet = self.encoder.encode(pcm)?;
-            // What a codec with a delay gives first stands for the time before the first sample.
-            if self.next + samples as i64 > self.start {
+            // What a codec with a delay gives first stands for the time before the first sample. RTMP, where frames of
+            // AAC go, has no time before zero either.
+            if self.next + samples as i64 > self.start && (self.next >= 0 || self.encoder.may_precede_zero())
+            {
                 let time = Timestamp::from_ticks(self.next, ClockRate::OPUS);
                 out.push(Output::Frame(Frame::audio(time, packet)));
             }

@@ -14,8 +14,14 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const SAMPLES: usize = 4;
 
 /// All reasons, so that a gauge falls back to zero.
-const REASONS: [Reason; 5] =
-    [Reason::Packetised, Reason::Depacketised, Reason::AacToOpus, Reason::OpusToAac, Reason::BFrames];
+const REASONS: [Reason; 6] = [
+    Reason::Packetised,
+    Reason::Depacketised,
+    Reason::AacToOpus,
+    Reason::OpusToAac,
+    Reason::BFrames,
+    Reason::BFrameReferences,
+];
 
 /// What a feed carries a second, averaged over the last seconds.
 #[derive(Clone, Copy, PartialEq, Debug)]
