@@ -91,6 +91,7 @@ pub struct Agent<P> {
     selected: Option<P>,
     nominated: bool,
     heard: Instant,
+    patience: Duration,
     second: Instant,
     checks: u32,
     strangers: u32,
@@ -186,6 +187,7 @@ impl<P: Copy + PartialEq> Agent<P> {
             selected: None,
             nominated: false,
             heard: now,
+            patience: CONSENT,
             second: now,
             checks: 0,
             strangers: 0,
@@ -218,6 +220,11 @@ impl<P: Copy + PartialEq> Agent<P> {
         self.heard = self.heard.max(now);
     }
 
+    /// Counts the peer as gone after a shorter silence than [`CONSENT`] from now on: one that sends all the time.
+    pub fn expect_traffic_within(&mut self, patience: Duration) {
+        self.patience = patience.min(CONSENT);
+    }
+
     /// Takes a path away, for instance a closed TCP connection. Another valid one is used instead.
     pub fn remove_path(&mut self, path: P) {
         self.paths.retain(|other| *other != path);
@@ -243,7 +250,7 @@ impl<P: Copy + PartialEq> Agent<P> {
 
     /// When the peer counts as gone, unless it is heard before.
     pub fn expires(&self) -> Instant {
-        self.heard + CONSENT
+        self.heard + self.patience
     }
 
     /// What the peer was told.
@@ -461,7 +468,7 @@ mod tests {
     }
 
     #[test]
-    fn consent_lasts_ten_seconds() {
+    fn consent_lasts_ten_seconds_or_less_if_so_agreed() {
         let mut client = client();
         client.check(3_000, 1, &[]);
         assert_eq!(client.agent.expires(), client.began + Duration::from_secs(13));
@@ -469,6 +476,8 @@ mod tests {
         assert_eq!(client.agent.expires(), client.began + Duration::from_secs(15));
         client.agent.note_traffic(client.began);
         assert_eq!(client.agent.expires(), client.began + Duration::from_secs(15));
+        client.agent.expect_traffic_within(Duration::from_secs(4));
+        assert_eq!(client.agent.expires(), client.began + Duration::from_secs(9));
     }
 
     #[test]

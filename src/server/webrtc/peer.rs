@@ -27,6 +27,8 @@ use std::time::{Duration, Instant};
 
 /// From the answer to media keys. A peer that needs longer has lost its way.
 pub(super) const ESTABLISH: Duration = Duration::from_secs(10);
+/// A publisher sends media, reports or at least checks all the time. Its viewers are to know within 5 s that it is gone.
+const PUBLISHER_SILENCE: Duration = Duration::from_millis(4_500);
 /// Between sender reports, behind those that come with the first packets.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -345,6 +347,7 @@ impl Peer {
         let viewer = match &mut self.role {
             Role::Publisher { sealer, .. } => {
                 *sealer = Some(new_sealer);
+                self.agent.expect_traffic_within(PUBLISHER_SILENCE);
                 None
             }
             Role::Viewer { stream, cname, .. } => {

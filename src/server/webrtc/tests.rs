@@ -11,6 +11,7 @@ use crate::protocol::rtp::{PacketView, Ssrc};
 use crate::room::{Limits, Name, Rooms};
 use client::{Client, H264, Incoming, OPUS, PATIENCE, RTX, header};
 use std::net::SocketAddr;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 const KEY_PICTURE: &[u8] = &[0x78, 0, 4, 0x67, 0x42, 0xe0, 0x1f, 0, 2, 0x68, 0xce, 0, 3, 0x65, 0x88, 1];
@@ -208,6 +209,26 @@ async fn viewers_hear_of_the_end() {
     let closed = async { while !matches!(viewer.next().await, Incoming::Closed) {} };
     tokio::time::timeout(PATIENCE, closed).await.expect("and DTLS says so");
     assert!(world.server.sessions().is_empty());
+}
+
+#[tokio::test]
+async fn viewers_hear_within_five_seconds_of_a_publisher_that_vanishes() {
+    let world = World::new();
+    let publisher = world.publisher().await;
+    let mut viewer = world.udp_viewer().await;
+    drop(publisher);
+    let kept_alive = async {
+        loop {
+            viewer.check(true).await;
+            if matches!(
+                tokio::time::timeout(Duration::from_millis(500), viewer.next()).await,
+                Ok(Incoming::Closed)
+            ) {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(6), kept_alive).await.expect("the viewer is told");
 }
 
 #[tokio::test]
