@@ -2,8 +2,9 @@
 
 use crate::browser::Browser;
 use crate::client::Client;
-use crate::ffmpeg;
+use crate::ffmpeg::{self, scratch};
 use crate::gateway::Gateway;
+use std::time::Duration;
 
 #[test]
 fn what_one_page_publishes_another_shows() {
@@ -24,6 +25,22 @@ fn what_one_page_publishes_another_shows() {
     far.wait_for("the page says that it ended", 6, &in_state("ended"));
     near.evaluate("document.getElementById('start').click()");
     far.wait_for("the page plays again", 15, &in_state("playing"));
+}
+
+#[test]
+fn the_test_pattern_can_be_measured() {
+    let gateway = Gateway::start();
+    let mut browser = Browser::start_strict();
+    browser.open(&gateway.page("/publish/studio/camera?source=pattern&size=640x360&codec=H264&autostart=1"));
+    browser.wait_for("the page publishes", 10, &in_state("publishing"));
+    gateway.wait_for("studio", "camera", &["h264", "opus"]);
+    let played = scratch("pattern.flv");
+    Client::play(&gateway.url("studio", "camera"), 10, &played).finish(Duration::from_secs(25));
+    let report = ffmpeg::read(&played).analyse();
+    println!("{report:#?}");
+    assert!(report.picture().fps > 20.0 && report.picture().backwards == 0, "{report:#?}");
+    assert!(report.sound().snr >= 30.0 && report.sound().gaps.is_empty(), "{report:#?}");
+    assert!(report.offset().abs() <= 40.0, "{report:#?}");
 }
 
 #[test]

@@ -144,5 +144,15 @@ const aborted = (signal) => new Promise((resolve) => {
   signal.addEventListener('abort', () => resolve('ended'), {once: true});
 });
 
-/** Ends early, and well, when `signal` says so. */
-const sleep = (ms, signal) => Promise.race([new Promise((resolve) => setTimeout(resolve, ms)), aborted(signal)]);
+/** Ends early, and well, when `signal` says so. Leaves nothing at the signal: a page may wait for days. */
+function sleep(ms, signal) {
+  return new Promise((resolve) => {
+    const wake = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', wake);
+      resolve();
+    };
+    const timer = setTimeout(wake, signal.aborted ? 0 : ms);
+    signal.addEventListener('abort', wake);
+  });
+}
