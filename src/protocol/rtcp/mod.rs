@@ -1,6 +1,6 @@
 //! RTCP (RFC 3550, section 6) with the feedback messages of RFC 4585 and RFC 5104.
 //!
-//! [`packets`] walks a compound packet without copying; [`write`] appends packets to a buffer. What a gateway has no use
+//! [`packets`] walks a compound packet without copying; [`mod@write`] appends packets to a buffer. What a gateway has no use
 //! for (source descriptions, bandwidth estimates, extended reports) is recognised by its length and passed over.
 
 mod read;

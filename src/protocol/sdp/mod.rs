@@ -1,6 +1,6 @@
 //! SDP offers (RFC 8866) and our answers to them, as JSEP (RFC 9429), WHIP (RFC 9725) and WHEP have them.
 //!
-//! [`Offer::parse`] takes what a client posted, [`answer`] writes the answer and says what was agreed. Both are pure. The
+//! [`Offer::parse`] takes what a client posted, [`answer()`] writes the answer and says what was agreed. Both are pure. The
 //! answerer is ICE-lite, the passive side of DTLS wherever it may choose, and takes one bundle only: everything travels over one address.
 
 mod answer;
