@@ -1,8 +1,7 @@
 //! Hostile bytes: every parser and state machine that reads from the network, a few seconds each, on stable Rust.
 //!
 //! A target (`targets/`) is a plain function of bytes that must return: no panic, no more than `MEMORY` at once, no longer
-//! than `TIME`. Here it gets its seeds, mutated without guidance but with an eye for what parsers trip over; `libfuzzer/`
-//! runs the same targets for hours, guided by coverage.
+//! than `TIME`. Here it gets its seeds, mutated without guidance but with an eye for what parsers trip over.
 //!
 //! The mutations come from a fixed seed, so a failure comes back when it is run again. The input that failed is kept in a
 //! file that the message names; `FUZZ_INPUT=file cargo test --test fuzz TARGET` runs that one alone, `FUZZ_SECONDS=600`
