@@ -125,7 +125,12 @@ impl Egress {
         let first = self.base.is_none();
         let base = *self.base.get_or_insert(frame.dts);
         let (dts, pts) = (milliseconds(frame.dts - base), milliseconds(frame.pts - base));
-        // Sound may lie a little before the picture that came first; the clock on the wire wraps at 2^32.
+        // Sound that lies before the picture that came first has no place on the wire: put at zero, it would make all that
+        // follows late for a player that counts samples.
+        if dts < 0 && frame.kind == MediaKind::Audio {
+            return;
+        }
+        // The clock on the wire wraps at 2^32.
         let time = RtmpTime(dts.max(0) as u32);
         if first || (self.described && !(self.video.is_known() && self.audio.is_known())) {
             self.send_metadata(session);
