@@ -4,7 +4,6 @@ use crate::browser::Browser;
 use crate::client::Client;
 use crate::ffmpeg::{self, scratch};
 use crate::gateway::Gateway;
-use crate::patience::in_one_of_three;
 use std::time::Duration;
 
 #[test]
@@ -30,21 +29,18 @@ fn what_one_page_publishes_another_shows() {
 
 #[test]
 fn the_test_pattern_can_be_measured() {
-    in_one_of_three(|| {
-        let gateway = Gateway::start();
-        let mut browser = Browser::start_strict();
-        browser
-            .open(&gateway.page("/publish/studio/camera?source=pattern&size=640x360&codec=H264&autostart=1"));
-        browser.wait_for("the page publishes", 10, &in_state("publishing"));
-        gateway.wait_for("studio", "camera", &["h264", "opus"]);
-        let played = scratch("pattern.flv");
-        Client::play(&gateway.url("studio", "camera"), 10, &played).finish(Duration::from_secs(25));
-        let report = ffmpeg::read(&played).analyse();
-        println!("{report:#?}");
-        assert!(report.picture().fps > 20.0 && report.picture().backwards == 0, "{report:#?}");
-        assert!(report.sound().snr >= 30.0 && report.sound().gaps.is_empty(), "{report:#?}");
-        assert!(report.offset().abs() <= 40.0, "{report:#?}");
-    });
+    let gateway = Gateway::start();
+    let mut browser = Browser::start_strict();
+    browser.open(&gateway.page("/publish/studio/camera?source=pattern&size=640x360&codec=H264&autostart=1"));
+    browser.wait_for("the page publishes", 10, &in_state("publishing"));
+    gateway.wait_for("studio", "camera", &["h264", "opus"]);
+    let played = scratch("pattern.flv");
+    Client::play(&gateway.url("studio", "camera"), 10, &played).finish(Duration::from_secs(25));
+    let report = ffmpeg::read(&played).analyse();
+    println!("{report:#?}");
+    assert!(report.picture().fps > 20.0 && report.picture().backwards == 0, "{report:#?}");
+    assert!(report.sound().snr >= 30.0 && report.sound().gaps.is_empty(), "{report:#?}");
+    assert!(report.offset().abs() <= 40.0, "{report:#?}");
 }
 
 #[test]
@@ -62,21 +58,18 @@ fn the_first_page_leads_to_the_others() {
 
 #[test]
 fn the_watch_page_shows_every_picture() {
-    in_one_of_three(|| {
-        let gateway = Gateway::start();
-        let mut browser = Browser::start();
-        // The page is there first: it waits, and plays when somebody publishes.
-        browser.open(&gateway.page("/watch/studio/camera"));
-        browser.wait_for("the page waits", 5, &in_state("waiting"));
-        let _publisher = Client::publish(&ffmpeg::baseline_clip(40), &gateway.url("studio", "camera"));
-        browser.wait_for("the page plays", 15, &in_state("playing"));
-        browser
-            .evaluate("rig.tap(document.querySelector('video').srcObject, document.querySelector('video'))");
-        browser.settle(4);
-        let report = browser.record(8).analyse();
-        assert!(report.picture().fps > 24.0 && report.picture().backwards == 0, "{report:#?}");
-        assert!(report.sound().snr >= 30.0 && report.sound().longest_gap() < 0.015, "{report:#?}");
-    });
+    let gateway = Gateway::start();
+    let mut browser = Browser::start();
+    // The page is there first: it waits, and plays when somebody publishes.
+    browser.open(&gateway.page("/watch/studio/camera"));
+    browser.wait_for("the page waits", 5, &in_state("waiting"));
+    let _publisher = Client::publish(&ffmpeg::baseline_clip(40), &gateway.url("studio", "camera"));
+    browser.wait_for("the page plays", 15, &in_state("playing"));
+    browser.evaluate("rig.tap(document.querySelector('video').srcObject, document.querySelector('video'))");
+    browser.settle(4);
+    let report = browser.record(8).analyse();
+    assert!(report.picture().fps > 24.0 && report.picture().backwards == 0, "{report:#?}");
+    assert!(report.sound().snr >= 30.0 && report.sound().longest_gap() < 0.015, "{report:#?}");
 }
 
 fn in_state(state: &str) -> String {

@@ -18,15 +18,3 @@ pub(crate) fn wait(what: &str, limit: Duration, mut done: impl FnMut() -> bool) 
 pub(crate) fn pass(time: Duration) {
     thread::sleep(time);
 }
-
-/// Measures, and again up to twice where the measurement fails. A browser that captures, codes and plays on two cores
-/// stumbles now and then, and what it then sends or shows is late by its own doing; a fault of ours is there every time.
-pub(crate) fn in_one_of_three(measure: impl Fn()) {
-    for attempt in 1..3 {
-        match std::panic::catch_unwind(std::panic::AssertUnwindSafe(&measure)) {
-            Ok(()) => return,
-            Err(_) => println!("attempt {attempt} failed, see above; measuring again"),
-        }
-    }
-    measure();
-}

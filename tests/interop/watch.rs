@@ -6,7 +6,6 @@ use crate::client::{Client, ended};
 use crate::ffmpeg;
 use crate::gateway::Gateway;
 use crate::patience;
-use crate::patience::in_one_of_three;
 use crate::relay::Relay;
 use std::path::Path;
 use std::time::Duration;
@@ -31,36 +30,30 @@ fn watched(clip: &Path, arguments: &[&str], codecs: &[&str], seconds: u64) -> (R
 
 #[test]
 fn h264_and_stereo_aac_are_shown_and_heard() {
-    in_one_of_three(|| {
-        let (report, _) = watched(&ffmpeg::baseline_clip(40), &["-c", "copy"], &["h264", "aac"], 10);
-        let picture = report.picture();
-        assert!(picture.fps > 24.0 && picture.backwards == 0 && picture.illegible == 0, "{report:#?}");
-        assert!(report.sound().snr >= 30.0 && report.sound().longest_gap() < GAP, "{report:#?}");
-        assert!(report.offset().abs() <= OFFSET, "{report:#?}");
-    });
+    let (report, _) = watched(&ffmpeg::baseline_clip(40), &["-c", "copy"], &["h264", "aac"], 10);
+    let picture = report.picture();
+    assert!(picture.fps > 24.0 && picture.backwards == 0 && picture.illegible == 0, "{report:#?}");
+    assert!(report.sound().snr >= 30.0 && report.sound().longest_gap() < GAP, "{report:#?}");
+    assert!(report.offset().abs() <= OFFSET, "{report:#?}");
 }
 
 #[test]
 fn mono_aac_at_44100_is_resampled_cleanly() {
-    in_one_of_three(|| {
-        let mono = ["-c:a", "aac", "-b:a", "96k", "-ac", "1", "-ar", "44100"];
-        let clip = ffmpeg::clip(40, &[&ffmpeg::BASELINE[..], &mono[..]].concat());
-        let (report, _) = watched(&clip, &["-c", "copy"], &["h264", "aac"], 10);
-        assert!(report.sound().snr >= 30.0 && report.sound().longest_gap() < GAP, "{report:#?}");
-        assert!(report.offset().abs() <= OFFSET, "{report:#?}");
-    });
+    let mono = ["-c:a", "aac", "-b:a", "96k", "-ac", "1", "-ar", "44100"];
+    let clip = ffmpeg::clip(40, &[&ffmpeg::BASELINE[..], &mono[..]].concat());
+    let (report, _) = watched(&clip, &["-c", "copy"], &["h264", "aac"], 10);
+    assert!(report.sound().snr >= 30.0 && report.sound().longest_gap() < GAP, "{report:#?}");
+    assert!(report.offset().abs() <= OFFSET, "{report:#?}");
 }
 
 #[test]
 fn b_frames_never_go_backwards_and_are_explained() {
-    in_one_of_three(|| {
-        let b_frames = ["-c:v", "libx264", "-preset", "veryfast", "-bf", "2", "-g", "30", "-crf", "23"];
-        let clip = ffmpeg::clip(40, &[&b_frames[..], &ffmpeg::AAC[..]].concat());
-        let (report, room) = watched(&clip, &["-c", "copy"], &["h264", "aac"], 8);
-        assert!(report.picture().fps > 8.0 && report.picture().backwards == 0, "{report:#?}");
-        assert!(report.sound().snr >= 30.0, "{report:#?}");
-        assert!(room.to_lowercase().contains("b-frame"), "{room}");
-    });
+    let b_frames = ["-c:v", "libx264", "-preset", "veryfast", "-bf", "2", "-g", "30", "-crf", "23"];
+    let clip = ffmpeg::clip(40, &[&b_frames[..], &ffmpeg::AAC[..]].concat());
+    let (report, room) = watched(&clip, &["-c", "copy"], &["h264", "aac"], 8);
+    assert!(report.picture().fps > 8.0 && report.picture().backwards == 0, "{report:#?}");
+    assert!(report.sound().snr >= 30.0, "{report:#?}");
+    assert!(room.to_lowercase().contains("b-frame"), "{room}");
 }
 
 #[test]
@@ -77,43 +70,39 @@ fn picture_alone_is_shown() {
 
 #[test]
 fn a_track_that_starts_later_is_heard() {
-    in_one_of_three(|| {
-        let gateway = Gateway::start();
-        let clip = ffmpeg::baseline_clip(40);
-        // The sound begins with second 8, when the viewer has long been there.
-        let path = clip.to_str().expect("an ordinary path");
-        let arguments =
-            ["-ss", "8", "-itsoffset", "8", "-re", "-i", path, "-map", "0:v", "-map", "1:a", "-c", "copy"];
-        let arguments = [&arguments[..], &["-max_interleave_delta", "1"]].concat();
-        let _publisher = Client::publish_with(&clip, &arguments, &gateway.url("studio", "camera"));
-        gateway.wait_for("studio", "camera", &["h264"]);
-        let mut browser = Browser::start();
-        browser.play(&gateway, "studio", "camera", "H264");
-        let report = browser.record(16).analyse();
-        assert!(report.picture().backwards == 0 && report.sound().snr >= 30.0, "{report:#?}");
-        assert!(report.offset().abs() <= OFFSET, "{report:#?}");
-    });
+    let gateway = Gateway::start();
+    let clip = ffmpeg::baseline_clip(40);
+    // The sound begins with second 8, when the viewer has long been there.
+    let path = clip.to_str().expect("an ordinary path");
+    let arguments =
+        ["-ss", "8", "-itsoffset", "8", "-re", "-i", path, "-map", "0:v", "-map", "1:a", "-c", "copy"];
+    let arguments = [&arguments[..], &["-max_interleave_delta", "1"]].concat();
+    let _publisher = Client::publish_with(&clip, &arguments, &gateway.url("studio", "camera"));
+    gateway.wait_for("studio", "camera", &["h264"]);
+    let mut browser = Browser::start();
+    browser.play(&gateway, "studio", "camera", "H264");
+    let report = browser.record(16).analyse();
+    assert!(report.picture().backwards == 0 && report.sound().snr >= 30.0, "{report:#?}");
+    assert!(report.offset().abs() <= OFFSET, "{report:#?}");
 }
 
 #[test]
 fn losses_of_five_percent_are_mended() {
-    in_one_of_three(|| {
-        let gateway = Gateway::start_with(&[&format!("webrtc.announce=[\"{}\"]", Relay::ANNOUNCED)]);
-        let relay = Relay::before(gateway.webrtc);
-        let _publisher = Client::publish(&ffmpeg::baseline_clip(40), &gateway.url("studio", "camera"));
-        gateway.wait_for("studio", "camera", &["h264", "aac"]);
-        let mut browser = Browser::start();
-        browser.play(&gateway, "studio", "camera", "H264");
-        relay.lose(50);
-        browser.settle(4);
-        let report = browser.record(14).analyse();
-        let statistics = browser.statistics("inbound-rtp", "video");
-        assert!(statistics["nackCount"].as_u64() > Some(0), "nothing was lost: {statistics:#}");
-        assert!(
-            report.picture().longest_freeze <= 0.5 && report.picture().backwards == 0,
-            "{report:#?} {statistics:#}"
-        );
-    });
+    let gateway = Gateway::start_with(&[&format!("webrtc.announce=[\"{}\"]", Relay::ANNOUNCED)]);
+    let relay = Relay::before(gateway.webrtc);
+    let _publisher = Client::publish(&ffmpeg::baseline_clip(40), &gateway.url("studio", "camera"));
+    gateway.wait_for("studio", "camera", &["h264", "aac"]);
+    let mut browser = Browser::start();
+    browser.play(&gateway, "studio", "camera", "H264");
+    relay.lose(50);
+    browser.settle(4);
+    let report = browser.record(14).analyse();
+    let statistics = browser.statistics("inbound-rtp", "video");
+    assert!(statistics["nackCount"].as_u64() > Some(0), "nothing was lost: {statistics:#}");
+    assert!(
+        report.picture().longest_freeze <= 0.5 && report.picture().backwards == 0,
+        "{report:#?} {statistics:#}"
+    );
 }
 
 #[test]
