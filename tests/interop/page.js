@@ -160,29 +160,42 @@
   // ---- what was shown and heard
 
   let notes;
-  async function tap(stream, video = document.createElement('video')) {
+  async function tap(stream, video) {
     const audioContext = await audio();
     notes = {frames: [], sound: [], clock: [], lag: []};
-    if (!video.isConnected) document.body.append(video);
-    if (video.srcObject !== stream) {
-      video.srcObject = stream;
-      video.muted = true;
-      video.play();
-    }
+    if (video) look(video);
+    setInterval(() => notes.clock.push([audioContext.currentTime, performance.now()]), 25);
+    setInterval(reckon, 200);
+    const take = (track) => track.kind === 'audio' ? listen(audioContext, track) : video || watch(track);
+    stream.addEventListener('addtrack', ({track}) => take(track));
+    stream.getTracks().forEach(take);
+  }
+
+  // What a page's element shows, when it is to be on the screen.
+  function look(video) {
     const canvas = document.createElement('canvas');
     [canvas.width, canvas.height] = [WIDTH, HEIGHT / 2];
     const g = canvas.getContext('2d', {willReadFrequently: true});
-    const look = (now, frame) => {
+    const note = (now, frame) => {
       g.drawImage(video, 0, 0, frame.width, frame.height / 2, 0, 0, WIDTH, HEIGHT / 2);
-      notes.frames.push([frame.expectedDisplayTime, cells(g)]);
-      video.requestVideoFrameCallback(look);
+      const {data} = g.getImageData(0, 0, WIDTH, HEIGHT / 2);
+      notes.frames.push([frame.expectedDisplayTime, cells(WIDTH, HEIGHT, (x, y) => data[(y * WIDTH + x) * 4 + 1])]);
+      video.requestVideoFrameCallback(note);
     };
-    video.requestVideoFrameCallback(look);
-    setInterval(() => notes.clock.push([audioContext.currentTime, performance.now()]), 25);
-    setInterval(reckon, 200);
-    const listen = (track) => listenTo(audioContext, track);
-    stream.addEventListener('addtrack', ({track}) => listen(track));
-    for (const track of stream.getTracks()) await listen(track);
+    video.requestVideoFrameCallback(note);
+  }
+
+  // What the receiver gives out, when it is given out: how long a busy machine then takes to draw it is left out.
+  async function watch(track) {
+    const reader = new MediaStreamTrackProcessor({track}).readable.getReader();
+    for (let read; !(read = await reader.read()).done;) {
+      const at = performance.now(), frame = read.value;
+      const {visibleRect} = frame;
+      const bytes = new Uint8Array(frame.allocationSize());
+      const [{offset, stride}] = await frame.copyTo(bytes);
+      frame.close();
+      notes.frames.push([at, cells(visibleRect.width, visibleRect.height, (x, y) => bytes[offset + y * stride + x])]);
+    }
   }
 
   // By the reports of the sender the browser knows from when that is what it plays now, of sound and of picture. It leaves the
@@ -195,8 +208,7 @@
     if (times.audio && times.video) notes.lag.push([performance.now(), times.video - times.audio]);
   }
 
-  async function listenTo(audioContext, track) {
-    if (track.kind !== 'audio') return;
+  async function listen(audioContext, track) {
     const code = `registerProcessor('ear', class extends AudioWorkletProcessor {
       process([[samples]]) {
         if (samples) this.port.postMessage([currentFrame, samples.slice()]);
@@ -207,22 +219,26 @@
       await audioContext.audioWorklet.addModule(URL.createObjectURL(new Blob([code], {type: 'text/javascript'})));
       audioContext.hasEar = true;
     }
-    const ear = new AudioWorkletNode(audioContext, 'ear');
+    const ear = new AudioWorkletNode(audioContext, 'ear'), element = new Audio(), stream = new MediaStream([track]);
     ear.port.onmessage = ({data}) => notes.sound.push(data);
+    // A track from afar gives sound only while an element plays it.
+    element.srcObject = stream;
+    element.muted = true;
+    element.play();
     // Kept, so that the graph is not collected while it listens.
-    rig.graph = [audioContext.createMediaStreamSource(new MediaStream([track])), ear];
+    rig.graph = [audioContext.createMediaStreamSource(stream), ear, element];
     rig.graph[0].connect(ear).connect(audioContext.destination);
   }
 
-  function cells(g) {
-    const wide = WIDTH / COLUMNS, high = HEIGHT / 8, means = [];
+  // The mean of the inner part of each cell, of a picture whose brightness at a point is given by a function.
+  function cells(width, height, luma) {
+    const wide = width / COLUMNS, high = height / 8, means = [];
     for (let row = 0; row < ROWS; row++) {
-      const {data} = g.getImageData(0, row * high + high / 4, WIDTH, high / 2);
       for (let column = 0; column < COLUMNS; column++) {
         let sum = 0, count = 0;
-        for (let x = column * wide + wide / 4; x < (column + 0.75) * wide; x += 2) {
-          for (let y = 0; y < high / 2 - 1; y += 4) {
-            sum += data[(y * WIDTH + x) * 4 + 1];
+        for (let x = Math.ceil((column + 0.25) * wide); x < (column + 0.75) * wide; x += 2) {
+          for (let y = Math.ceil((row + 0.25) * high); y < (row + 0.75) * high; y += 4) {
+            sum += luma(x, y);
             count++;
           }
         }
