@@ -61,10 +61,12 @@ fn main() -> ExitCode {
     let result = match cli.command {
         None => serve(&cli.options),
         Some(Command::Serve(options)) => serve(&options),
-        Some(Command::Check { options, print }) => check(&options, print.as_deref()),
+        Some(Command::Check { options, print }) => {
+            check(&options, print.as_deref()).map(|()| ExitCode::SUCCESS)
+        }
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("commonroom: {error:#}");
             let is_usage = error.downcast_ref().is_some_and(ConfigError::is_usage);
@@ -73,35 +75,40 @@ fn main() -> ExitCode {
     }
 }
 
-fn serve(options: &Options) -> anyhow::Result<()> {
+fn serve(options: &Options) -> anyhow::Result<ExitCode> {
     let Loaded { config, file } = load(options)?;
     init_logs(&config.log);
     match file {
         Some(file) => info!(file = %file.display(), "configuration"),
         None => info!("no {DEFAULT_FILE} here: every option has its default"),
     }
-    tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .context("the tokio runtime does not start")?
-        .block_on(run(config))
+        .context("the tokio runtime does not start")?;
+    let end = runtime.block_on(run(config));
+    // What still runs had its time, or a second signal took it.
+    runtime.shutdown_background();
+    end
 }
 
-async fn run(config: Config) -> anyhow::Result<()> {
+async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen().context("signals cannot be handled")?;
     let gateway = Gateway::start(config)?;
     let stop = CancellationToken::new();
     let mut serving = std::pin::pin!(gateway.run(stop.clone()));
     tokio::select! {
-        () = serving.as_mut() => return Ok(()),
-        signal = signals.next() => info!(signal, "shutting down; once more to exit at once"),
+        () = serving.as_mut() => return Ok(ExitCode::SUCCESS),
+        wish = signals.next() => info!(signal = wish.as_str(), "shutting down; once more to exit at once"),
     }
     stop.cancel();
     tokio::select! {
-        () = serving => {}
-        signal = signals.next() => warn!(signal, "exiting at once"),
+        () = serving => Ok(ExitCode::SUCCESS),
+        wish = signals.next() => {
+            warn!(signal = wish.as_str(), "exiting at once");
+            Ok(ExitCode::from(wish.exit_code()))
+        }
     }
-    Ok(())
 }
 
 fn check(options: &Options, print: Option<&str>) -> anyhow::Result<()> {
