@@ -7,6 +7,7 @@ mod aac;
 mod align;
 mod opus;
 mod resample;
+mod stretch;
 #[cfg(test)]
 mod tests;
 mod transcoder;

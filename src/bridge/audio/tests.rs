@@ -5,10 +5,10 @@ use super::opus::{OpusDecoder, OpusEncoder};
 use super::{Decoder, Encoder, Transcoder};
 use crate::bridge::converter::{Converter, Output};
 use crate::codec::opus::OpusConfig;
-use crate::media::{CodecParams, Frame, MediaKind};
+use crate::media::{CodecParams, Frame, MediaKind, StreamClock};
 use crate::stream::Event;
 use crate::time::{ClockRate, MediaDuration, Timestamp};
-use std::f32::consts::TAU;
+use std::f64::consts::TAU;
 use std::time::{Duration, Instant};
 
 /// Where the test streams start, so that nothing hides at zero.
@@ -34,8 +34,8 @@ struct Heard {
 }
 
 fn tone(rate: u32, seconds: f32) -> Vec<f32> {
-    (0..(rate as f32 * seconds) as usize)
-        .map(|n| 0.5 * (TAU * 1_000.0 * n as f32 / rate as f32).sin())
+    (0..(rate as f32 * seconds) as u32)
+        .map(|n| (0.5 * (TAU * 1_000.0 * f64::from(n) / f64::from(rate)).sin()) as f32)
         .collect()
 }
 
@@ -44,7 +44,7 @@ fn burst(rate: u32, seconds: f32, at: f32) -> Vec<f32> {
     (0..(rate as f32 * seconds) as usize)
         .map(|n| {
             let t = n as f32 / rate as f32 - at;
-            0.7 * (-(t / 0.003).powi(2)).exp() * (TAU * 2_000.0 * t).cos()
+            0.7 * (-(t / 0.003).powi(2)).exp() * (TAU as f32 * 2_000.0 * t).cos()
         })
         .collect()
 }
@@ -134,7 +134,7 @@ impl Heard {
     /// How far a 1 kHz tone stands above everything else, in decibels.
     fn snr(&self, from: f64, to: f64, channel: usize) -> f64 {
         let pcm = self.between(from, to, channel);
-        let angle = |n: usize| TAU as f64 * 1_000.0 * n as f64 / f64::from(self.rate.get());
+        let angle = |n: usize| TAU * 1_000.0 * n as f64 / f64::from(self.rate.get());
         let project = |f: fn(f64) -> f64| {
             2.0 * pcm.iter().enumerate().map(|(n, x)| f64::from(*x) * f(angle(n))).sum::<f64>()
                 / pcm.len() as f64
@@ -183,6 +183,54 @@ fn a_tone_from_opus_is_clean_in_aac() {
         let snr = heard.snr(0.5, 2.5, channels - 1);
         assert!(snr >= 30.0, "{channels} channels: {snr:.1} dB");
     }
+}
+
+/// Gives each packet a new time; the function is told its time in seconds after the first.
+fn shift(source: &mut Source, by: impl Fn(f64) -> MediaDuration) {
+    let first = source.frames[0].pts;
+    for frame in &mut source.frames {
+        frame.pts += by((frame.pts - first).as_secs_f64());
+        frame.dts = frame.pts;
+    }
+}
+
+/// The worst twentieth of a second up to `end`, without the encoders' first second.
+fn worst_snr(heard: &Heard, end: f64) -> f64 {
+    let windows = (20..(end * 20.0) as u32).map(|window| f64::from(window) * 0.05);
+    windows.map(|from| heard.snr(from, from + 0.05, 0)).fold(f64::INFINITY, f64::min)
+}
+
+#[test]
+fn a_sliding_clock_does_not_bend_the_tone() {
+    for direction in [-1.0, 1.0] {
+        let mut source = opus(2, &tone(48_000, 12.0));
+        // For three seconds the stream's clock slides as fast as it ever does, 5 ms a second.
+        shift(&mut source, |at| {
+            MediaDuration::from_millis((direction * 5.0 * (at - 2.0).clamp(0.0, 3.0)).round() as i64)
+        });
+        let heard = listen(&transcode(Transcoder::to_aac(), &source, |_| false));
+        let worst = worst_snr(&heard, 11.0);
+        assert!(worst >= 30.0, "{worst:.1} dB");
+    }
+}
+
+#[test]
+fn jitter_of_a_publishers_line_does_not_bend_the_tone() {
+    // Placed by arrival, up to 15 ms late, the first packet among the latest: the clock slides back by all of that.
+    let (mut clock, mut state) = (StreamClock::new(), 88_172_645_463_325_252_u64);
+    let mut source = opus(1, &tone(48_000, 12.0));
+    for (index, frame) in (0..).zip(&mut source.frames) {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        let late = if index == 0 { 15 } else { (state % 16) as i64 };
+        let arrival = START + MediaDuration::from_millis(index * 20 + late);
+        frame.pts = clock.packet(MediaKind::Audio, ClockRate::OPUS, arrival, index * 960);
+        frame.dts = frame.pts;
+    }
+    let heard = listen(&transcode(Transcoder::to_aac(), &source, |_| false));
+    let worst = worst_snr(&heard, 11.0);
+    assert!(worst >= 30.0, "{worst:.1} dB");
 }
 
 #[test]

@@ -117,7 +117,7 @@ impl Transcoder {
             && let Some(chain) = &mut self.chain
         {
             // Only what is missing up to this packet, and only where a decoder can still make something of it.
-            let gap = time - chain.aligner.position();
+            let gap = chain.aligner.gap(time);
             if gap > MediaDuration::ZERO && gap <= MAX_CONCEALED {
                 let samples = usize::try_from(gap.to_ticks(chain.format.rate)).unwrap_or(0);
                 decoder.conceal(samples, packet, &mut self.block)?;
