@@ -43,6 +43,13 @@ impl Client {
         Self::spawn("publisher", command.args(["-flvflags", "no_duration_filesize", "-f", "flv", url]))
     }
 
+    /// ffmpeg publishes a clip in real time, again and again.
+    pub(crate) fn publish_without_end(clip: &Path, url: &str) -> Self {
+        let mut command = Command::new("ffmpeg");
+        command.args(["-nostdin", "-v", "warning", "-re", "-stream_loop", "-1", "-i"]).arg(clip);
+        Self::spawn("publisher", command.args(["-c", "copy", "-f", "flv", url]))
+    }
+
     /// ffmpeg plays for so many seconds into a file.
     pub(crate) fn play(url: &str, seconds: u32, into: &Path) -> Self {
         let mut command = Command::new("ffmpeg");

@@ -67,7 +67,7 @@ fn join_and_leave(times: usize) {
     let gateway = Gateway::start();
     let url = gateway.url("studio", "camera");
     let clip = ffmpeg::baseline_clip(20);
-    let _publisher = Client::publish_with(&clip, &["-c", "copy"], &url);
+    let _publisher = Client::publish_without_end(&clip, &url);
     gateway.wait_for("studio", "camera", &["h264", "aac"]);
     let mut browser = Browser::start();
     browser.open(&gateway.page("/healthz"));
@@ -79,6 +79,10 @@ fn join_and_leave(times: usize) {
             // A whole connection, with ICE, DTLS and media, costs a browser a hundred times as much.
             if round % 20 == 0 {
                 browser.evaluate(&format!("rig.join('{whep}')"));
+            }
+            if round % 1_000 == 0 {
+                let (memory, files) = gateway.footprint();
+                println!("after {round} of {times}: {memory} bytes, {files} files");
             }
         }
         // Conversions linger for a while, and dead peers are found dead.
