@@ -5,7 +5,8 @@
 //! agreed to, upon which a client sends its first encoding alone. Neither is video orientation: a publisher then turns the
 //! picture itself, as RTMP players need it.
 
-use super::format::{Feedback, Format, PayloadFormat, ProfileLevelId};
+use super::choice::{extensions, to_receive, to_send};
+use super::format::ProfileLevelId;
 use super::negotiated::{Accepted, AcceptedCodec, DtlsRole, LocalSources, Negotiated, Remote};
 use super::offer::Offer;
 use super::section::{Direction, OfferedSection};
@@ -13,7 +14,7 @@ use super::transport::{Fingerprint, Setup, TransportKind};
 use super::writer::Writer;
 use super::{Refusal, SdpError};
 use crate::codec::{Codec, MediaKind};
-use crate::protocol::rtp::{Extension, ExtensionIds, Ssrc};
+use crate::protocol::rtp::Ssrc;
 use std::net::SocketAddr;
 
 /// What can be received and sent, and the needs named when an offer has none of them.
@@ -184,81 +185,6 @@ fn judge(offer: &Offer, section: &OfferedSection, want: &Want<'_>, before: &[Acc
     })
 }
 
-/// The offer's first known codec. Of several payload types of H.264, one that all browsers decode and that may be
-/// fragmented (packetization mode 1) comes first.
-fn to_receive(section: &OfferedSection, kind: MediaKind) -> Option<AcceptedCodec> {
-    let known = |codec: Option<Codec>| {
-        section.formats.iter().filter(move |format| {
-            let offered = format.format.codec().filter(|codec| codec.kind() == kind);
-            offered.is_some() && (codec.is_none() || offered == codec)
-        })
-    };
-    let first = known(None).next()?;
-    let rank = |format: &&PayloadFormat| match format.format {
-        Format::H264(h264) => (!h264.profile.is_common(), h264.packetization_mode != 1),
-        _ => (false, false),
-    };
-    known(first.format.codec()).min_by_key(rank).and_then(|format| accept(section, format, kind, false))
-}
-
-/// All known codecs: those of the stream's tracks first, of H.264 the payload type that suits the stream best; then in
-/// the offer's order. Packetization mode 0 only where there is no mode 1.
-fn to_send(section: &OfferedSection, kind: MediaKind, sending: &Sending<'_>) -> Vec<AcceptedCodec> {
-    let mode = |codec: &AcceptedCodec| match codec.format {
-        Format::H264(h264) => Some(h264.packetization_mode),
-        _ => None,
-    };
-    let mut codecs: Vec<AcceptedCodec> =
-        section.formats.iter().filter_map(|format| accept(section, format, kind, true)).collect();
-    if codecs.iter().any(|codec| mode(codec) == Some(1)) {
-        codecs.retain(|codec| mode(codec) != Some(0));
-    }
-    let track = |codec: &AcceptedCodec| sending.tracks.iter().find(|track| track.codec == codec.codec);
-    // A stable sort keeps the offer's order among equals.
-    codecs.sort_by_key(|codec| match track(codec) {
-        Some(track) => (false, codec.misfit(track.profile)),
-        None => (true, 0),
-    });
-    codecs
-}
-
-fn accept(
-    section: &OfferedSection,
-    format: &PayloadFormat,
-    kind: MediaKind,
-    sends: bool,
-) -> Option<AcceptedCodec> {
-    let codec = format.format.codec().filter(|codec| codec.kind() == kind)?;
-    let is_video = kind == MediaKind::Video;
-    // Nothing that we send is steered by arrival times. Feedback of ours would be empty without the sequence numbers
-    // that it speaks of.
-    let numbered = section.extensions.iter().any(|offered| offered.extension == Extension::TransportCc);
-    let ours = Feedback { nack: true, pli: is_video, fir: is_video, transport_cc: !sends && numbered };
-    let feedback = format.feedback.and(ours);
-    let rtx = section.rtx_for(format.payload_type).filter(|_| is_video && feedback.nack);
-    Some(AcceptedCodec { codec, payload_type: format.payload_type, rtx, format: format.format, feedback })
-}
-
-/// The header extensions that somebody here reads or writes.
-fn extensions(section: &OfferedSection, kind: MediaKind, direction: Direction) -> ExtensionIds {
-    let mut ids = ExtensionIds::default();
-    for offered in &section.extensions {
-        let useful = match offered.extension {
-            Extension::Mid => true,
-            Extension::TransportCc => direction.receives(),
-            Extension::AudioLevel => kind == MediaKind::Audio,
-            Extension::Rid | Extension::RepairedRid | Extension::AbsSendTime | Extension::Orientation => {
-                false
-            }
-        };
-        let flows = if direction.sends() { offered.direction.receives() } else { offered.direction.sends() };
-        if useful && flows && ids.get(offered.extension).is_none() && ids.extension(offered.id).is_none() {
-            ids.insert(offered.extension, offered.id);
-        }
-    }
-    ids
-}
-
 /// Whether what was accepted makes a session.
 fn check(offer: &Offer, want: &Want<'_>, accepted: &[Accepted]) -> Result<(), SdpError> {
     let tracks = match want {
@@ -287,8 +213,9 @@ fn check(offer: &Offer, want: &Want<'_>, accepted: &[Accepted]) -> Result<(), Sd
 
 #[cfg(test)]
 mod tests {
-    use super::super::HashKind;
+    use super::super::{Feedback, HashKind};
     use super::*;
+    use crate::protocol::rtp::Extension;
 
     const CHROMIUM_WHIP: &str = include_str!("../../../tests/data/sdp/chromium-whip.sdp");
     const CHROMIUM_WHIP_H264: &str = include_str!("../../../tests/data/sdp/chromium-whip-h264.sdp");
@@ -560,40 +487,12 @@ mod tests {
     }
 
     #[test]
-    fn h264_payload_types() {
-        let video = |formats: &[(u8, &str)]| {
-            let list: Vec<_> = formats.iter().map(|(pt, _)| pt.to_string()).collect();
-            let maps: String = formats
-                .iter()
-                .map(|(pt, f)| format!("a=rtpmap:{pt} H264/90000\na=fmtp:{pt} {f}\n"))
-                .collect();
-            offer("", &[&format!("m=video 9 UDP/TLS/RTP/SAVPF {}\na=rtcp-mux\n{maps}", list.join(" "))])
-        };
-        let chosen = |formats: &[(u8, &str)]| codecs(&receive(&video(formats)).1, MediaKind::Video)[0].0;
-        let (zero, one) = ("profile-level-id=42e01f", "profile-level-id=42e01f;packetization-mode=1");
-        let strange = "profile-level-id=f4001f;packetization-mode=1";
-        assert_eq!(chosen(&[(100, zero), (101, one)]), 101);
-        assert_eq!(chosen(&[(100, zero)]), 100);
-        assert_eq!(chosen(&[(100, strange), (101, zero)]), 101);
-        assert_eq!(chosen(&[(100, strange)]), 100);
-        let sent = |formats: &[(u8, &str)]| {
-            codecs(&send(&video(formats), &[H264_HIGH]).unwrap().1, MediaKind::Video)
-        };
-        assert_eq!(sent(&[(100, zero), (101, one)]), [(101, None, Codec::H264)]);
-        assert_eq!(sent(&[(100, zero)]), [(100, None, Codec::H264)]);
-    }
-
-    #[test]
-    fn extensions_go_the_way_the_offer_lets_them() {
-        let uri = Extension::Mid.uri();
-        let level = Extension::AudioLevel.uri();
-        let audio = format!("{AUDIO}a=extmap:1/recvonly {uri}\na=extmap:2 {level}\na=extmap:15 {uri}\n");
-        let (text, agreed) = receive(&offer("", &[&audio]));
-        let ids = agreed.sections[0].extensions;
-        assert_eq!((ids.get(Extension::Mid), ids.get(Extension::AudioLevel)), (None, Some(2)));
-        assert!(!text.contains(uri) && text.contains(&format!("a=extmap:2 {level}\r\n")));
-        let (text, agreed) = send(&offer("", &[&audio]), &[]).unwrap();
-        assert_eq!(agreed.sections[0].extensions.get(Extension::Mid), Some(1));
-        assert!(text.contains(&format!("a=extmap:1/sendonly {uri}\r\n")));
+    fn extensions_are_answered_with_their_direction() {
+        let (mid, level) = (Extension::Mid.uri(), Extension::AudioLevel.uri());
+        let audio = format!("{AUDIO}a=extmap:1/recvonly {mid}\na=extmap:2 {level}\n");
+        let (text, _) = receive(&offer("", &[&audio]));
+        assert!(!text.contains(mid) && text.contains(&format!("a=extmap:2 {level}\r\n")));
+        let (text, _) = send(&offer("", &[&audio]), &[]).unwrap();
+        assert!(text.contains(&format!("a=extmap:1/sendonly {mid}\r\n")));
     }
 }

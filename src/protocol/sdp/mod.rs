@@ -4,6 +4,7 @@
 //! answerer is ICE-lite, the passive side of DTLS wherever it may choose, and takes one bundle only: everything travels over one address.
 
 mod answer;
+mod choice;
 mod format;
 mod negotiated;
 mod offer;

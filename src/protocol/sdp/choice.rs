@@ -1,0 +1,150 @@
+//! Which of a section's codecs and header extensions are agreed to.
+
+use super::answer::Sending;
+use super::format::{Feedback, Format, PayloadFormat};
+use super::negotiated::AcceptedCodec;
+use super::section::{Direction, OfferedSection};
+use crate::codec::{Codec, MediaKind};
+use crate::protocol::rtp::{Extension, ExtensionIds};
+
+/// The offer's first known codec. Of several payload types of H.264, one that all browsers decode and that may be
+/// fragmented (packetization mode 1) comes first.
+pub(super) fn to_receive(section: &OfferedSection, kind: MediaKind) -> Option<AcceptedCodec> {
+    let known = |codec: Option<Codec>| {
+        section.formats.iter().filter(move |format| {
+            let offered = format.format.codec().filter(|codec| codec.kind() == kind);
+            offered.is_some() && (codec.is_none() || offered == codec)
+        })
+    };
+    let first = known(None).next()?;
+    let rank = |format: &&PayloadFormat| match format.format {
+        Format::H264(h264) => (!h264.profile.is_common(), h264.packetization_mode != 1),
+        _ => (false, false),
+    };
+    known(first.format.codec()).min_by_key(rank).and_then(|format| accept(section, format, kind, false))
+}
+
+/// All known codecs: those of the stream's tracks first, of H.264 the payload type that suits the stream best; then in
+/// the offer's order. Packetization mode 0 only where there is no mode 1.
+pub(super) fn to_send(section: &OfferedSection, kind: MediaKind, sending: &Sending<'_>) -> Vec<AcceptedCodec> {
+    let mode = |codec: &AcceptedCodec| match codec.format {
+        Format::H264(h264) => Some(h264.packetization_mode),
+        _ => None,
+    };
+    let mut codecs: Vec<AcceptedCodec> =
+        section.formats.iter().filter_map(|format| accept(section, format, kind, true)).collect();
+    if codecs.iter().any(|codec| mode(codec) == Some(1)) {
+        codecs.retain(|codec| mode(codec) != Some(0));
+    }
+    let track = |codec: &AcceptedCodec| sending.tracks.iter().find(|track| track.codec == codec.codec);
+    // A stable sort keeps the offer's order among equals.
+    codecs.sort_by_key(|codec| match track(codec) {
+        Some(track) => (false, codec.misfit(track.profile)),
+        None => (true, 0),
+    });
+    codecs
+}
+
+fn accept(
+    section: &OfferedSection,
+    format: &PayloadFormat,
+    kind: MediaKind,
+    sends: bool,
+) -> Option<AcceptedCodec> {
+    let codec = format.format.codec().filter(|codec| codec.kind() == kind)?;
+    let is_video = kind == MediaKind::Video;
+    // Nothing that we send is steered by arrival times. Feedback of ours would be empty without the sequence numbers
+    // that it speaks of.
+    let numbered = section.extensions.iter().any(|offered| offered.extension == Extension::TransportCc);
+    let ours = Feedback { nack: true, pli: is_video, fir: is_video, transport_cc: !sends && numbered };
+    let feedback = format.feedback.and(ours);
+    let rtx = section.rtx_for(format.payload_type).filter(|_| is_video && feedback.nack);
+    Some(AcceptedCodec { codec, payload_type: format.payload_type, rtx, format: format.format, feedback })
+}
+
+/// The header extensions that somebody here reads or writes.
+pub(super) fn extensions(section: &OfferedSection, kind: MediaKind, direction: Direction) -> ExtensionIds {
+    let mut ids = ExtensionIds::default();
+    for offered in &section.extensions {
+        let useful = match offered.extension {
+            Extension::Mid => true,
+            Extension::TransportCc => direction.receives(),
+            Extension::AudioLevel => kind == MediaKind::Audio,
+            Extension::Rid | Extension::RepairedRid | Extension::AbsSendTime | Extension::Orientation => {
+                false
+            }
+        };
+        let flows = if direction.sends() { offered.direction.receives() } else { offered.direction.sends() };
+        if useful && flows && ids.get(offered.extension).is_none() && ids.extension(offered.id).is_none() {
+            ids.insert(offered.extension, offered.id);
+        }
+    }
+    ids
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Offer, ProfileLevelId, Track};
+    use super::*;
+    use crate::protocol::rtp::Ssrc;
+
+    const H264_HIGH: Track = Track {
+        codec: Codec::H264,
+        profile: Some(ProfileLevelId { profile: 0x64, constraints: 0, level: 0x28 }),
+    };
+
+    fn section(lines: &str) -> OfferedSection {
+        Offer::parse(&format!("v=0\n{lines}")).unwrap().sections.remove(0)
+    }
+
+    /// A section of pictures: payload types with their `a=rtpmap` and `a=fmtp`.
+    fn video(formats: &[(u8, &str, &str)]) -> OfferedSection {
+        let list: String = formats.iter().map(|(pt, ..)| format!(" {pt}")).collect();
+        let lines = formats
+            .iter()
+            .map(|(pt, name, fmtp)| format!("a=rtpmap:{pt} {name}/90000\na=fmtp:{pt} {fmtp}\n"));
+        section(&format!("m=video 9 UDP/TLS/RTP/SAVPF{list}\n{}", lines.collect::<String>()))
+    }
+
+    fn received(formats: &[(u8, &str, &str)]) -> u8 {
+        to_receive(&video(formats), MediaKind::Video).unwrap().payload_type
+    }
+
+    fn sent(formats: &[(u8, &str, &str)], tracks: &[Track]) -> Vec<u8> {
+        let [audio, video_, video_rtx] = [1, 2, 3].map(Ssrc);
+        let sending = Sending { tracks, stream_id: "s", cname: "c", audio, video: video_, video_rtx };
+        to_send(&video(formats), MediaKind::Video, &sending).iter().map(|codec| codec.payload_type).collect()
+    }
+
+    const MODE_0: &str = "profile-level-id=42e01f";
+    const MODE_1: &str = "profile-level-id=42e01f;packetization-mode=1";
+
+    #[test]
+    fn the_h264_payload_type_to_receive() {
+        let strange = "profile-level-id=f4001f;packetization-mode=1";
+        assert_eq!(received(&[(100, "H264", MODE_0), (101, "H264", MODE_1)]), 101);
+        assert_eq!(received(&[(100, "H264", MODE_0)]), 100);
+        assert_eq!(received(&[(100, "H264", strange), (101, "H264", MODE_0)]), 101);
+        assert_eq!(received(&[(100, "H264", strange)]), 100);
+        assert_eq!(received(&[(99, "VP8", ""), (100, "H264", MODE_1)]), 99, "the offer's first codec");
+    }
+
+    #[test]
+    fn the_h264_payload_type_to_send() {
+        let tracks = [H264_HIGH];
+        assert_eq!(sent(&[(100, "H264", MODE_0), (101, "H264", MODE_1)], &tracks), [101]);
+        assert_eq!(sent(&[(100, "H264", MODE_0)], &tracks), [100]);
+    }
+
+    #[test]
+    fn extensions_go_the_way_the_offer_lets_them() {
+        let (mid, level) = (Extension::Mid.uri(), Extension::AudioLevel.uri());
+        let audio = section(&format!(
+            "m=audio 9 UDP/TLS/RTP/SAVPF 111\na=extmap:1/recvonly {mid}\na=extmap:2 {level}\na=extmap:15 {mid}\n"
+        ));
+        let ids = extensions(&audio, MediaKind::Audio, Direction::RecvOnly);
+        assert_eq!((ids.get(Extension::Mid), ids.get(Extension::AudioLevel)), (None, Some(2)));
+        let ids = extensions(&audio, MediaKind::Audio, Direction::SendOnly);
+        assert_eq!(ids.get(Extension::Mid), Some(1));
+    }
+}
