@@ -13,6 +13,8 @@ pub enum Conversion {
     PacketiseOpus,
     /// RTP packets of H.264 into access units.
     DepacketiseH264,
+    /// The same, of packets that are one NAL unit each.
+    DepacketiseSingleNal,
     /// RTP packets of VP8 into frames.
     DepacketiseVp8,
     /// RTP packets of Opus into Opus packets.
@@ -48,14 +50,17 @@ pub enum Refusal {
         /// What is published.
         from: Codec,
     },
+    /// The viewer takes H.264 in packetization-mode 0 alone, and the publisher's NAL units may be larger than a packet.
+    PacketizationMode,
 }
 
 impl Conversion {
     /// All there are.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::PacketiseH264,
         Self::PacketiseOpus,
         Self::DepacketiseH264,
+        Self::DepacketiseSingleNal,
         Self::DepacketiseVp8,
         Self::DepacketiseOpus,
         Self::AacToOpus,
@@ -68,6 +73,7 @@ impl Conversion {
             Self::PacketiseH264 => FeedKey::new(Codec::H264, Form::Frames),
             Self::PacketiseOpus | Self::OpusToAac => FeedKey::new(Codec::Opus, Form::Frames),
             Self::DepacketiseH264 => FeedKey::new(Codec::H264, Form::Packets),
+            Self::DepacketiseSingleNal => FeedKey::new(Codec::H264, Form::SingleNal),
             Self::DepacketiseVp8 => FeedKey::new(Codec::Vp8, Form::Packets),
             Self::DepacketiseOpus => FeedKey::new(Codec::Opus, Form::Packets),
             Self::AacToOpus => FeedKey::new(Codec::Aac, Form::Frames),
@@ -79,7 +85,7 @@ impl Conversion {
         match self {
             Self::PacketiseH264 => FeedKey::new(Codec::H264, Form::Packets),
             Self::PacketiseOpus => FeedKey::new(Codec::Opus, Form::Packets),
-            Self::DepacketiseH264 => FeedKey::new(Codec::H264, Form::Frames),
+            Self::DepacketiseH264 | Self::DepacketiseSingleNal => FeedKey::new(Codec::H264, Form::Frames),
             Self::DepacketiseVp8 => FeedKey::new(Codec::Vp8, Form::Frames),
             Self::DepacketiseOpus | Self::AacToOpus => FeedKey::new(Codec::Opus, Form::Frames),
             Self::OpusToAac => FeedKey::new(Codec::Aac, Form::Frames),
@@ -90,7 +96,10 @@ impl Conversion {
     pub const fn reason(self) -> Reason {
         match self {
             Self::PacketiseH264 | Self::PacketiseOpus => Reason::Packetised,
-            Self::DepacketiseH264 | Self::DepacketiseVp8 | Self::DepacketiseOpus => Reason::Depacketised,
+            Self::DepacketiseH264
+            | Self::DepacketiseSingleNal
+            | Self::DepacketiseVp8
+            | Self::DepacketiseOpus => Reason::Depacketised,
             Self::AacToOpus => Reason::AacToOpus,
             Self::OpusToAac => Reason::OpusToAac,
         }
@@ -102,6 +111,7 @@ impl Conversion {
             Self::PacketiseH264
             | Self::PacketiseOpus
             | Self::DepacketiseH264
+            | Self::DepacketiseSingleNal
             | Self::DepacketiseVp8
             | Self::DepacketiseOpus => 1,
             Self::AacToOpus | Self::OpusToAac => 100,
@@ -166,6 +176,7 @@ impl Refusal {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::NoConverter { .. } => "no_converter",
+            Self::PacketizationMode => "packetization_mode",
         }
     }
 
@@ -173,6 +184,7 @@ impl Refusal {
     pub const fn kind(self) -> MediaKind {
         match self {
             Self::NoConverter { from } => from.kind(),
+            Self::PacketizationMode => MediaKind::Video,
         }
     }
 }
@@ -203,6 +215,10 @@ impl fmt::Display for Refusal {
             Self::NoConverter { from } => {
                 write!(f, "{from} {} cannot be converted to what the viewer takes", from.kind())
             }
+            Self::PacketizationMode => f.write_str(
+                "a viewer takes H.264 in packetization-mode 0 alone, which has no fragments, so it gets no picture; its \
+                 client must offer packetization-mode 1",
+            ),
         }
     }
 }
@@ -244,6 +260,24 @@ mod tests {
         assert_eq!(audio, Some((frames(Codec::Aac), vec![DepacketiseOpus, OpusToAac])));
         let recorder = plan(&[packets(Codec::Opus)], &[frames(Codec::Aac), frames(Codec::Opus)]);
         assert_eq!(recorder, Some((frames(Codec::Opus), vec![DepacketiseOpus])), "the cheaper one");
+    }
+
+    #[test]
+    fn single_nal_units_suit_everybody_and_nothing_becomes_them() {
+        let single = FeedKey::new(Codec::H264, Form::SingleNal);
+        let both = [packets(Codec::H264), single];
+        assert_eq!(plan(&[single], &[single]), Some((single, vec![])));
+        assert_eq!(plan(&[single], &both), Some((single, vec![])));
+        assert_eq!(
+            plan(&[single], &[frames(Codec::H264)]),
+            Some((frames(Codec::H264), vec![Conversion::DepacketiseSingleNal]))
+        );
+        assert_eq!(plan(&[packets(Codec::H264)], &both), Some((packets(Codec::H264), vec![])));
+        let rtmp = plan(&[frames(Codec::H264)], &both).unwrap();
+        assert_eq!(rtmp, (packets(Codec::H264), vec![Conversion::PacketiseH264]));
+        for fragmented in [frames(Codec::H264), packets(Codec::H264)] {
+            assert_eq!(plan(&[fragmented], &[single]), None);
+        }
     }
 
     #[test]

@@ -53,8 +53,8 @@ pub(super) struct Lease {
     users: Arc<watch::Sender<usize>>,
 }
 
-/// A refused track, for as long as the one who was refused is there.
-pub(super) struct RefusalMark {
+/// A refused track, for as long as the one who was refused is there. Dropping it takes the warning back.
+pub struct RefusalMark {
     shared: Arc<Shared>,
     stream: Stream,
     refusal: Refusal,
@@ -180,7 +180,7 @@ impl Bridge {
     }
 
     /// Notes that somebody is refused, until the mark is dropped.
-    pub(super) fn refuse(&self, stream: &Stream, refusal: Refusal) -> RefusalMark {
+    pub fn refuse(&self, stream: &Stream, refusal: Refusal) -> RefusalMark {
         tracing::info!(stream = %stream.name(), reason = refusal.as_str(), "a track is refused: {refusal}");
         metrics::counter!("commonroom_bridge_refusals_total", "reason" => refusal.as_str()).increment(1);
         self.shared.lock_entry(stream, |entry| {
@@ -437,7 +437,7 @@ fn converter(conversion: Conversion) -> Box<dyn Converter> {
     match conversion {
         Conversion::PacketiseH264 => Box::new(packetise::H264::new()),
         Conversion::PacketiseOpus => Box::new(packetise::Opus::new()),
-        Conversion::DepacketiseH264 => Box::new(depacketise::H264::new()),
+        Conversion::DepacketiseH264 | Conversion::DepacketiseSingleNal => Box::new(depacketise::H264::new()),
         Conversion::DepacketiseVp8 => Box::new(depacketise::Vp8::new()),
         Conversion::DepacketiseOpus => Box::new(depacketise::Opus::new()),
         Conversion::AacToOpus => Box::new(audio::Transcoder::to_opus()),
@@ -448,7 +448,9 @@ fn converter(conversion: Conversion) -> Box<dyn Converter> {
 /// Where a converter begins to read: those that put pictures together can use nothing before a keyframe.
 const fn start(conversion: Conversion) -> Start {
     match conversion {
-        Conversion::DepacketiseH264 | Conversion::DepacketiseVp8 => Start::NextKeyframe,
+        Conversion::DepacketiseH264 | Conversion::DepacketiseSingleNal | Conversion::DepacketiseVp8 => {
+            Start::NextKeyframe
+        }
         Conversion::PacketiseH264
         | Conversion::PacketiseOpus
         | Conversion::DepacketiseOpus

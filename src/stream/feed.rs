@@ -8,13 +8,15 @@ use crate::media::{Codec, CodecParams, Frame, MediaKind, PacketGroup};
 use std::fmt;
 use std::sync::Arc;
 
-/// The two forms a track travels in.
+/// The forms a track travels in.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Form {
     /// Access units and codec packets.
     Frames,
     /// RTP packets.
     Packets,
+    /// RTP packets of H.264 of which each is one NAL unit: what a peer of packetization-mode 0 sends and takes.
+    SingleNal,
 }
 
 /// Names a feed within a stream.
@@ -50,6 +52,7 @@ impl Form {
         match self {
             Self::Frames => "frames",
             Self::Packets => "packets",
+            Self::SingleNal => "single_nal",
         }
     }
 }
@@ -172,7 +175,7 @@ impl FeedWriter {
 
     /// Gives RTP packets to all subscribers. Never waits.
     pub fn write_packets(&self, packets: PacketGroup) {
-        debug_assert_eq!(self.key.form, Form::Packets);
+        debug_assert_ne!(self.key.form, Form::Frames);
         self.with_feed(|feed| feed.send(&Event::Packets(self.key.kind(), packets)));
         self.shared.touched();
     }

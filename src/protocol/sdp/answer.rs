@@ -6,7 +6,7 @@
 //! picture itself, as RTMP players need it.
 
 use super::choice::{extensions, to_receive, to_send};
-use super::format::ProfileLevelId;
+use super::format::{Format, ProfileLevelId};
 use super::negotiated::{Accepted, AcceptedCodec, DtlsRole, LocalSources, Negotiated, Remote};
 use super::offer::Offer;
 use super::section::{Direction, OfferedSection};
@@ -77,6 +77,8 @@ pub struct Track {
     pub codec: Codec,
     /// The profile of an H.264 track, when known.
     pub profile: Option<ProfileLevelId>,
+    /// H.264 of which every packet is one NAL unit, so that a viewer of packetization mode 0 can have it.
+    pub single_nal: bool,
 }
 
 /// Answers an offer: the text, and what was agreed on.
@@ -94,7 +96,7 @@ pub fn answer(offer: &Offer, local: &Local<'_>, want: &Want<'_>) -> Result<(Stri
             verdict => verdict,
         })
         .collect();
-    check(offer, want, &sections)?;
+    check(offer, want, &sections, &verdicts)?;
     let text = Writer::new(local, want, dtls).write(offer, &verdicts);
     Ok((text, Negotiated { remote, dtls, sections }))
 }
@@ -186,7 +188,12 @@ fn judge(offer: &Offer, section: &OfferedSection, want: &Want<'_>, before: &[Acc
 }
 
 /// Whether what was accepted makes a session.
-fn check(offer: &Offer, want: &Want<'_>, accepted: &[Accepted]) -> Result<(), SdpError> {
+fn check(
+    offer: &Offer,
+    want: &Want<'_>,
+    accepted: &[Accepted],
+    verdicts: &[Verdict],
+) -> Result<(), SdpError> {
     let tracks = match want {
         Want::Receive => &[][..],
         Want::Send(sending) => sending.tracks,
@@ -195,18 +202,33 @@ fn check(offer: &Offer, want: &Want<'_>, accepted: &[Accepted]) -> Result<(), Sd
     if !accepted.is_empty() && (tracks.is_empty() || tracks.iter().any(|track| has(track.codec))) {
         return Ok(());
     }
-    let sections = || offer.sections.iter().filter(|section| section.media_kind().is_some());
-    let known = |section: &OfferedSection| section.formats.iter().any(|f| f.format.codec().is_some());
-    if accepted.is_empty() && sections().any(known) {
+    if accepted.is_empty() && verdicts.iter().any(|verdict| matches!(verdict, Verdict::Idle(_))) {
         return Err(Refusal::Direction.into());
     }
-    let mut offered: Vec<&str> =
-        sections().flat_map(|section| &section.formats).map(|format| format.name.as_str()).collect();
+    let sections = offer.sections.iter().filter(|section| section.media_kind().is_some());
+    // Who offers H.264 is to learn what is wrong with it.
+    let mut single_nal_alone = false;
+    let mut offered: Vec<&str> = sections
+        .flat_map(|section| &section.formats)
+        .map(|format| match format.format {
+            Format::H264(h264) if h264.is_single_nal() && !tracks.is_empty() => {
+                single_nal_alone = true;
+                "H264 in packetization-mode 0"
+            }
+            _ => format.name.as_str(),
+        })
+        .collect();
     offered.retain(|name| !name.is_empty() && !name.eq_ignore_ascii_case("rtx"));
     offered.dedup();
     let needed: Vec<&str> = match tracks {
         [] => CODECS.map(Codec::as_str).to_vec(),
-        tracks => tracks.iter().map(|track| track.codec.as_str()).collect(),
+        tracks => tracks
+            .iter()
+            .map(|track| match track.codec {
+                Codec::H264 if single_nal_alone => "H264 in packetization-mode 1",
+                codec => codec.as_str(),
+            })
+            .collect(),
     };
     Err(SdpError::NoCommonCodec { offered: offered.join(", "), needed: needed.join(", ") })
 }
@@ -232,8 +254,9 @@ mod tests {
     const H264_HIGH: Track = Track {
         codec: Codec::H264,
         profile: Some(ProfileLevelId { profile: 0x64, constraints: 0, level: 0x28 }),
+        single_nal: false,
     };
-    const OPUS: Track = Track { codec: Codec::Opus, profile: None };
+    const OPUS: Track = Track { codec: Codec::Opus, profile: None, single_nal: false };
 
     fn respond(offer: &str, want: &Want<'_>) -> Result<(String, Negotiated), SdpError> {
         let fingerprint = Fingerprint::new(HashKind::Sha256, vec![0xab; 32]).unwrap();
@@ -386,7 +409,7 @@ mod tests {
         assert!(section(&text, 1).contains(&"a=msid:room-ann audio"));
         assert!(!text.contains("packetization-mode=0"), "mode 1 is there");
 
-        let (_, agreed) = send(CHROMIUM_WHEP, &[Track { codec: Codec::Vp8, profile: None }]).unwrap();
+        let (_, agreed) = send(CHROMIUM_WHEP, &[Track { codec: Codec::Vp8, ..OPUS }]).unwrap();
         assert_eq!(codecs(&agreed, MediaKind::Video)[0].2, Codec::Vp8);
         for offer in [FIREFOX_WHEP, AIORTC_WHEP, STR0M_WHEP] {
             let (_, agreed) = send(offer, &[H264_HIGH]).unwrap();
@@ -484,6 +507,23 @@ mod tests {
         let error = SdpError::NoCommonCodec { offered: "opus".into(), needed: "H264".into() };
         assert_eq!(send(&whole, &[H264_HIGH]).unwrap_err(), error, "nothing that the stream has");
         assert!(send(&whole, &[H264_HIGH, OPUS]).is_ok());
+    }
+
+    #[test]
+    fn a_viewer_without_fragments_hears_instead_of_seeing() {
+        let video = "m=video 9 UDP/TLS/RTP/SAVPF 96\na=mid:v\na=rtcp-mux\na=rtpmap:96 H264/90000\n";
+        let both = offer("a=group:BUNDLE a v\n", &[AUDIO, video]);
+        let (text, agreed) = send(&both, &[OPUS, H264_HIGH]).unwrap();
+        assert!(agreed.section(MediaKind::Video).is_none() && agreed.section(MediaKind::Audio).is_some());
+        assert!(section(&text, 1)[0].starts_with("m=video 0 ") && text.contains("a=group:BUNDLE a\r\n"));
+        let (text, agreed) = send(&both, &[OPUS, Track { single_nal: true, ..H264_HIGH }]).unwrap();
+        assert_eq!(codecs(&agreed, MediaKind::Video), [(96, None, Codec::H264)]);
+        assert!(text.contains("a=fmtp:96 packetization-mode=0;"));
+        let error = SdpError::NoCommonCodec {
+            offered: "H264 in packetization-mode 0".into(),
+            needed: "H264 in packetization-mode 1".into(),
+        };
+        assert_eq!(send(&offer("", &[video]), &[H264_HIGH]).unwrap_err(), error);
     }
 
     #[test]

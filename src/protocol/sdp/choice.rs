@@ -25,16 +25,22 @@ pub(super) fn to_receive(section: &OfferedSection, kind: MediaKind) -> Option<Ac
 }
 
 /// All known codecs: those of the stream's tracks first, of H.264 the payload type that suits the stream best; then in
-/// the offer's order. Packetization mode 0 only where there is no mode 1.
-pub(super) fn to_send(section: &OfferedSection, kind: MediaKind, sending: &Sending<'_>) -> Vec<AcceptedCodec> {
-    let mode = |codec: &AcceptedCodec| match codec.format {
-        Format::H264(h264) => Some(h264.packetization_mode),
+/// the offer's order. Packetization mode 0 only where there is no mode 1, and not for a stream that needs fragments: its
+/// NAL units do not fit a packet each.
+pub(super) fn to_send(
+    section: &OfferedSection,
+    kind: MediaKind,
+    sending: &Sending<'_>,
+) -> Vec<AcceptedCodec> {
+    let single_nal = |codec: &AcceptedCodec| match codec.format {
+        Format::H264(h264) => Some(h264.is_single_nal()),
         _ => None,
     };
+    let fragments = sending.tracks.iter().any(|track| track.codec == Codec::H264 && !track.single_nal);
     let mut codecs: Vec<AcceptedCodec> =
         section.formats.iter().filter_map(|format| accept(section, format, kind, true)).collect();
-    if codecs.iter().any(|codec| mode(codec) == Some(1)) {
-        codecs.retain(|codec| mode(codec) != Some(0));
+    if fragments || codecs.iter().any(|codec| single_nal(codec) == Some(false)) {
+        codecs.retain(|codec| single_nal(codec) != Some(true));
     }
     let track = |codec: &AcceptedCodec| sending.tracks.iter().find(|track| track.codec == codec.codec);
     // A stable sort keeps the offer's order among equals.
@@ -91,6 +97,7 @@ mod tests {
     const H264_HIGH: Track = Track {
         codec: Codec::H264,
         profile: Some(ProfileLevelId { profile: 0x64, constraints: 0, level: 0x28 }),
+        single_nal: false,
     };
 
     fn section(lines: &str) -> OfferedSection {
@@ -133,7 +140,12 @@ mod tests {
     fn the_h264_payload_type_to_send() {
         let tracks = [H264_HIGH];
         assert_eq!(sent(&[(100, "H264", MODE_0), (101, "H264", MODE_1)], &tracks), [101]);
-        assert_eq!(sent(&[(100, "H264", MODE_0)], &tracks), [100]);
+        let single = [Track { single_nal: true, ..H264_HIGH }];
+        assert_eq!(sent(&[(100, "H264", MODE_0), (101, "H264", MODE_1)], &single), [101]);
+        assert_eq!(sent(&[(100, "H264", MODE_0)], &single), [100]);
+        assert_eq!(sent(&[(100, "H264", MODE_0)], &[]), [100], "nothing is known of the stream yet");
+        assert!(sent(&[(100, "H264", MODE_0)], &tracks).is_empty(), "mode 0 has no fragments");
+        assert_eq!(sent(&[(100, "H264", MODE_0), (99, "VP8", "")], &tracks), [99]);
     }
 
     #[test]

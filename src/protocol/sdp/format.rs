@@ -95,6 +95,11 @@ impl H264Format {
         let level_asymmetry = parameter(fmtp, "level-asymmetry-allowed") == Some("1");
         Some(Self { profile, packetization_mode, level_asymmetry })
     }
+
+    /// Whether every packet is one whole NAL unit: packetization mode 0 (RFC 6184, section 6.2).
+    pub const fn is_single_nal(&self) -> bool {
+        self.packetization_mode == 0
+    }
 }
 
 impl fmt::Display for H264Format {

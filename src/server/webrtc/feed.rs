@@ -7,7 +7,7 @@ use crate::bridge::{Accepts, Bridge, Subscription};
 use crate::codec::h264::AvcConfig;
 use crate::codec::{Codec, MediaKind};
 use crate::media::{CodecParams, PacketGroup};
-use crate::protocol::sdp::{Negotiated, ProfileLevelId};
+use crate::protocol::sdp::{Format, Negotiated, ProfileLevelId};
 use crate::stream::{EndReason, Event, FeedKey, Form, QueueLimits, Start, Stream};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -16,11 +16,11 @@ use std::time::Instant;
 /// What may wait for a shard: two seconds of 16 Mbit/s. What is older than that is of no use to a live viewer.
 const LIMITS: QueueLimits = QueueLimits { bytes: 4 << 20, items: 4_096 };
 
-/// What viewers of one feed have in common: the codecs they take, best first.
+/// What viewers of one feed have in common: the feeds of the bus that they take, best first.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Takes {
-    audio: Vec<Codec>,
-    video: Vec<Codec>,
+    audio: Vec<FeedKey>,
+    video: Vec<FeedKey>,
 }
 
 /// The shared part of a feed.
@@ -37,22 +37,28 @@ pub(super) struct Feed {
 impl Takes {
     /// What was agreed with a viewer.
     pub(super) fn new(negotiated: &Negotiated) -> Self {
-        let codecs = |kind| {
-            let mut codecs: Vec<Codec> = Vec::new();
+        let keys = |kind| {
+            let mut keys: Vec<FeedKey> = Vec::new();
             for accepted in negotiated.section(kind).into_iter().flat_map(|section| &section.codecs) {
-                if !codecs.contains(&accepted.codec) {
-                    codecs.push(accepted.codec);
+                // Whoever takes fragments and aggregates takes single NAL units as well.
+                let forms: &[Form] = match accepted.format {
+                    Format::H264(format) if format.is_single_nal() => &[Form::SingleNal],
+                    Format::H264(_) => &[Form::Packets, Form::SingleNal],
+                    _ => &[Form::Packets],
+                };
+                for key in forms.iter().map(|form| FeedKey::new(accepted.codec, *form)) {
+                    if !keys.contains(&key) {
+                        keys.push(key);
+                    }
                 }
             }
-            codecs
+            keys
         };
-        Self { audio: codecs(MediaKind::Audio), video: codecs(MediaKind::Video) }
+        Self { audio: keys(MediaKind::Audio), video: keys(MediaKind::Video) }
     }
 
     fn accepts(&self) -> Accepts {
-        let keys =
-            |codecs: &[Codec]| codecs.iter().map(|codec| FeedKey::new(*codec, Form::Packets)).collect();
-        Accepts { audio: keys(&self.audio), video: keys(&self.video) }
+        Accepts { audio: self.audio.clone(), video: self.video.clone() }
     }
 }
 

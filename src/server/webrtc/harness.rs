@@ -72,7 +72,7 @@ impl Harness {
         let stream = publication.publisher().stream();
         let [audio, video, video_rtx] = SOURCES.map(Ssrc);
         let sending = Sending { tracks: &[], stream_id: "s", cname: "c", audio, video, video_rtx };
-        let purpose = Purpose::Watch(stream.clone(), "c".into());
+        let purpose = Purpose::Watch { stream: stream.clone(), cname: "c".into(), refused: None };
         Self::new(offer, &Want::Send(sending), purpose, stream, wall)
     }
 

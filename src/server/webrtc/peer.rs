@@ -9,6 +9,7 @@ use super::path::{ConnectionId, Path, Via};
 use super::session::{Session, SessionKind};
 use super::viewer::{Sender, Viewer, send_rtcp};
 use super::wall::Wall;
+use crate::bridge::RefusalMark;
 use crate::protocol::dtls::is_dtls;
 use crate::protocol::ice::{Agent, Check, Credentials, Verdict, is_stun};
 use crate::protocol::rtcp::{Packet, packets};
@@ -46,7 +47,12 @@ pub(super) enum Purpose {
     /// Its media goes onto the bus.
     Publish(Publication),
     /// It gets a stream.
-    Watch(Stream, Arc<str>),
+    Watch {
+        stream: Stream,
+        cname: Arc<str>,
+        /// A track that could not be agreed on.
+        refused: Option<RefusalMark>,
+    },
 }
 
 /// The peer, on the thread of its shard.
@@ -65,7 +71,7 @@ pub(super) struct Peer {
 
 enum Role {
     Publisher { ingest: Box<Ingest>, sealer: Option<Sealer>, scratch: Vec<u8> },
-    Viewer { stream: Stream, cname: Arc<str>, place: Option<Place> },
+    Viewer { stream: Stream, cname: Arc<str>, place: Option<Place>, _refused: Option<RefusalMark> },
 }
 
 /// A viewer's place in a feed.
@@ -120,7 +126,9 @@ impl Peer {
                 sealer: None,
                 scratch: Vec::new(),
             },
-            Purpose::Watch(stream, cname) => Role::Viewer { stream, cname, place: None },
+            Purpose::Watch { stream, cname, refused } => {
+                Role::Viewer { stream, cname, place: None, _refused: refused }
+            }
         };
         Self {
             agent: Agent::new(seed.credentials, identity.crypto(), now),
@@ -460,7 +468,7 @@ impl From<&Purpose> for SessionKind {
     fn from(purpose: &Purpose) -> Self {
         match purpose {
             Purpose::Publish(_) => Self::Publisher,
-            Purpose::Watch(..) => Self::Viewer,
+            Purpose::Watch { .. } => Self::Viewer,
         }
     }
 }

@@ -4,14 +4,15 @@ use super::Inner;
 use super::peer::{ESTABLISH, Purpose, Seed};
 use super::session::{Session, SessionId, SessionKind};
 use super::wall::Wall;
+use crate::bridge::Refusal;
 use crate::codec::{Codec, MediaKind};
 use crate::media::CodecParams;
 use crate::protocol::ice;
 use crate::protocol::rtp::Ssrc;
 use crate::protocol::sdp::{self, Local, Negotiated, Offer, ProfileLevelId, SdpError, Sending, Track, Want};
 use crate::protocol::whip::{Fragment, FragmentError};
-use crate::room::{Name, Protocol, Refusal};
-use crate::stream::Stream;
+use crate::room::{self, Name, Protocol};
+use crate::stream::{Form, Stream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use thiserror::Error;
@@ -49,13 +50,13 @@ pub enum SignallingError {
     NoSession,
     /// The name is in use: 409.
     #[error(transparent)]
-    InUse(Refusal),
+    InUse(room::Refusal),
     /// No room for more: 503.
     #[error("the server has reached its limit of {0} WebRTC sessions (webrtc.max_sessions)")]
     TooManySessions(usize),
     /// A limit of the rooms, or the end of the server: 503.
     #[error(transparent)]
-    Refused(Refusal),
+    Refused(room::Refusal),
     /// The fragment of candidates is malformed: 400.
     #[error(transparent)]
     Fragment(#[from] FragmentError),
@@ -70,10 +71,10 @@ impl From<SdpError> for SignallingError {
     }
 }
 
-impl From<Refusal> for SignallingError {
-    fn from(refusal: Refusal) -> Self {
+impl From<room::Refusal> for SignallingError {
+    fn from(refusal: room::Refusal) -> Self {
         match refusal {
-            Refusal::InUse(_) => Self::InUse(refusal),
+            room::Refusal::InUse(_) => Self::InUse(refusal),
             refusal => Self::Refused(refusal),
         }
     }
@@ -112,7 +113,9 @@ pub(super) fn play(
     let tracks = tracks(&stream);
     let sending = Sending { tracks: &tracks, stream_id: &name, cname: &name, audio, video, video_rtx };
     let (sdp, negotiated) = answer(server, &offer, &credentials, &Want::Send(sending))?;
-    let purpose = Purpose::Watch(stream, name);
+    let refused = offers_single_nal_alone(&offer, &tracks, &negotiated)
+        .then(|| server.common.bridge.refuse(&stream, Refusal::PacketizationMode));
+    let purpose = Purpose::Watch { stream, cname: name, refused };
     enter(server, room, participant, sdp, credentials, negotiated, purpose, Wall::read())
 }
 
@@ -184,9 +187,21 @@ fn tracks(stream: &Stream) -> Vec<Track> {
             Codec::Aac => Codec::Opus,
             codec => codec,
         };
-        Some(Track { codec, profile })
+        Some(Track { codec, profile, single_nal: feed.key.form == Form::SingleNal })
     };
     [MediaKind::Audio, MediaKind::Video].into_iter().filter_map(track).collect()
+}
+
+/// Whether the picture is not sent because of the packetization mode: the answer lacks the stream's H.264 although the
+/// offer has some.
+fn offers_single_nal_alone(offer: &Offer, tracks: &[Track], negotiated: &Negotiated) -> bool {
+    let is_sent = |section: &sdp::Accepted| section.codecs.iter().any(|codec| codec.codec == Codec::H264);
+    tracks.iter().any(|track| track.codec == Codec::H264 && !track.single_nal)
+        && !negotiated.section(MediaKind::Video).is_some_and(is_sent)
+        && offer
+            .sections
+            .iter()
+            .any(|section| section.formats.iter().any(|f| f.format.codec() == Some(Codec::H264)))
 }
 
 /// Three different random numbers.

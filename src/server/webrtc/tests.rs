@@ -4,11 +4,12 @@ mod client;
 
 use super::Server;
 use super::signalling::SignallingError;
-use crate::bridge::Bridge;
+use crate::bridge::{Bridge, Refusal, Warning};
 use crate::config;
 use crate::protocol::rtcp::{Packet, packets, write};
-use crate::protocol::rtp::{PacketView, Ssrc};
+use crate::protocol::rtp::{Header, PacketView, Ssrc};
 use crate::room::{Limits, Name, Rooms};
+use crate::time::RtpTime;
 use client::{Client, H264, Incoming, OPUS, PATIENCE, RTX, header};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,6 +18,10 @@ use tokio_util::sync::CancellationToken;
 const KEY_PICTURE: &[u8] = &[0x78, 0, 4, 0x67, 0x42, 0xe0, 0x1f, 0, 2, 0x68, 0xce, 0, 3, 0x65, 0x88, 1];
 const PICTURE: &[u8] = &[0x41, 1, 2, 3];
 const SOUND: &[u8] = &[0xfc, 1, 2, 3];
+const MODE_1: &str = "packetization-mode=1";
+const MODE_0: &str = "packetization-mode=0";
+/// `KEY_PICTURE` as packets of one NAL unit each.
+const KEY_UNITS: [&[u8]; 3] = [&[0x67, 0x42, 0xe0, 0x1f], &[0x68, 0xce], &[0x65, 0x88, 1]];
 
 struct World {
     server: Server,
@@ -63,6 +68,25 @@ impl World {
         };
         tokio::time::timeout(PATIENCE, live).await.expect("the tracks appear");
         client
+    }
+
+    /// A connected publisher whose packets are one NAL unit each, and which says so.
+    async fn single_nal_publisher(&self) -> Client {
+        let mut client = Client::udp(self.server.local_addr()).await;
+        let offer = client.offer("sendonly").replace(MODE_1, MODE_0);
+        let answer = self.server.publish(name("room"), name("alice"), &offer).unwrap();
+        assert!(answer.sdp.contains(MODE_0));
+        client.connect(&answer.sdp).await;
+        client
+    }
+
+    /// A viewer that takes H.264 in packetization mode 0 alone.
+    async fn single_nal_viewer(&self) -> (Client, String) {
+        let mut client = Client::udp(self.server.local_addr()).await;
+        let offer = client.offer("recvonly").replace(MODE_1, MODE_0);
+        let answer = self.server.play(name("room"), name("alice"), &offer).unwrap();
+        client.connect(&answer.sdp).await;
+        (client, answer.sdp)
     }
 
     async fn viewer(&self, mut client: Client) -> Client {
@@ -115,6 +139,48 @@ async fn packets_travel_with_headers_of_the_viewers_own() {
     assert!(first.header().marker && first.header().ssrc != Ssrc(2));
     let sessions = world.server.sessions();
     assert!(sessions.iter().all(|session| session.srtp == Some("AEAD_AES_128_GCM")), "{sessions:?}");
+}
+
+#[tokio::test]
+async fn single_nal_units_reach_viewers_of_either_mode() {
+    let world = World::new();
+    let mut publisher = world.single_nal_publisher().await;
+    publisher.send_rtp(header(OPUS, 100, false), None, SOUND).await;
+    let ((mut old, answer), mut new) = (world.single_nal_viewer().await, world.udp_viewer().await);
+    assert!(answer.contains(MODE_0));
+    // All viewers sit in their feeds before the picture comes.
+    publisher.send_rtp(header(OPUS, 101, false), None, SOUND).await;
+    for viewer in [&mut old, &mut new] {
+        viewer.next_rtp(OPUS).await;
+    }
+    for (sequence, unit) in (100..).zip(KEY_UNITS) {
+        publisher.send_rtp(header(H264, sequence, sequence == 102), None, unit).await;
+    }
+    // That has brought the track into being; its viewers begin with the next key picture.
+    publisher.next_rtcp(is_pli).await;
+    for (sequence, unit) in (103..).zip(KEY_UNITS) {
+        let header = Header { timestamp: RtpTime(500_000), ..header(H264, sequence, sequence == 105) };
+        publisher.send_rtp(header, None, unit).await;
+    }
+    for viewer in [&mut old, &mut new] {
+        for unit in KEY_UNITS {
+            let packet = viewer.next_rtp(H264).await;
+            assert_eq!(PacketView::parse(&packet).unwrap().payload(), unit);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_viewer_without_fragments_gets_the_sound_and_the_publisher_the_reason() {
+    let world = World::new();
+    let mut publisher = world.publisher().await;
+    let (mut viewer, answer) = world.single_nal_viewer().await;
+    assert!(answer.contains("m=video 0 "), "{answer}");
+    publisher.send_rtp(header(OPUS, 101, false), None, SOUND).await;
+    viewer.next_rtp(OPUS).await;
+    let stream = world.server.inner.rooms.find(&name("room"), &name("alice")).unwrap();
+    let told = world.server.inner.common.bridge.current_warnings(&stream);
+    assert_eq!(told, [Warning::Refused(Refusal::PacketizationMode)]);
 }
 
 #[tokio::test]

@@ -167,7 +167,7 @@ impl Track {
                 }
                 return None;
             };
-            self.writer = publisher.track(FeedKey::new(self.codec.codec, Form::Packets));
+            self.writer = publisher.track(self.feed());
             opened = self.writer.as_ref().map(|_| self.codec.codec);
             self.sets.take_changed();
             self.announce(params);
@@ -269,6 +269,14 @@ impl Track {
         if let Some(writer) = &self.writer {
             writer.set_params(params);
         }
+    }
+
+    fn feed(&self) -> FeedKey {
+        let form = match self.codec.format {
+            Format::H264(format) if format.is_single_nal() => Form::SingleNal,
+            _ => Form::Packets,
+        };
+        FeedKey::new(self.codec.codec, form)
     }
 
     /// `None` while they are not known.
