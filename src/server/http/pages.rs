@@ -130,11 +130,18 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; worker-src 'self'; 
                       form-action 'none'; frame-ancestors 'none'";
 
 const HTML: &str = "text/html; charset=utf-8";
+const STYLE: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 macro_rules! asset {
     ($path:expr, $kind:expr, $file:literal) => {
         Asset { path: $path, kind: $kind, body: include_str!(concat!("ui/", $file)) }
+    };
+}
+
+macro_rules! style {
+    ($file:literal) => {
+        asset!(concat!("/ui/", $file), STYLE, $file)
     };
 }
 
@@ -146,7 +153,9 @@ macro_rules! script {
 
 const ASSETS: &[Asset] = &[
     asset!("/", HTML, "index.html"),
-    asset!("/ui/style.css", "text/css; charset=utf-8", "style.css"),
+    style!("index.css"),
+    style!("stream.css"),
+    style!("style.css"),
     asset!("/ui/icon.svg", "image/svg+xml", "icon.svg"),
     script!("api.js"),
     script!("index.js"),
@@ -173,6 +182,7 @@ mod tests {
     use super::*;
     use axum::body::{Body, to_bytes};
     use axum::http::Request;
+    use std::collections::BTreeSet;
     use std::path;
     use tower::ServiceExt;
 
@@ -255,19 +265,33 @@ mod tests {
         }
     }
 
+    /// In markup an attribute that begins with a slash; in scripts the file names of imports and workers.
+    fn named_in(body: &str) -> Vec<String> {
+        let attributes = ["src=\"", "href=\""].map(|start| (start, ""));
+        let modules = ["from './", "import('./", "new URL('"].map(|start| (start, "/ui/"));
+        let names = attributes.into_iter().chain(modules).flat_map(|(start, folder)| {
+            let ends = body.split(start).skip(1).filter_map(|rest| rest.split(['"', '\'']).next());
+            ends.map(move |name| format!("{folder}{name}"))
+        });
+        names.collect()
+    }
+
     #[tokio::test]
-    async fn whatever_a_file_names_is_served() {
-        for asset in ASSETS.iter().chain(ROOM_PAGES.iter().map(|(_, page)| *page)) {
-            // In markup an attribute that begins with a slash; in scripts the file names of imports and workers.
-            let attributes = ["src=\"", "href=\""].map(|start| (start, ""));
-            let modules = ["from './", "import('./", "new URL('"].map(|start| (start, "/ui/"));
-            for (start, folder) in attributes.into_iter().chain(modules) {
-                for rest in asset.body.split(start).skip(1) {
-                    let target = rest.split(['"', '\'']).next().unwrap();
-                    let path = format!("{folder}{target}");
-                    assert_eq!(fetch(&path, None).await.0, StatusCode::OK, "{path}, named by {}", asset.path);
-                }
+    async fn the_pages_lead_to_every_file_and_to_nothing_else() {
+        let mut found = BTreeSet::new();
+        let mut unread: Vec<_> = PAGES.map(str::to_owned).into();
+        while let Some(path) = unread.pop() {
+            let (status, _, body) = fetch(&path, None).await;
+            assert_eq!(status, StatusCode::OK, "{path}");
+            if found.insert(path) {
+                unread.extend(named_in(&body));
             }
+        }
+        for asset in ASSETS {
+            assert!(found.contains(asset.path), "no page loads {}", asset.path);
+        }
+        for path in named_in(include_str!("ui/error.html")) {
+            assert!(found.contains(&path), "{path}, named by the page for errors");
         }
     }
 
