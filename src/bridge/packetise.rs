@@ -4,15 +4,11 @@ use super::Reason;
 use super::converter::{Converter, Output};
 use super::order::{DisplayOrder, Reordering};
 use crate::codec::h264::{AvcConfig, NalKind};
-use crate::media::{CodecParams, Extensions, Frame, MediaKind, Packet, PacketGroup, Payload};
+use crate::media::{CodecParams, Extensions, Frame, MAX_PAYLOAD, MediaKind, Packet, PacketGroup, Payload};
 use crate::protocol::rtp::h264::{PacketizationMode, Packetizer};
 use crate::stream::Event;
 use crate::time::ClockRate;
 use std::time::Instant;
-
-/// What a viewer's headers leave of a datagram: with IPv6 and UDP (48), RTP with extensions (12 + 20), SRTP's tag (16)
-/// and RTX's sequence number (2) the datagram stays within the 1,280 bytes that every IPv6 path carries.
-const MAX_PAYLOAD: usize = 1_180;
 
 /// H.264 access units into packets: parameter sets before each keyframe, no filler, no delimiters, and no picture that
 /// would make the shown time go back.

@@ -14,5 +14,5 @@ pub use crate::codec::{Codec, MediaKind};
 pub use access_unit::AccessUnit;
 pub use clock::{Repairs, StreamClock};
 pub use frame::{Frame, Payload};
-pub use packet::{Extensions, Packet, PacketGroup};
+pub use packet::{Extensions, MAX_PAYLOAD, Packet, PacketGroup};
 pub use params::CodecParams;

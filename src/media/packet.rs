@@ -4,6 +4,10 @@ use crate::time::Timestamp;
 use bytes::Bytes;
 use std::sync::Arc;
 
+/// What a viewer's headers leave of a datagram: with IPv6 and UDP (48), RTP with extensions (12 + 20), SRTP's tag (16)
+/// and RTX's sequence number (2) the datagram stays within the 1,280 bytes that every IPv6 path carries.
+pub const MAX_PAYLOAD: usize = 1_180;
+
 /// One RTP packet of a track, in plaintext, shared by all viewers.
 ///
 /// SSRC, payload type and the 16-bit sequence number are not here: every viewer has its own.

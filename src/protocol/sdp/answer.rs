@@ -6,7 +6,7 @@
 //! picture itself, as RTMP players need it.
 
 use super::choice::{extensions, to_receive, to_send};
-use super::format::{Format, ProfileLevelId};
+use super::format::{Format, PayloadFormat, ProfileLevelId};
 use super::negotiated::{Accepted, AcceptedCodec, DtlsRole, LocalSources, Negotiated, Remote};
 use super::offer::Offer;
 use super::section::{Direction, OfferedSection};
@@ -175,7 +175,13 @@ fn judge(offer: &Offer, section: &OfferedSection, want: &Want<'_>, before: &[Acc
             })
         }
     };
+    let received = |format: &&PayloadFormat| {
+        direction.receives() && codecs.iter().any(|codec| codec.payload_type == format.payload_type)
+    };
+    let parameter_sets =
+        section.formats.iter().find(received).map_or_else(Vec::new, |format| format.parameter_sets.clone());
     Verdict::Accept(Accepted {
+        parameter_sets,
         mid: section.mid.clone(),
         kind,
         direction,
@@ -346,6 +352,8 @@ mod tests {
         let feedback = agreed.section(MediaKind::Video).unwrap().codecs[0].feedback;
         assert_eq!(feedback, Feedback { nack: false, pli: true, fir: true, transport_cc: false });
         assert!(text.contains("a=group:BUNDLE video0 audio1\r\n") && !text.contains("sprop"));
+        let sets = &agreed.section(MediaKind::Video).unwrap().parameter_sets;
+        assert_eq!(sets.iter().map(|set| (set[0], set.len())).collect::<Vec<_>>(), [(0x67, 28), (0x68, 4)]);
 
         let (_, agreed) = receive(AIORTC_WHIP);
         assert_eq!(codecs(&agreed, MediaKind::Video), [(97, Some(98), Codec::Vp8)]);

@@ -1,8 +1,21 @@
 //! Payload formats: `a=rtpmap`, `a=fmtp` and `a=rtcp-fb` of one payload type.
 
 use crate::codec::Codec;
+use crate::codec::h264::NalKind;
 use crate::time::ClockRate;
+use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use bytes::Bytes;
 use std::fmt;
+
+/// Encoders send one SPS and one PPS; more sets than these are passed over.
+const MAX_PARAMETER_SETS: usize = 8;
+/// Some senders leave the padding out.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// What an offer says of one payload type.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -19,6 +32,8 @@ pub struct PayloadFormat {
     pub format: Format,
     /// Which feedback the offerer takes and gives.
     pub feedback: Feedback,
+    /// The H.264 parameter sets that the offerer announces (`sprop-parameter-sets`), SPS and PPS as NAL units.
+    pub parameter_sets: Vec<Bytes>,
 }
 
 /// The formats known here.
@@ -204,6 +219,14 @@ impl OpusFormat {
     }
 }
 
+/// The SPS and PPS of `sprop-parameter-sets` (RFC 6184, section 8.1); what is none is passed over.
+pub(super) fn parameter_sets(fmtp: &str) -> Vec<Bytes> {
+    let Some(list) = parameter(fmtp, "sprop-parameter-sets") else { return Vec::new() };
+    let units = list.split(',').filter_map(|text| BASE64.decode(text.trim()).ok());
+    let is_set = |unit: &Vec<u8>| matches!(NalKind::of(unit), Some(NalKind::Sps | NalKind::Pps));
+    units.filter(is_set).map(Bytes::from).take(MAX_PARAMETER_SETS).collect()
+}
+
 /// The value of one parameter of `a=fmtp`; names are case-insensitive.
 fn parameter<'a>(fmtp: &'a str, name: &str) -> Option<&'a str> {
     fmtp.split(';').find_map(|pair| {
@@ -319,6 +342,17 @@ mod tests {
         assert_eq!(id("640028").misfit(id("640028")), 0);
         assert!(id("640028").misfit(id("4d001f")) < id("640028").misfit(id("42e01f")));
         assert!(id("42e028").misfit(id("42e01f")) > id("42e028").misfit(id("42e02a")), "level");
+    }
+
+    #[test]
+    fn announced_parameter_sets() {
+        let sets = |fmtp| parameter_sets(fmtp).iter().map(|set| set[0]).collect::<Vec<_>>();
+        assert_eq!(sets("packetization-mode=1; sprop-parameter-sets=Z0LAFdk=,aMuMsg=="), [0x67, 0x68]);
+        assert_eq!(sets("sprop-parameter-sets=Z0LAFdk,aMuMsg"), [0x67, 0x68], "without padding");
+        assert_eq!(sets("sprop-parameter-sets=Z0LAFdk=,ZYiEAA==,!,,aMuMsg=="), [0x67, 0x68], "no IDR slice");
+        assert!(sets("packetization-mode=1").is_empty());
+        let many = ["aMuMsg=="; 20].join(",");
+        assert_eq!(sets(&format!("sprop-parameter-sets={many}")).len(), MAX_PARAMETER_SETS);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::section::{Direction, Mid, Sources};
 use super::transport::{Credentials, Fingerprint};
 use crate::codec::{Codec, MediaKind};
 use crate::protocol::rtp::{Extension, ExtensionIds, Ssrc};
+use bytes::Bytes;
 
 /// The outcome of a negotiation.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -46,6 +47,8 @@ pub struct Accepted {
     pub direction: Direction,
     /// The codecs agreed on, best first. Never empty; exactly one when receiving.
     pub codecs: Vec<AcceptedCodec>,
+    /// H.264 parameter sets that the offer announces, when receiving: those of the codec's payload type.
+    pub parameter_sets: Vec<Bytes>,
     /// Header extensions under the offer's ids.
     pub extensions: ExtensionIds,
     /// The sources the other side has announced; when receiving, packets may come from others too.

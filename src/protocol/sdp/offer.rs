@@ -1,6 +1,6 @@
 //! Reading an offer, line by line. What is not known is passed over; what is known must be right.
 
-use super::format::{Feedback, Format, PayloadFormat};
+use super::format::{Feedback, Format, PayloadFormat, parameter_sets};
 use super::section::{Direction, Mid, OfferedExtension, OfferedSection, SectionKind, Sources};
 use super::transport::{Candidate, Credentials, Fingerprint, FingerprintValue, Setup, is_password, is_ufrag};
 use super::{SdpError, is_token};
@@ -302,6 +302,10 @@ impl RawFormat {
             None => (String::new(), None, 1),
         };
         let format = clock_rate.map_or(Format::Other, |rate| Format::new(&name, rate, channels, &self.fmtp));
+        let parameter_sets = match format {
+            Format::H264(_) => parameter_sets(&self.fmtp),
+            _ => Vec::new(),
+        };
         PayloadFormat {
             payload_type: self.payload_type,
             name,
@@ -309,6 +313,7 @@ impl RawFormat {
             channels,
             format,
             feedback: self.feedback.or(feedback_for_all),
+            parameter_sets,
         }
     }
 }

@@ -12,6 +12,7 @@ mod feed;
 #[doc(hidden)]
 pub mod harness;
 mod ingest;
+mod inserted;
 mod mailbox;
 mod numbering;
 mod parameter_sets;

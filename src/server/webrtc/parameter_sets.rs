@@ -1,4 +1,4 @@
-//! The parameter sets that an H.264 publisher sends among its pictures.
+//! The parameter sets of an H.264 publisher: those that it sends among its pictures, or else announces in its offer.
 
 use crate::codec::h264::AvcConfig;
 use crate::protocol::rtp::h264;
@@ -18,16 +18,45 @@ pub(super) struct ParameterSets {
     sps: Option<Bytes>,
     pps: Vec<Bytes>,
     changed: bool,
+    /// They come among the pictures; what was announced counts no more.
+    in_band: bool,
+}
+
+/// Whether a decoder can start at a packet.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Start {
+    /// It cannot.
+    No,
+    /// It can.
+    Here,
+    /// It can with these parameter sets before it, which the publisher has announced and does not send.
+    Behind(AvcConfig),
 }
 
 impl ParameterSets {
+    /// Knows those of an offer.
+    pub(super) fn announced(sets: &[Bytes]) -> Self {
+        let mut known = Self::default();
+        for set in sets {
+            known.keep(set);
+        }
+        // One without the other is of no use.
+        if known.config().is_some() { known } else { Self::default() }
+    }
+
     /// Looks into a payload: keeps its parameter sets, and says whether a decoder can start at it. Where they travel with
     /// the pictures that is their packet and not the picture's first slice, which can come before them.
-    pub(super) fn starts_keyframe(&mut self, payload: &Bytes) -> bool {
+    pub(super) fn look(&mut self, payload: &Bytes) -> Start {
         let starts = h264::starts_keyframe(payload);
         let known = self.sps.is_some();
         let found = self.keep_all(payload);
-        starts && (found || !known)
+        self.in_band |= found;
+        match self.config() {
+            _ if !starts => Start::No,
+            _ if found || !known => Start::Here,
+            Some(config) if !self.in_band => Start::Behind(config),
+            _ => Start::No,
+        }
     }
 
     /// Whether they are others than at the last call.
@@ -85,7 +114,7 @@ mod tests {
     use super::*;
 
     fn look(sets: &mut ParameterSets, payload: &'static [u8]) -> bool {
-        sets.starts_keyframe(&Bytes::from_static(payload))
+        sets.look(&Bytes::from_static(payload)) == Start::Here
     }
 
     #[test]
@@ -107,5 +136,22 @@ mod tests {
         assert!(look(&mut sets, &[0x65, 1]));
         look(&mut sets, &[0x67, 0x42, 0xe0, 0x1f]);
         assert!(!look(&mut sets, &[0x65, 1]) && !look(&mut sets, &[0x41, 1]) && !look(&mut sets, &[]));
+    }
+
+    #[test]
+    fn announced_sets_hold_until_some_come_in_band() {
+        let set = |bytes: &'static [u8]| Bytes::from_static(bytes);
+        let announced = [set(&[0x67, 0x42, 0xe0, 0x1f]), set(&[0x68, 1])];
+        let mut sets = ParameterSets::announced(&announced);
+        let config = sets.config().unwrap();
+        assert_eq!((&config.sps()[0], &config.pps()[0]), (&announced[0], &announced[1]));
+        assert_eq!(sets.look(&set(&[0x41, 1])), Start::No);
+        assert_eq!(sets.look(&set(&[0x65, 1])), Start::Behind(config));
+        assert!(look(&mut sets, &[0x78, 0, 4, 0x67, 0x42, 0xe0, 0x20, 0, 2, 0x68, 2]), "others come in band");
+        assert_eq!(sets.look(&set(&[0x65, 1])), Start::No, "and will again");
+        assert_eq!(sets.config().unwrap().profile_level_id(), [0x42, 0xe0, 0x20]);
+        for useless in [&announced[..1], &announced[1..], &[set(&[0x67, 1]), set(&[0x68, 1])], &[]] {
+            assert_eq!(ParameterSets::announced(useless).config(), None, "{useless:?}");
+        }
     }
 }

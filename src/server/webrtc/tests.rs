@@ -184,6 +184,37 @@ async fn a_viewer_without_fragments_gets_the_sound_and_the_publisher_the_reason(
 }
 
 #[tokio::test]
+async fn announced_parameter_sets_go_before_key_pictures() {
+    let world = World::new();
+    let mut publisher = Client::udp(world.server.local_addr()).await;
+    // `KEY_UNITS`' sets in base64.
+    let announced = format!("{MODE_1};sprop-parameter-sets=Z0LgHw==,aM4=");
+    let offer = publisher.offer("sendonly").replace(MODE_1, &announced);
+    let answer = world.server.publish(name("room"), name("alice"), &offer).unwrap();
+    publisher.connect(&answer.sdp).await;
+    publisher.send_rtp(header(OPUS, 100, false), None, SOUND).await;
+    publisher.send_rtp(header(H264, 100, true), None, KEY_UNITS[2]).await;
+    let mut viewer = world.udp_viewer().await;
+    publisher.next_rtcp(is_pli).await;
+    publisher.send_rtp(header(H264, 101, true), None, KEY_UNITS[2]).await;
+    // 102 is lost for now; the next key picture comes before it.
+    publisher.send_rtp(header(H264, 103, true), None, KEY_UNITS[2]).await;
+    publisher.send_rtp(header(H264, 102, true), None, PICTURE).await;
+    let sets = [&[0x78, 0, 4], KEY_UNITS[0], &[0, 2], KEY_UNITS[1]].concat();
+    let mut packets = Vec::new();
+    for _ in 0..5 {
+        let packet = viewer.next_rtp(H264).await;
+        packets.push((sequence(&packet), PacketView::parse(&packet).unwrap().payload().to_vec()));
+    }
+    let first = packets[0].0;
+    packets.sort_by_key(|(sequence, _)| sequence.wrapping_sub(first));
+    let numbers: Vec<_> = packets.iter().map(|(sequence, _)| sequence.wrapping_sub(first)).collect();
+    assert_eq!(numbers, [0, 1, 2, 3, 4], "nothing seems lost");
+    let payloads: Vec<_> = packets.iter().map(|(_, payload)| &payload[..]).collect();
+    assert_eq!(payloads, [&sets, KEY_UNITS[2], PICTURE, &sets, KEY_UNITS[2]]);
+}
+
+#[tokio::test]
 async fn sender_reports_come_with_the_first_packets() {
     let world = World::new();
     let mut publisher = world.publisher().await;

@@ -1,10 +1,13 @@
 //! One track of a publisher: from the packets of its source and of its retransmissions to those of the bus.
 
-use super::parameter_sets::ParameterSets;
+use super::inserted::Inserted;
+use super::parameter_sets::{ParameterSets, Start};
+use crate::codec::h264::AvcConfig;
 use crate::codec::opus::OpusConfig;
 use crate::codec::{Codec, MediaKind};
-use crate::media::{CodecParams, Extensions, Packet, PacketGroup, StreamClock};
+use crate::media::{CodecParams, Extensions, MAX_PAYLOAD, Packet, PacketGroup, StreamClock};
 use crate::protocol::rtcp::{ReportBlock, SenderInfo};
+use crate::protocol::rtp::h264::{PacketizationMode, Packetizer};
 use crate::protocol::rtp::nack::NackGenerator;
 use crate::protocol::rtp::report::{Arrival, Position, Reception};
 use crate::protocol::rtp::{Header, PacketView, Ssrc, Values, rtx, vp8};
@@ -29,6 +32,8 @@ pub(super) struct Track {
     /// Added to the source's sequence numbers, so that those of a later source follow.
     offset: i64,
     highest: i64,
+    /// Packets of ours among the source's.
+    inserted: Inserted,
     sets: ParameterSets,
     /// Ticks of the last key picture: only its first packet is marked as a start.
     key_ticks: Option<i64>,
@@ -66,7 +71,8 @@ impl Track {
             nack: NackGenerator::new(codec.feedback.nack),
             offset: 0,
             highest: 0,
-            sets: ParameterSets::default(),
+            inserted: Inserted::default(),
+            sets: ParameterSets::announced(&section.parameter_sets),
             key_ticks: None,
             pending: Vec::new(),
             writer: None,
@@ -233,6 +239,7 @@ impl Track {
             self.source = None;
             self.nack.reset();
             self.offset = self.highest + 1 - i64::from(header.sequence);
+            self.inserted = Inserted::default();
         }
         let rate = self.rate;
         Some(
@@ -249,20 +256,52 @@ impl Track {
         extensions: Extensions,
         payload: Bytes,
     ) {
-        let starts = match self.codec.codec {
-            Codec::H264 => self.sets.starts_keyframe(&payload),
-            Codec::Vp8 => vp8::starts_keyframe(&payload),
-            Codec::Opus | Codec::Aac => true,
-        };
-        let is_audio = self.kind() == MediaKind::Audio;
-        let keyframe = starts && (is_audio || self.key_ticks != Some(position.ticks));
-        if keyframe {
-            self.key_ticks = Some(position.ticks);
-        }
-        let sequence = position.sequence + self.offset;
-        self.highest = self.highest.max(sequence);
         let ticks = position.ticks;
+        let is_new = self.kind() == MediaKind::Audio || self.key_ticks != Some(ticks);
+        let start = match self.codec.codec {
+            Codec::H264 => self.sets.look(&payload),
+            Codec::Vp8 if !vp8::starts_keyframe(&payload) => Start::No,
+            Codec::Vp8 | Codec::Opus | Codec::Aac => Start::Here,
+        };
+        let keyframe = match start {
+            Start::Behind(config) if is_new => {
+                self.insert_sets(position, time, &config);
+                false
+            }
+            start => start == Start::Here && is_new,
+        };
+        if keyframe {
+            self.key_ticks = Some(ticks);
+        }
+        let sequence = position.sequence + self.offset + self.inserted.shift(position.sequence);
+        self.highest = self.highest.max(sequence);
         self.pending.push(Packet { sequence, ticks, time, marker, keyframe, extensions, payload });
+    }
+
+    /// Puts parameter sets before a key picture whose publisher sends none, as viewers get them in band only. Behind a
+    /// packet that has come late there is no room; who waits for a key picture waits for the next.
+    fn insert_sets(&mut self, position: Position, time: Timestamp, config: &AvcConfig) {
+        self.key_ticks = Some(position.ticks);
+        let first = position.sequence + self.offset + self.inserted.shift(position.sequence);
+        if first <= self.highest {
+            return;
+        }
+        let mode = match self.feed().form {
+            Form::SingleNal => PacketizationMode::SingleNal,
+            Form::Packets | Form::Frames => PacketizationMode::NonInterleaved,
+        };
+        let sets = config.sps().iter().chain(config.pps()).cloned();
+        let Ok(payloads) = Packetizer::new(MAX_PAYLOAD, mode).packetize(sets) else { return };
+        self.inserted.insert(position.sequence, payloads.len() as i64); // a few
+        self.pending.extend((first..).zip(payloads).map(|(sequence, payload)| Packet {
+            sequence,
+            ticks: position.ticks,
+            time,
+            marker: false,
+            keyframe: sequence == first,
+            extensions: Extensions::default(),
+            payload: payload.bytes,
+        }));
     }
 
     fn announce(&self, params: CodecParams) {
