@@ -55,19 +55,19 @@ impl World {
         assert_eq!(client.profile, "AEAD_AES_128_GCM");
         client.send_rtp(header(OPUS, 100, false), Some(1), SOUND).await;
         client.send_rtp(header(H264, 100, true), Some(2), KEY_PICTURE).await;
+        self.tracks(2).await;
+        client
+    }
+
+    /// Waits until the stream has so many tracks.
+    async fn tracks(&self, count: usize) {
+        let stream = || self.server.inner.rooms.find(&name("room"), &name("alice"));
         let live = async {
-            while self
-                .server
-                .inner
-                .rooms
-                .find(&name("room"), &name("alice"))
-                .is_none_or(|s| s.feeds().len() < 2)
-            {
+            while stream().is_none_or(|stream| stream.feeds().len() < count) {
                 tokio::task::yield_now().await;
             }
         };
         tokio::time::timeout(PATIENCE, live).await.expect("the tracks appear");
-        client
     }
 
     /// A connected publisher whose packets are one NAL unit each, and which says so.
@@ -77,6 +77,8 @@ impl World {
         let answer = self.server.publish(name("room"), name("alice"), &offer).unwrap();
         assert!(answer.sdp.contains(MODE_0));
         client.connect(&answer.sdp).await;
+        send_units(&mut client, 100).await;
+        self.tracks(1).await;
         client
     }
 
@@ -103,6 +105,15 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         self.stop.cancel();
+    }
+}
+
+/// Sends `KEY_UNITS` from number `first` on.
+async fn send_units(publisher: &mut Client, first: u16) {
+    let timestamp = RtpTime(u32::from(first) * 3_000);
+    for (sequence, unit) in (first..).zip(KEY_UNITS) {
+        let header = Header { timestamp, ..header(H264, sequence, sequence == first + 2) };
+        publisher.send_rtp(header, None, unit).await;
     }
 }
 
@@ -145,23 +156,10 @@ async fn packets_travel_with_headers_of_the_viewers_own() {
 async fn single_nal_units_reach_viewers_of_either_mode() {
     let world = World::new();
     let mut publisher = world.single_nal_publisher().await;
-    publisher.send_rtp(header(OPUS, 100, false), None, SOUND).await;
     let ((mut old, answer), mut new) = (world.single_nal_viewer().await, world.udp_viewer().await);
     assert!(answer.contains(MODE_0));
-    // All viewers sit in their feeds before the picture comes.
-    publisher.send_rtp(header(OPUS, 101, false), None, SOUND).await;
-    for viewer in [&mut old, &mut new] {
-        viewer.next_rtp(OPUS).await;
-    }
-    for (sequence, unit) in (100..).zip(KEY_UNITS) {
-        publisher.send_rtp(header(H264, sequence, sequence == 102), None, unit).await;
-    }
-    // That has brought the track into being; its viewers begin with the next key picture.
-    publisher.next_rtcp(is_pli).await;
-    for (sequence, unit) in (103..).zip(KEY_UNITS) {
-        let header = Header { timestamp: RtpTime(500_000), ..header(H264, sequence, sequence == 105) };
-        publisher.send_rtp(header, None, unit).await;
-    }
+    // Both have their place by now, though in different shards perhaps.
+    send_units(&mut publisher, 103).await;
     for viewer in [&mut old, &mut new] {
         for unit in KEY_UNITS {
             let packet = viewer.next_rtp(H264).await;
@@ -192,10 +190,9 @@ async fn announced_parameter_sets_go_before_key_pictures() {
     let offer = publisher.offer("sendonly").replace(MODE_1, &announced);
     let answer = world.server.publish(name("room"), name("alice"), &offer).unwrap();
     publisher.connect(&answer.sdp).await;
-    publisher.send_rtp(header(OPUS, 100, false), None, SOUND).await;
     publisher.send_rtp(header(H264, 100, true), None, KEY_UNITS[2]).await;
+    world.tracks(1).await;
     let mut viewer = world.udp_viewer().await;
-    publisher.next_rtcp(is_pli).await;
     publisher.send_rtp(header(H264, 101, true), None, KEY_UNITS[2]).await;
     // 102 is lost for now; the next key picture comes before it.
     publisher.send_rtp(header(H264, 103, true), None, KEY_UNITS[2]).await;
