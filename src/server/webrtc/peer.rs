@@ -441,7 +441,7 @@ impl fmt::Display for Leave {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Closed => f.write_str("closed by the peer"),
-            Self::Silent => f.write_str("no sign of life for 10 s"),
+            Self::Silent => f.write_str("no sign of life for too long"),
             Self::NotEstablished => f.write_str("not connected within 10 s"),
             Self::Dtls(error) => write!(f, "DTLS: {error}"),
             Self::Ended(reason) => reason.fmt(f),
