@@ -30,9 +30,12 @@ pub(crate) fn offer(input: &[u8]) {
         assert!(text.lines().all(|line| line.as_bytes().get(1) == Some(&b'=')));
     };
     respond(&Want::Receive);
-    for codec in [Codec::H264, Codec::Vp8] {
+    for (codec, single_nal) in [(Codec::H264, false), (Codec::H264, true), (Codec::Vp8, false)] {
         let sending = Sending {
-            tracks: &[Track { codec, profile: None }, Track { codec: Codec::Opus, profile: None }],
+            tracks: &[
+                Track { codec, profile: None, single_nal },
+                Track { codec: Codec::Opus, profile: None, single_nal: false },
+            ],
             stream_id: "stream",
             cname: "commonroom",
             audio: Ssrc(1),
