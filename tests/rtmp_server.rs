@@ -230,6 +230,49 @@ async fn what_cannot_be_is_refused_with_a_code() {
     gateway.publish("alice").await; // the name is free again
 }
 
+/// What Flash applications do: the own camera and the others' over one connection.
+#[tokio::test]
+async fn one_connection_publishes_and_plays_several() {
+    let gateway = Gateway::start(|_| {});
+    let mut alice = gateway.publish("alice").await;
+    let mut bob = gateway.publish("bob").await;
+    let mut carol = gateway.publish("carol").await;
+    let sound = |who: u8| [0xaf, 1, who];
+    for (stream, key) in [(2, "alice"), (3, "bob")] {
+        carol.client.call(0, "createStream", 4.0, &[]);
+        carol.client.call(stream, "play", 5.0, &[Value::text(key)]);
+        carol.until(&format!("{stream}: onStatus NetStream.Play.Start")).await;
+    }
+    for (publisher, who) in [(&mut alice, 1), (&mut bob, 2), (&mut carol, 3)] {
+        publisher.client.send(kind::AUDIO, 1, 0, AAC_CONFIG);
+        publisher.client.send(kind::AUDIO, 1, 20, &sound(who));
+        publisher.flush().await;
+    }
+    let mut listener = gateway.play("carol").await;
+    listener.until(&line("audio", &sound(3))).await;
+    for played in [(2, 1), (3, 2)].map(|(stream, who)| format!("{stream}: {}", line("audio", &sound(who)))) {
+        while !carol.heard.contains(&played) {
+            carol.read().await;
+        }
+    }
+
+    // One ends, one cannot be: the others notice nothing.
+    alice.client.call(0, "deleteStream", 9.0, &[Value::Number(1.0)]);
+    alice.flush().await;
+    carol.until("2: onStatus NetStream.Play.UnpublishNotify").await;
+    carol.client.call(2, "play", 6.0, &[Value::text("alice")]);
+    carol.until("2: onStatus NetStream.Play.StreamNotFound").await;
+    carol.client.send(kind::AUDIO, 1, 40, &sound(4));
+    carol.flush().await;
+    bob.client.send(kind::AUDIO, 1, 40, &sound(5));
+    bob.flush().await;
+    carol.until(&format!("3: {}", line("audio", &sound(5)))).await;
+    listener.until(&line("audio", &sound(4))).await;
+
+    drop(carol);
+    assert_eq!(listener.rest().await, ["onStatus NetStream.Play.UnpublishNotify", "eof 1"]);
+}
+
 #[tokio::test]
 async fn viewers_hear_of_a_publisher_that_vanishes() {
     let gateway = Gateway::start(|config| config.publisher_timeout = Span(Duration::from_millis(400)));

@@ -188,7 +188,7 @@ fn a_player_is_told_all_it_waits_for() {
     let stream = StreamId(1);
     server.session.send_video(stream, RtmpTime(7), &[0x27, 1], &Bytes::from_static(&[9]));
     server.session.send_audio(stream, RtmpTime(u32::MAX), &[0xaf, 1], &Bytes::from_static(&[8]));
-    server.session.end_play(stream, "over");
+    server.session.end_play(server.now, stream, "over");
     server.drain();
     assert_eq!(
         talk(&mut client, &mut server),
@@ -231,14 +231,87 @@ fn players_pause_and_cannot_seek() {
 #[test]
 fn a_refusal_is_the_last_word() {
     let (mut client, mut server) = connected();
-    server.session.refuse(StreamId(1), Code::PublishBadName, "in use");
+    server.session.refuse(server.now, StreamId(1), Code::PublishBadName, "in use");
     server.drain();
     client.call(0, "createStream", 9.0, &[]);
     assert_eq!(talk(&mut client, &mut server), ["onStatus NetStream.Publish.BadName"]);
     assert!(server.session.is_closing());
     let (mut client, mut server) = connected();
     client.call(5, "publish", 9.0, &[Value::text("x")]);
-    assert_eq!(talk(&mut client, &mut server), ["onStatus NetStream.Publish.Rejected"], "no such stream");
+    assert_eq!(talk(&mut client, &mut server), ["5: onStatus NetStream.Publish.Rejected"], "no such stream");
+}
+
+/// A client with a second stream, which plays.
+fn publishing_and_playing() -> (Client, Server) {
+    let (mut client, mut server) = publishing();
+    client.call(0, "createStream", 4.0, &[]);
+    client.call(2, "play", 5.0, &[Value::text("bob")]);
+    talk(&mut client, &mut server);
+    server.events.clear();
+    (client, server)
+}
+
+#[test]
+fn one_of_several_streams_ends_alone() {
+    let (mut client, mut server) = publishing_and_playing();
+    server.session.end_play(server.now, StreamId(2), "over");
+    server.drain();
+    client.call(2, "play", 6.0, &[Value::text("nobody")]);
+    client.send(kind::AUDIO, 1, 40, &[0xaf]);
+    assert_eq!(
+        talk(&mut client, &mut server),
+        [
+            "2: onStatus NetStream.Play.UnpublishNotify",
+            "eof 2",
+            "begin 2",
+            "2: onStatus NetStream.Play.Reset",
+            "2: onStatus NetStream.Play.Start",
+            "2: |RtmpSampleAccess"
+        ]
+    );
+    assert!(!server.session.is_closing());
+    let (mine, other) = (StreamId(1), StreamId(2));
+    assert_eq!(
+        server.events,
+        [
+            Event::Play { stream: other, key: "nobody".into() },
+            Event::Audio { stream: mine, time: RtmpTime(40), body: Bytes::from_static(&[0xaf]) },
+        ]
+    );
+
+    // What is refused is over; its media is passed over, and the player goes on.
+    server.session.refuse(server.now, mine, Code::PublishRejected, "HEVC");
+    client.send(kind::AUDIO, 1, 41, &[0xaf]);
+    server.drain();
+    server.events.clear();
+    assert_eq!(talk(&mut client, &mut server), ["onStatus NetStream.Publish.Rejected"]);
+    assert!(server.events.is_empty() && !server.session.is_closing());
+    server.wait(20.0).unwrap();
+    assert_eq!(talk(&mut client, &mut server), ["ping"], "a player's patience, not a publisher's");
+}
+
+#[test]
+fn a_client_of_several_streams_that_uses_none_is_given_up() {
+    let (mut client, mut server) = publishing_and_playing();
+    client.call(1, "closeStream", 0.0, &[]);
+    talk(&mut client, &mut server);
+    server.wait(9.0).unwrap();
+    server.session.end_play(server.now, StreamId(2), "over");
+    server.drain();
+    client.send(kind::USER_CONTROL, 0, 0, &[0, 7, 0, 0, 0, 0]);
+    talk(&mut client, &mut server);
+    server.wait(9.0).unwrap();
+    assert_eq!(server.wait(1.0), Err(SessionError::SetupTimeout), "counted from the end of its last stream");
+}
+
+#[test]
+fn streams_are_limited() {
+    let (mut client, mut server) = connected();
+    for _ in 0..8 {
+        client.call(0, "createStream", 3.0, &[]);
+    }
+    let heard = talk(&mut client, &mut server);
+    assert_eq!(heard[6..], ["_result 8", "_error NetConnection.Call.Failed"]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use commonroom::protocol::amf0::{Object, Value, encode_all};
 use commonroom::protocol::rtmp::Command;
-use commonroom::protocol::rtmp::chunk::{Decoder, Encoder, kind};
+use commonroom::protocol::rtmp::chunk::{Decoder, Encoder, RawMessage, kind};
 use commonroom::protocol::rtmp::message::{Message, UserControl};
 use commonroom::time::RtmpTime;
 use rml_rtmp::handshake::{Handshake, HandshakeProcessResult, PeerType};
@@ -28,7 +28,7 @@ impl Client {
     }
 
     /// Takes bytes from the server and gives the messages that are complete.
-    pub(crate) fn receive(&mut self, bytes: &[u8]) -> Vec<Message> {
+    pub(crate) fn receive(&mut self, bytes: &[u8]) -> Vec<RawMessage> {
         match &mut self.handshake {
             None => self.input.extend_from_slice(bytes),
             Some(handshake) => match handshake.process_bytes(bytes).expect("the server shakes hands") {
@@ -40,9 +40,7 @@ impl Client {
                 }
             },
         }
-        std::iter::from_fn(|| self.decoder.decode(&mut self.input).expect("chunks"))
-            .map(|raw| Message::parse(&raw).expect("a message"))
-            .collect()
+        std::iter::from_fn(|| self.decoder.decode(&mut self.input).expect("chunks")).collect()
     }
 
     /// Whether the handshake is done.
@@ -104,8 +102,15 @@ impl Client {
     }
 }
 
-/// A message in one line: the name and code of a command, or what else it is.
-pub(crate) fn show(message: &Message) -> String {
+/// A message in one line: the name and code of a command, or what else it is; in front the number of any stream but the
+/// first.
+pub(crate) fn show(raw: &RawMessage) -> String {
+    let message = Message::parse(raw).expect("a message");
+    let stream = if raw.stream > 1 { format!("{}: ", raw.stream) } else { String::new() };
+    stream + &say(&message)
+}
+
+fn say(message: &Message) -> String {
     match message {
         Message::Command(Command { name, arguments, .. }) => {
             let info = arguments.iter().find_map(Value::as_object);

@@ -1,4 +1,4 @@
-//! One client: its socket, its session, and what it publishes or plays.
+//! One client: its socket, its session, and what it publishes and plays.
 
 use super::address::Address;
 use super::counters::{Counters, Rejected, error_kind};
@@ -7,6 +7,7 @@ use super::ingest::{Ingest, Remark};
 use super::listener::Shared;
 use super::outbox::Outbox;
 use super::sockopt;
+use super::streams::{Role, Streams};
 use crate::protocol::rtmp::{Code, Event, Output, ServerSession, SessionError, StreamId, Timeouts};
 use crate::room::{Protocol, Refusal};
 use crate::stream::{EndReason, QueueLimits};
@@ -48,7 +49,7 @@ pub(super) async fn serve(shared: &Shared, mut socket: TcpStream) {
     let mut connection = Connection {
         shared,
         session: ServerSession::new(now.into_std(), timeouts),
-        role: Role::None,
+        streams: Streams::default(),
         app: String::new(),
         tc_url: String::new(),
         input: BytesMut::new(),
@@ -73,7 +74,7 @@ pub(super) async fn serve(shared: &Shared, mut socket: TcpStream) {
 struct Connection<'a> {
     shared: &'a Shared,
     session: ServerSession,
-    role: Role,
+    streams: Streams,
     app: String,
     tc_url: String,
     input: BytesMut,
@@ -82,12 +83,6 @@ struct Connection<'a> {
     last_write: Instant,
     /// While reading is put off: when to look anyhow.
     look_at: Option<Instant>,
-}
-
-enum Role {
-    None,
-    Publisher(StreamId, Box<Ingest>),
-    Player(StreamId, Box<Egress>),
 }
 
 /// What a connection waits for.
@@ -129,7 +124,7 @@ impl Connection<'_> {
                     () = &mut stop => Step::Stop,
                     written = writer.write_vectored(&slices), if !idle => Step::Wrote(written),
                     read = reader.read_buf(&mut self.input), if self.out.len() < READ_WHILE_WAITING => Step::Read(read),
-                    () = self.role.ready(), if idle => Step::Ready,
+                    () = self.streams.ready(), if idle => Step::Ready,
                     () = &mut timer => Step::Timer,
                 }
             };
@@ -139,11 +134,11 @@ impl Connection<'_> {
                 Step::Read(Ok(0)) => return End::Closed,
                 Step::Read(Ok(read)) => {
                     self.shared.counters.received.increment(read as u64); // usize is at most 64 bits
-                    let in_setup = matches!(self.role, Role::None);
+                    let was_playing = self.streams.is_playing();
                     if let Err(error) = self.handle_input() {
                         return End::Session(error);
                     }
-                    self.adapt_socket(reader.as_ref(), in_setup);
+                    self.adapt_socket(reader.as_ref(), was_playing);
                 }
                 Step::Wrote(Err(error)) | Step::Read(Err(error)) => return End::Io(error),
                 Step::Ready => self.forward(),
@@ -195,23 +190,21 @@ impl Connection<'_> {
     }
 
     /// Sets the socket to what is happening on it, after a reading. All of it is for speed only, so failing is nothing.
-    fn adapt_socket(&mut self, socket: &TcpStream, in_setup: bool) {
-        match &self.role {
+    fn adapt_socket(&mut self, socket: &TcpStream, was_playing: bool) {
+        if self.streams.is_empty() {
             // Clients that collect small messages wait for each acknowledgement before the next.
-            Role::None => drop(SockRef::from(socket).set_tcp_quickack(true)),
-            Role::Publisher(_, ingest) if !ingest.is_watched() => {
-                let is_new = self.look_at.replace(Instant::now() + UNWATCHED_INTERVAL).is_none();
-                if is_new {
-                    let _ = sockopt::set_receive_low_water(socket, UNWATCHED_BYTES);
-                }
+            drop(SockRef::from(socket).set_tcp_quickack(true));
+        }
+        if self.streams.is_unwatched() {
+            let is_new = self.look_at.replace(Instant::now() + UNWATCHED_INTERVAL).is_none();
+            if is_new {
+                let _ = sockopt::set_receive_low_water(socket, UNWATCHED_BYTES);
             }
-            Role::Publisher(..) => {
-                if self.look_at.take().is_some() {
-                    let _ = sockopt::set_receive_low_water(socket, 1);
-                }
-            }
-            Role::Player(..) if in_setup => drop(sockopt::set_unsent_low_water(socket, UNSENT)),
-            Role::Player(..) => {}
+        } else if self.look_at.take().is_some() {
+            let _ = sockopt::set_receive_low_water(socket, 1);
+        }
+        if self.streams.is_playing() && !was_playing {
+            drop(sockopt::set_unsent_low_water(socket, UNSENT));
         }
     }
 
@@ -261,22 +254,20 @@ impl Connection<'_> {
                 self.session.accept_connect();
             }
             Event::Publish { stream, key } => self.publish(now, stream, &key),
-            Event::Play { stream, key } => self.play(stream, &key),
+            Event::Play { stream, key } => self.play(now, stream, &key),
             Event::Pause { stream, paused } => {
-                if let Role::Player(id, egress) = &mut self.role
-                    && *id == stream
-                {
+                if let Some(egress) = self.streams.player(stream) {
                     egress.pause(paused);
                 }
             }
             Event::Closed { stream } => self.close(stream),
             Event::Audio { stream, time, body } => {
-                self.ingest(stream, |ingest| ingest.audio(now, time, &body));
+                self.ingest(now, stream, |ingest| ingest.audio(now, time, &body));
             }
             Event::Video { stream, time, body } => {
-                self.ingest(stream, |ingest| ingest.video(now, time, &body));
+                self.ingest(now, stream, |ingest| ingest.video(now, time, &body));
             }
-            Event::Metadata { stream, metadata } => self.ingest(stream, |ingest| {
+            Event::Metadata { stream, metadata } => self.ingest(now, stream, |ingest| {
                 ingest.metadata(metadata);
                 None
             }),
@@ -284,7 +275,7 @@ impl Connection<'_> {
     }
 
     fn publish(&mut self, now: Instant, stream: StreamId, key: &str) {
-        let Some(address) = self.resolve(stream, key, Code::PublishBadName) else { return };
+        let Some(address) = self.resolve(now, stream, key, Code::PublishBadName) else { return };
         let Address { room, participant, .. } = address;
         #[expect(clippy::disallowed_methods, reason = "the publication's wall-clock anchor, read once")]
         let origin = NtpTime::from(SystemTime::now());
@@ -293,7 +284,8 @@ impl Connection<'_> {
                 let name = publication.publisher().stream().name().clone();
                 info!(stream = %name, "publishing");
                 let listing = self.shared.directory.enter(name);
-                self.role = Role::Publisher(stream, Box::new(Ingest::new(publication, listing, now)));
+                let ingest = Ingest::new(publication, listing, now);
+                self.streams.begin(stream, Role::Publisher(Box::new(ingest)));
                 self.session.accept_publish(stream);
             }
             Err(refusal) => {
@@ -301,69 +293,67 @@ impl Connection<'_> {
                     Refusal::InUse(_) => (Code::PublishBadName, Rejected::InUse),
                     _ => (Code::PublishRejected, Rejected::Rooms),
                 };
-                self.refuse(stream, code, reason, &refusal.to_string());
+                self.refuse(now, stream, code, reason, &refusal.to_string());
             }
         }
     }
 
-    fn play(&mut self, id: StreamId, key: &str) {
-        let Some(address) = self.resolve(id, key, Code::PlayFailed) else { return };
+    fn play(&mut self, now: Instant, id: StreamId, key: &str) {
+        let Some(address) = self.resolve(now, id, key, Code::PlayFailed) else { return };
         let Some(stream) = self.shared.rooms.find(&address.room, &address.participant) else {
             let text = format!("nobody publishes {}/{} now", address.room, address.participant);
-            return self.refuse(id, Code::PlayStreamNotFound, Rejected::NotFound, &text);
+            return self.refuse(now, id, Code::PlayStreamNotFound, Rejected::NotFound, &text);
         };
         info!(stream = %stream.name(), "playing");
         let limits =
             QueueLimits { bytes: self.shared.config.player_queue.as_usize(), ..QueueLimits::default() };
         let metadata = self.shared.directory.metadata(stream.name());
         let egress = Egress::new(&self.shared.bridge, &stream, id, limits, metadata);
-        self.role = Role::Player(id, Box::new(egress));
+        self.streams.begin(id, Role::Player(Box::new(egress)));
         self.session.accept_play(id);
     }
 
-    /// The address, if there is one and nothing else happens on this connection.
-    fn resolve(&mut self, stream: StreamId, key: &str, code: Code) -> Option<Address> {
-        if !matches!(self.role, Role::None) {
-            let text = "this connection publishes or plays another stream already";
-            self.refuse(stream, code, Rejected::SecondStream, text);
-            return None;
-        }
+    fn resolve(&mut self, now: Instant, stream: StreamId, key: &str, code: Code) -> Option<Address> {
         Address::resolve(&self.app, &self.tc_url, key)
-            .map_err(|error| self.refuse(stream, code, Rejected::Address, &error.to_string()))
+            .map_err(|error| self.refuse(now, stream, code, Rejected::Address, &error.to_string()))
             .ok()
     }
 
-    fn refuse(&mut self, stream: StreamId, code: Code, reason: Rejected, text: &str) {
+    fn refuse(&mut self, now: Instant, stream: StreamId, code: Code, reason: Rejected, text: &str) {
         Counters::rejected(reason);
         info!(code = code.as_str(), reason = text, "refused");
-        self.session.refuse(stream, code, text);
+        self.session.refuse(now.into_std(), stream, code, text);
     }
 
     fn close(&mut self, stream: StreamId) {
-        match std::mem::replace(&mut self.role, Role::None) {
-            Role::Publisher(id, ingest) if id == stream => {
+        if let Some(role) = self.streams.end(stream) {
+            if matches!(role, Role::Publisher(_)) {
                 info!("unpublished");
-                self.shared.counters.jumps.increment(ingest.jumps());
-                ingest.end(EndReason::Unpublished);
             }
-            Role::Player(id, egress) if id == stream => self.shared.counters.lost.increment(egress.lost()),
-            other => self.role = other,
+            self.end(role, EndReason::Unpublished);
         }
     }
 
-    fn ingest(&mut self, stream: StreamId, act: impl FnOnce(&mut Ingest) -> Option<Remark>) {
-        let Role::Publisher(id, ingest) = &mut self.role else { return };
-        if *id != stream {
-            return;
+    /// Counts what is to be counted at the end, and tells those who watch why a publication ends.
+    fn end(&self, role: Role, reason: EndReason) {
+        match role {
+            Role::Publisher(ingest) => {
+                self.shared.counters.jumps.increment(ingest.jumps());
+                ingest.end(reason);
+            }
+            Role::Player(egress) => self.shared.counters.lost.increment(egress.lost()),
         }
-        match act(ingest) {
+    }
+
+    fn ingest(&mut self, now: Instant, stream: StreamId, act: impl FnOnce(&mut Ingest) -> Option<Remark>) {
+        match self.streams.publisher(stream).and_then(act) {
             None => {}
             Some(Remark::Warning(text)) => {
                 warn!(reason = %text, "publisher warned");
                 self.session.warn(stream, &text);
             }
             Some(Remark::Refusal(text)) => {
-                self.refuse(stream, Code::PublishRejected, Rejected::Codec, &text);
+                self.refuse(now, stream, Code::PublishRejected, Rejected::Codec, &text);
                 self.close(stream);
             }
         }
@@ -371,22 +361,24 @@ impl Connection<'_> {
 
     /// Gives the session what the bus, or somebody with a warning, has for the client.
     fn forward(&mut self) {
-        match &mut self.role {
-            Role::None => {}
-            Role::Publisher(id, ingest) => {
-                if let Some(text) = ingest.take_notice() {
-                    self.session.warn(*id, &text);
+        let mut ended = Vec::new();
+        for (id, role) in self.streams.iter_mut() {
+            match role {
+                Role::Publisher(ingest) => {
+                    if let Some(text) = ingest.take_notice() {
+                        self.session.warn(id, &text);
+                    }
                 }
+                Role::Player(egress) => ended.extend(egress.forward(&mut self.session).map(|end| (id, end))),
             }
-            Role::Player(id, egress) => {
-                if let Some(reason) = egress.forward(&mut self.session) {
-                    let text = match reason {
-                        EndReason::Shutdown => return self.session.shut_down(SHUTTING_DOWN),
-                        _ => reason.to_string(),
-                    };
-                    self.session.end_play(*id, &text);
-                }
+        }
+        for (id, reason) in ended {
+            if reason == EndReason::Shutdown {
+                self.session.shut_down(SHUTTING_DOWN);
+                break;
             }
+            self.session.end_play(Instant::now().into_std(), id, &reason.to_string());
+            self.close(id);
         }
         self.collect();
     }
@@ -399,27 +391,12 @@ impl Connection<'_> {
 
     /// Ends what is left when the connection has ended.
     fn leave(&mut self, end: &End) {
-        let stopping = self.shared.stop.is_cancelled();
-        match std::mem::replace(&mut self.role, Role::None) {
-            Role::None => {}
-            Role::Publisher(_, ingest) => {
-                let reason = if stopping { EndReason::Shutdown } else { EndReason::Vanished };
+        let reason = if self.shared.stop.is_cancelled() { EndReason::Shutdown } else { EndReason::Vanished };
+        for role in self.streams.take() {
+            if matches!(role, Role::Publisher(_)) {
                 info!(%reason, cause = %end, "publisher gone");
-                self.shared.counters.jumps.increment(ingest.jumps());
-                ingest.end(reason);
             }
-            Role::Player(_, egress) => self.shared.counters.lost.increment(egress.lost()),
-        }
-    }
-}
-
-impl Role {
-    /// Waits until there is something to forward. Cancel-safe.
-    async fn ready(&mut self) {
-        match self {
-            Self::None => std::future::pending().await,
-            Self::Publisher(_, ingest) => ingest.notice().await,
-            Self::Player(_, egress) => egress.ready().await,
+            self.end(role, reason);
         }
     }
 }

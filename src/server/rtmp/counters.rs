@@ -34,8 +34,6 @@ pub(super) enum Rejected {
     NotFound,
     /// A codec that is not carried.
     Codec,
-    /// A second stream on one connection.
-    SecondStream,
 }
 
 impl Counters {
@@ -81,7 +79,6 @@ impl Rejected {
             Self::Rooms => "rooms",
             Self::NotFound => "not_found",
             Self::Codec => "codec",
-            Self::SecondStream => "second_stream",
         }
     }
 }

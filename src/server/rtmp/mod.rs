@@ -1,7 +1,7 @@
 //! RTMP over TCP: a listener, one task a connection, and the way between FLV tag bodies and the bus.
 //!
-//! `connection` owns a socket and its [`ServerSession`](crate::protocol::rtmp::ServerSession); `ingest` makes frames of
-//! what a publisher sends, on a `timeline` that mends the publisher's clock; `egress` makes tag bodies for a player;
+//! `connection` owns a socket and its [`ServerSession`](crate::protocol::rtmp::ServerSession); `streams` are what it
+//! publishes and plays; `ingest` makes frames of what a publisher sends, on a `timeline` that mends the publisher's clock; `egress` makes tag bodies for a player;
 //! `directory` carries a publisher's metadata to players and warnings to the publisher; `address` finds the room.
 
 mod address;
@@ -13,6 +13,7 @@ mod ingest;
 mod listener;
 mod outbox;
 mod sockopt;
+mod streams;
 mod timeline;
 
 pub use address::{Address, AddressError};

@@ -60,7 +60,7 @@ fn converse(input: &[u8]) -> usize {
             if session.handle_input(now, &mut buffer).is_err() || session.handle_timeout(now).is_err() {
                 return events;
             }
-            let told = answer(&mut session, stage);
+            let told = answer(&mut session, now, stage);
             events += told;
             if told == 0 {
                 break;
@@ -73,7 +73,7 @@ fn converse(input: &[u8]) -> usize {
 }
 
 /// Drains the session, answering its events as a server would; says how many there were.
-fn answer(session: &mut ServerSession, stage: u8) -> usize {
+fn answer(session: &mut ServerSession, now: Instant, stage: u8) -> usize {
     let mut events = 0;
     while let Some(output) = session.poll_output() {
         let Output::Event(event) = output else { continue };
@@ -81,11 +81,11 @@ fn answer(session: &mut ServerSession, stage: u8) -> usize {
             Event::Connect { .. } if stage & 0x80 == 0 => session.accept_connect(),
             Event::Connect { .. } => session.refuse_connect("not today"),
             Event::Publish { stream, .. } if stage & 0x40 == 0 => session.accept_publish(stream),
-            Event::Publish { stream, .. } => session.refuse(stream, Code::ConnectSuccess, "not today"),
+            Event::Publish { stream, .. } => session.refuse(now, stream, Code::ConnectSuccess, "not today"),
             Event::Play { stream, .. } => {
                 session.accept_play(stream);
                 session.send_video(stream, RtmpTime(5), &[0x17, 1, 0, 0, 0], &Bytes::from_static(&[0; 300]));
-                session.end_play(stream, "over");
+                session.end_play(now, stream, "over");
             }
             Event::Audio { body, .. } => drop(AudioTag::parse(&body)),
             Event::Video { body, .. } => drop(VideoTag::parse(&body)),

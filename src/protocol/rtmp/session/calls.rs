@@ -57,8 +57,8 @@ impl ServerSession {
             "FCPublish" => self.announce("onFCPublish", Code::PublishStart, command),
             "FCSubscribe" => self.announce("onFCSubscribe", Code::PlayStart, command),
             "FCUnpublish" => {
-                // Names no stream, but the connection has one publication as a rule.
-                if let Some(publishing) = self.streams.first(Role::Publishing) {
+                // Names no message stream. Whoever publishes several also closes them one by one.
+                if let Some(publishing) = self.streams.only(Role::Publishing) {
                     self.end_role(now, publishing);
                 }
                 self.announce("onFCUnpublish", Code::UnpublishSuccess, command);
@@ -92,7 +92,7 @@ impl ServerSession {
         match self.streams.set_role(stream, role) {
             None => {
                 let code = if role == Role::Publishing { Code::PublishRejected } else { Code::PlayFailed };
-                self.refuse(stream, code, "call createStream first");
+                self.refuse(now, stream, code, "call createStream first");
             }
             Some(before) => {
                 if before != Role::Idle {

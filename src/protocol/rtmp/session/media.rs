@@ -8,6 +8,7 @@ use crate::protocol::rtmp::event::{Output, StreamId};
 use crate::protocol::rtmp::message::UserControl;
 use crate::time::RtmpTime;
 use bytes::Bytes;
+use std::time::Instant;
 
 impl ServerSession {
     /// Answers [`Event::Publish`](super::Event::Publish).
@@ -26,10 +27,10 @@ impl ServerSession {
         self.send_data(stream, RtmpTime(0), encode_all(&access).into());
     }
 
-    /// Answers either with a refusal, or ends either; then the connection is to be closed.
-    pub fn refuse(&mut self, stream: StreamId, code: Code, description: &str) {
+    /// Answers either with a refusal, or ends either. A connection with this one stream is then to be closed.
+    pub fn refuse(&mut self, now: Instant, stream: StreamId, code: Code, description: &str) {
         self.status(stream, code, description);
-        self.phase = Phase::Closing;
+        self.dismiss(now, stream);
     }
 
     /// Tells a publisher something it should know; the publication goes on.
@@ -39,11 +40,11 @@ impl ServerSession {
         }
     }
 
-    /// Tells a player that its stream has ended, and closes.
-    pub fn end_play(&mut self, stream: StreamId, description: &str) {
+    /// Tells a player that its stream has ended. A connection with this one stream is then to be closed.
+    pub fn end_play(&mut self, now: Instant, stream: StreamId, description: &str) {
         self.status(stream, Code::PlayUnpublishNotify, description);
         self.user_control(UserControl::StreamEof(stream.0));
-        self.phase = Phase::Closing;
+        self.dismiss(now, stream);
     }
 
     /// Sends a data message to a player.
@@ -60,6 +61,17 @@ impl ServerSession {
     /// Sends video: the tag's head is copied, the rest of its body shared.
     pub fn send_video(&mut self, stream: StreamId, time: RtmpTime, head: &[u8], payload: &Bytes) {
         self.send_media(kind::VIDEO, stream, time, head, payload);
+    }
+
+    /// Ends what happens on a stream. Tools that use one stream wait for the connection's end, and some would wait for ever;
+    /// programs that use several go on with the others.
+    fn dismiss(&mut self, now: Instant, stream: StreamId) {
+        if self.streams.were_several() {
+            self.streams.set_role(stream, Role::Idle);
+            self.roles_changed(now);
+        } else {
+            self.phase = Phase::Closing;
+        }
     }
 
     fn send_media(&mut self, kind: u8, stream: StreamId, time: RtmpTime, head: &[u8], payload: &Bytes) {

@@ -89,7 +89,7 @@ enum Phase {
         encoding: f64,
     },
     Connected,
-    /// Refused: what the client still sends is not read.
+    /// Dismissed: what the client still sends is not read.
     Closing,
 }
 

@@ -2,8 +2,8 @@
 
 use crate::protocol::rtmp::event::StreamId;
 
-/// Message streams at the same time.
-const MAX_STREAMS: usize = 32;
+/// Message streams at the same time: a camera and the other participants of a room.
+const MAX_STREAMS: usize = 8;
 
 /// What a message stream is used for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,8 +50,16 @@ impl Streams {
         self.list.iter().any(|(_, other)| *other == role)
     }
 
-    pub(super) fn first(&self, role: Role) -> Option<StreamId> {
-        self.list.iter().find(|(_, other)| *other == role).map(|(id, _)| *id)
+    /// The stream of this role, if it is the only one.
+    pub(super) fn only(&self, role: Role) -> Option<StreamId> {
+        let mut streams = self.list.iter().filter(|(_, other)| *other == role);
+        let (id, _) = streams.next()?;
+        streams.next().is_none().then_some(*id)
+    }
+
+    /// Whether the client has ever made a second stream, as programs do that handle several.
+    pub(super) const fn were_several(&self) -> bool {
+        self.last > 1
     }
 }
 
@@ -63,9 +71,20 @@ mod tests {
     fn streams_are_bounded_and_never_the_same() {
         let mut streams = Streams::default();
         let ids: Vec<_> = std::iter::from_fn(|| streams.create()).collect();
-        assert_eq!((ids.len(), ids.first(), ids.last()), (32, Some(&StreamId(1)), Some(&StreamId(32))));
+        assert_eq!((ids.len(), ids.first(), ids.last()), (8, Some(&StreamId(1)), Some(&StreamId(8))));
         assert_eq!(streams.delete(StreamId(5)), Some(Role::Idle));
         assert_eq!(streams.delete(StreamId(5)), None);
-        assert_eq!(streams.create(), Some(StreamId(33)));
+        assert_eq!(streams.create(), Some(StreamId(9)));
+    }
+
+    #[test]
+    fn the_only_one_of_a_role() {
+        let mut streams = Streams::default();
+        let (first, second) = (streams.create().unwrap(), streams.create().unwrap());
+        assert_eq!(streams.only(Role::Playing), None);
+        streams.set_role(first, Role::Playing);
+        assert_eq!(streams.only(Role::Playing), Some(first));
+        streams.set_role(second, Role::Playing);
+        assert_eq!(streams.only(Role::Playing), None);
     }
 }
