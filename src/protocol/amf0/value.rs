@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-/// One value. AMF3 values (see [`amf3`]) are made into these too.
+/// One value. AMF3 values (see [`amf3`](crate::protocol::amf3)) are made into these too.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Value {
     /// Marker 0; also AMF3's integer.
