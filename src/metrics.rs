@@ -57,7 +57,11 @@ const COUNTERS: &[Description] = &[
         Unit::Count,
         "Requests answered, by route, method and class of status.",
     ),
-    ("commonroom_bridge_warnings_total", Unit::Count, "Streams that a rendition made less of, by reason."),
+    (
+        "commonroom_stream_warnings_total",
+        Unit::Count,
+        "Streams of which somebody got less than was sent, by reason; each reason once a stream.",
+    ),
     (
         "commonroom_bridge_refusals_total",
         Unit::Count,

@@ -7,7 +7,7 @@ use commonroom::gateway::Gateway;
 use commonroom::media::{Codec, CodecParams};
 use commonroom::room::{Limits, Name, Protocol, Publication, Rooms};
 use commonroom::server::{http, webrtc};
-use commonroom::stream::{FeedKey, Form};
+use commonroom::stream::{FeedKey, Form, Warning};
 use commonroom::time::NtpTime;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -316,6 +316,17 @@ async fn the_api_shows_rooms_and_tracks() {
     ] {
         assert_eq!(track[key], value, "{key} in {track:#}");
     }
+
+    assert_eq!(alice["streams"][0]["warnings"], serde_json::json!([]));
+    let metrics = commonroom::metrics::handle();
+    let mark = publication.publisher().stream().warn(Warning::BFrames);
+    let told =
+        site.get("/api/v1/rooms/demo").await.json()["participants"][0]["streams"][0]["warnings"].take();
+    let (reason, message) = (Warning::BFrames.as_str(), Warning::BFrames.to_string());
+    assert_eq!(told, serde_json::json!([{ "reason": reason, "message": message }]));
+    let counted = "commonroom_stream_warnings_total{reason=\"b_frames\"} 1";
+    assert!(metrics.render().contains(counted), "{}", metrics.render());
+    drop(mark);
 
     let watched = site.ask("POST", "/whep/demo/alice", &[SDP], WHEP).await;
     assert_eq!(watched.status, 201, "{watched:?}");

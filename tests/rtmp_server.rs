@@ -4,14 +4,17 @@
 mod rtmp;
 
 use bytes::BytesMut;
-use commonroom::bridge::Bridge;
+use commonroom::bridge::{Accepts, Bridge};
+use commonroom::codec::Codec;
 use commonroom::config;
 use commonroom::config::Span;
 use commonroom::protocol::amf0::{Object, Value};
-use commonroom::protocol::rtmp::chunk::kind;
+use commonroom::protocol::rtmp::Command;
+use commonroom::protocol::rtmp::chunk::{RawMessage, kind};
+use commonroom::protocol::rtmp::message::Message;
 use commonroom::room::{Limits, Rooms};
 use commonroom::server::rtmp::Server;
-use commonroom::stream::StreamName;
+use commonroom::stream::{FeedKey, Form, QueueLimits, Start, Stream, Warning};
 use rtmp::{Client, show};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -26,10 +29,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const AVC_CONFIG: &[u8] =
     &[0x17, 0, 0, 0, 0, 1, 0x42, 0xc0, 0x1e, 0xff, 0xe1, 0, 4, 0x67, 0x42, 0xc0, 0x1e, 1, 0, 2, 0x68, 0xce];
 const AAC_CONFIG: &[u8] = &[0xaf, 0, 0x11, 0x90];
+const WARNED: &str = "onStatus NetStream.Publish.Warning";
 
 struct Gateway {
-    server: Server,
     rooms: Rooms,
+    bridge: Bridge,
     address: SocketAddr,
     stop: CancellationToken,
     task: JoinHandle<()>,
@@ -40,16 +44,20 @@ impl Gateway {
         let mut config = config::Rtmp { listen: (Ipv4Addr::LOCALHOST, 0).into(), ..config::Rtmp::default() };
         change(&mut config);
         let (rooms, stop) = (Rooms::new(Limits { rooms: 9, participants: 9 }), CancellationToken::new());
-        let server =
-            Server::bind(config, rooms.clone(), Bridge::default(), stop.clone()).expect("a free port");
+        let bridge = Bridge::default();
+        let server = Server::bind(config, rooms.clone(), bridge.clone(), stop.clone()).expect("a free port");
         let address = server.local_addr().expect("it is bound");
-        let running = server.clone();
-        Self { server, rooms, address, stop, task: tokio::spawn(async move { running.run().await }) }
+        Self { rooms, bridge, address, stop, task: tokio::spawn(async move { server.run().await }) }
+    }
+
+    fn stream(&self, participant: &str) -> Stream {
+        let name = |name: &str| name.parse().expect("a name");
+        self.rooms.find(&name("room"), &name(participant)).expect("it is published")
     }
 
     async fn connect(&self, app: &str) -> Peer {
         let socket = TcpStream::connect(self.address).await.expect("the server listens");
-        let mut peer = Peer { socket, client: Client::new(), heard: vec![] };
+        let mut peer = Peer { socket, client: Client::new(), heard: vec![], warned: vec![] };
         while !peer.client.is_open() {
             peer.flush().await;
             peer.read().await;
@@ -92,6 +100,8 @@ struct Peer {
     socket: TcpStream,
     client: Client,
     heard: Vec<String>,
+    /// The words of the reports of level "warning".
+    warned: Vec<String>,
 }
 
 impl Peer {
@@ -105,7 +115,9 @@ impl Peer {
         let mut input = BytesMut::with_capacity(1 << 16);
         let read = tokio::time::timeout(PATIENCE, self.socket.read_buf(&mut input)).await;
         let read = read.unwrap_or_else(|_| panic!("heard only {:?}", self.heard)).unwrap_or(0);
-        self.heard.extend(self.client.receive(&input).iter().map(show));
+        let messages = self.client.receive(&input);
+        self.heard.extend(messages.iter().map(show));
+        self.warned.extend(messages.iter().filter_map(warning));
         read > 0
     }
 
@@ -132,6 +144,13 @@ impl Peer {
         while self.read().await {}
         std::mem::take(&mut self.heard)
     }
+}
+
+/// A report of level "warning".
+fn warning(raw: &RawMessage) -> Option<String> {
+    let Ok(Message::Command(Command { arguments, .. })) = Message::parse(raw) else { return None };
+    let info = arguments.iter().find_map(Value::as_object)?;
+    (info.text("level") == Some("warning")).then(|| info.text("description").unwrap_or_default().to_owned())
 }
 
 fn picture(keyframe: bool, slice: &[u8]) -> Vec<u8> {
@@ -324,11 +343,8 @@ async fn a_player_that_reads_nothing_is_closed_and_nobody_else_waits() {
         publisher.client.send(kind::VIDEO, 1, 2_000 + index * 40, &picture(index % 10 == 0, &slice));
         publisher.settle().await;
     }
-    let rooms_of = StreamName { room: "room".into(), participant: "alice".into() };
-    assert!(gateway.server.warn(&rooms_of, "still here"));
-    publisher.until("onStatus NetStream.Publish.Warning").await;
     // The server gives the player up while its socket's buffers are full: what was sent ends without a farewell.
-    let stream = gateway.rooms.find(&"room".parse().unwrap(), &"alice".parse().unwrap()).unwrap();
+    let stream = gateway.stream("alice");
     let gone = async {
         while stream.feeds().iter().any(|feed| feed.subscribers > 0) {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -337,6 +353,42 @@ async fn a_player_that_reads_nothing_is_closed_and_nobody_else_waits() {
     tokio::time::timeout(PATIENCE, gone).await.expect("the player is given up");
     let heard = lazy.rest().await;
     assert!(!heard.iter().any(|heard| heard.starts_with("eof")), "an orderly end");
+}
+
+#[tokio::test]
+async fn a_publisher_hears_each_warning_once_wherever_it_comes_from() {
+    let gateway = Gateway::start(|_| {});
+    let mut publisher = gateway.publish_media("alice").await;
+    // Found in what it sends: MP3, and pictures that are shown before the one that came first.
+    let at = |offset: u8, mut picture: Vec<u8>| {
+        picture[4] = offset;
+        picture
+    };
+    for time in [1_080, 1_200] {
+        publisher.client.send(kind::AUDIO, 1, time, &[0x2f, 1, 2, 3]);
+        publisher.client.send(kind::VIDEO, 1, time, &at(120, picture(false, &[3])));
+        publisher.client.send(kind::VIDEO, 1, time + 40, &at(20, picture(false, &[4])));
+    }
+    publisher.until(WARNED).await;
+    publisher.until(WARNED).await;
+    // Found by the bridge: somebody takes VP8 alone.
+    let stream = gateway.stream("alice");
+    let vp8 = FeedKey::new(Codec::Vp8, Form::Packets);
+    let subscribe = || {
+        let accepts = Accepts { audio: vec![], video: vec![vp8] };
+        gateway.bridge.subscribe(&stream, accepts, Start::Anywhere, QueueLimits::default())
+    };
+    let all = [Warning::AudioCodec, Warning::BFrames, Warning::NoConverter { from: Codec::H264 }];
+    let refused = subscribe();
+    publisher.until(WARNED).await;
+    assert_eq!(stream.warnings(), all);
+    drop(refused);
+    drop(subscribe());
+    publisher.settle().await;
+    assert_eq!(publisher.warned, all.map(|warning| warning.to_string()));
+    assert_eq!(stream.warnings(), all[..2], "what the stream itself is like goes on");
+    let other = gateway.publish("bob").await;
+    assert!(other.warned.is_empty());
 }
 
 #[tokio::test]

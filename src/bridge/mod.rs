@@ -19,5 +19,5 @@ mod subscription;
 mod tests;
 
 pub use plan::{Conversion, Reason, Refusal};
-pub use rendition::{Bridge, RefusalMark, RenditionInfo, Warning};
+pub use rendition::{Bridge, RefusalMark, RenditionInfo};
 pub use subscription::{Accepts, Subscription};

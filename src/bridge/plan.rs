@@ -1,7 +1,7 @@
 //! The table of what can become what, and the shortest way through it.
 
-use crate::media::{Codec, MediaKind};
-use crate::stream::{FeedKey, Form};
+use crate::media::Codec;
+use crate::stream::{FeedKey, Form, Warning};
 use std::fmt;
 
 /// One converter: a feed of one kind becomes one of another.
@@ -160,31 +160,27 @@ impl Reason {
             Self::Depacketised => "depacketised",
             Self::AacToOpus => "aac_to_opus",
             Self::OpusToAac => "opus_to_aac",
-            Self::BFrames => "b_frames",
-            Self::BFrameReferences => "b_frame_references",
+            Self::BFrames => Warning::BFrames.as_str(),
+            Self::BFrameReferences => Warning::BFrameReferences.as_str(),
         }
     }
 
-    /// Whether the publisher should know, because somebody gets less than was sent.
-    pub const fn is_warning(self) -> bool {
-        matches!(self, Self::BFrames | Self::BFrameReferences)
+    /// What the publisher should know, where somebody gets less than was sent.
+    pub const fn warning(self) -> Option<Warning> {
+        match self {
+            Self::BFrames => Some(Warning::BFrames),
+            Self::BFrameReferences => Some(Warning::BFrameReferences),
+            Self::Packetised | Self::Depacketised | Self::AacToOpus | Self::OpusToAac => None,
+        }
     }
 }
 
 impl Refusal {
-    /// A word for metrics and the API.
-    pub const fn as_str(self) -> &'static str {
+    /// The same for the publisher, with its words.
+    pub const fn warning(self) -> Warning {
         match self {
-            Self::NoConverter { .. } => "no_converter",
-            Self::PacketizationMode => "packetization_mode",
-        }
-    }
-
-    /// Which track is missing.
-    pub const fn kind(self) -> MediaKind {
-        match self {
-            Self::NoConverter { from } => from.kind(),
-            Self::PacketizationMode => MediaKind::Video,
+            Self::NoConverter { from } => Warning::NoConverter { from },
+            Self::PacketizationMode => Warning::PacketizationMode,
         }
     }
 }
@@ -196,30 +192,9 @@ impl fmt::Display for Reason {
             Self::Depacketised => "the viewer takes whole frames; the codec is kept",
             Self::AacToOpus => "WebRTC has no AAC; the sound is coded as Opus",
             Self::OpusToAac => "RTMP has no Opus; the sound is coded as AAC",
-            Self::BFrames => {
-                "browsers cannot show B-frames, so they are dropped and the frame rate is lower; turn them off in the \
-                 encoder (OBS: Advanced output, x264 options `bframes=0`; ffmpeg: `-bf 0`)"
-            }
-            Self::BFrameReferences => {
-                "browsers cannot show B-frames, and other pictures of this stream refer to them, so browsers see little \
-                 more than the keyframes; turn B-frames off in the encoder (OBS: Advanced output, x264 options \
-                 `bframes=0`; ffmpeg: `-bf 0`)"
-            }
+            Self::BFrames => return Warning::BFrames.fmt(f),
+            Self::BFrameReferences => return Warning::BFrameReferences.fmt(f),
         })
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoConverter { from } => {
-                write!(f, "{from} {} cannot be converted to what the viewer takes", from.kind())
-            }
-            Self::PacketizationMode => f.write_str(
-                "a viewer takes H.264 in packetization-mode 0 alone, which has no fragments, so it gets no picture; its \
-                 client must offer packetization-mode 1",
-            ),
-        }
     }
 }
 

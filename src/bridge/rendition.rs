@@ -7,10 +7,9 @@ use super::subscription::{Accepts, Subscription};
 use super::{depacketise, packetise};
 use crate::config;
 use crate::stream::{
-    Event, FeedInfo, FeedKey, FeedWriter, QueueLimits, Start, Stream, StreamName, Subscriber,
+    Event, FeedInfo, FeedKey, FeedWriter, QueueLimits, Start, Stream, StreamName, Subscriber, WarningMark,
 };
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -39,15 +38,6 @@ pub struct RenditionInfo {
     pub users: usize,
 }
 
-/// What a publisher should be told: somebody gets less of its stream than it sends.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Warning {
-    /// A rendition leaves something out.
-    Degraded(Reason),
-    /// A viewer does not get a track at all.
-    Refused(Refusal),
-}
-
 /// A place among the users of a rendition, and of all those it is made of. Dropping it leaves.
 pub(super) struct Lease {
     users: Arc<watch::Sender<usize>>,
@@ -55,9 +45,8 @@ pub(super) struct Lease {
 
 /// A refused track, for as long as the one who was refused is there. Dropping it takes the warning back.
 pub struct RefusalMark {
-    shared: Arc<Shared>,
-    stream: Stream,
     refusal: Refusal,
+    _warning: WarningMark,
 }
 
 struct Shared {
@@ -73,8 +62,6 @@ struct Shared {
 struct Entry {
     stream: Stream,
     renditions: BTreeMap<FeedKey, Rendition>,
-    refusals: Vec<Refusal>,
-    warnings: watch::Sender<Vec<Warning>>,
 }
 
 #[derive(Clone)]
@@ -95,6 +82,8 @@ struct Worker {
     source: Subscriber,
     converter: Box<dyn Converter>,
     writer: Option<FeedWriter>,
+    /// What the publisher should know of it.
+    warning: Option<WarningMark>,
 }
 
 impl Bridge {
@@ -136,18 +125,6 @@ impl Bridge {
         entry.renditions.values().map(info).collect()
     }
 
-    /// What the publisher of a stream should be told at this moment.
-    pub fn current_warnings(&self, stream: &Stream) -> Vec<Warning> {
-        let streams = self.shared.lock();
-        let entry = streams.get(stream.name()).filter(|entry| entry.stream.is(stream));
-        entry.map(|entry| entry.warnings.borrow().clone()).unwrap_or_default()
-    }
-
-    /// What the publisher should be told, now and at each change.
-    pub fn warnings(&self, stream: &Stream) -> watch::Receiver<Vec<Warning>> {
-        self.shared.lock_entry(stream, |entry| entry.warnings.subscribe())
-    }
-
     /// Ends all renditions and waits for them.
     pub async fn shutdown(&self) {
         self.shared.stop.cancel();
@@ -179,15 +156,11 @@ impl Bridge {
         Ok(Some((key, lease)))
     }
 
-    /// Notes that somebody is refused, until the mark is dropped.
+    /// Notes that somebody is refused a track, until the mark is dropped.
     pub fn refuse(&self, stream: &Stream, refusal: Refusal) -> RefusalMark {
-        tracing::info!(stream = %stream.name(), reason = refusal.as_str(), "a track is refused: {refusal}");
-        metrics::counter!("commonroom_bridge_refusals_total", "reason" => refusal.as_str()).increment(1);
-        self.shared.lock_entry(stream, |entry| {
-            entry.refusals.push(refusal);
-            entry.warn();
-        });
-        RefusalMark { shared: self.shared.clone(), stream: stream.clone(), refusal }
+        let warning = refusal.warning();
+        metrics::counter!("commonroom_bridge_refusals_total", "reason" => warning.as_str()).increment(1);
+        RefusalMark { refusal, _warning: stream.warn(warning) }
     }
 }
 
@@ -244,6 +217,7 @@ impl Shared {
                 source,
                 converter: converter(conversion),
                 writer: Some(writer),
+                warning: None,
             };
             Err(Some((worker, lease)))
         });
@@ -272,28 +246,11 @@ impl Shared {
 
 impl Entry {
     fn new(stream: Stream) -> Self {
-        Self { stream, renditions: BTreeMap::new(), refusals: Vec::new(), warnings: watch::Sender::default() }
+        Self { stream, renditions: BTreeMap::new() }
     }
 
     fn is_of_use(&self) -> bool {
         self.stream.ended().is_none() || !self.renditions.is_empty()
-    }
-
-    /// Tells of the warnings if they have changed.
-    fn warn(&self) {
-        let degraded = self.renditions.values().map(|rendition| rendition.reason);
-        let degraded = degraded.filter(|reason| reason.is_warning()).map(Warning::Degraded);
-        let mut warnings: Vec<_> = degraded.collect();
-        for refusal in self.refusals.iter().copied().map(Warning::Refused) {
-            if !warnings.contains(&refusal) {
-                warnings.push(refusal);
-            }
-        }
-        self.warnings.send_if_modified(|told| {
-            let changed = *told != warnings;
-            *told = warnings;
-            changed
-        });
     }
 }
 
@@ -338,7 +295,7 @@ impl Worker {
         }
     }
 
-    fn write(&self, output: Output) {
+    fn write(&mut self, output: Output) {
         let Some(writer) = &self.writer else { return };
         match output {
             Output::Params(params) => writer.set_params(params),
@@ -347,14 +304,11 @@ impl Worker {
             Output::Gap(frames) => writer.mark_gap(frames),
             Output::KeyframeWanted => self.source.request_keyframe(),
             Output::Reason(reason) => {
-                tracing::warn!(reason = reason.as_str(), "{reason}");
-                metrics::counter!("commonroom_bridge_warnings_total", "reason" => reason.as_str())
-                    .increment(1);
+                self.warning = reason.warning().map(|warning| self.stream.warn(warning));
                 self.shared.lock_entry(&self.stream, |entry| {
                     if let Some(rendition) = entry.renditions.get_mut(&self.conversion.to()) {
                         rendition.reason = reason;
                     }
-                    entry.warn();
                 });
             }
         }
@@ -378,7 +332,6 @@ impl Worker {
         let entry = streams.get_mut(self.stream.name()).filter(|entry| entry.stream.is(&self.stream));
         if let Some(entry) = entry {
             entry.renditions.remove(&self.conversion.to());
-            entry.warn();
         }
     }
 }
@@ -408,28 +361,6 @@ impl Drop for Lease {
 impl RefusalMark {
     pub(super) const fn refusal(&self) -> Refusal {
         self.refusal
-    }
-}
-
-impl Drop for RefusalMark {
-    fn drop(&mut self) {
-        let mut streams = self.shared.lock();
-        let entry = streams.get_mut(self.stream.name()).filter(|entry| entry.stream.is(&self.stream));
-        if let Some(entry) = entry {
-            if let Some(at) = entry.refusals.iter().position(|refusal| *refusal == self.refusal) {
-                entry.refusals.swap_remove(at);
-            }
-            entry.warn();
-        }
-    }
-}
-
-impl fmt::Display for Warning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Degraded(reason) => reason.fmt(f),
-            Self::Refused(refusal) => refusal.fmt(f),
-        }
     }
 }
 

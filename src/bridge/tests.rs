@@ -1,11 +1,11 @@
 //! Renditions over a stream: started, shared, lingering, gone. Time is tokio's, paused.
 
-use super::{Accepts, Bridge, Reason, Refusal, Subscription, Warning};
+use super::{Accepts, Bridge, Reason, Refusal, Subscription};
 use crate::codec::aac::AudioSpecificConfig;
 use crate::codec::h264::AvcConfig;
 use crate::media::{AccessUnit, Codec, CodecParams, Frame, MediaKind, Payload};
 use crate::stream::{
-    EndReason, Event, FeedKey, FeedWriter, Form, Publisher, QueueLimits, Start, Stream, StreamName,
+    EndReason, Event, FeedKey, FeedWriter, Form, Publisher, QueueLimits, Start, Stream, StreamName, Warning,
 };
 use crate::time::{NtpTime, Timestamp};
 use bytes::Bytes;
@@ -140,32 +140,31 @@ async fn a_track_that_ends_takes_its_renditions_along_and_may_come_back() {
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_converted_is_refused_and_the_publisher_told() {
     let ((stream, publisher), bridge) = (published(), Bridge::default());
-    let warnings = bridge.warnings(&stream);
     let _video = publisher.track(VP8_PACKETS).unwrap();
     let accepts = Accepts { audio: vec![AAC_FRAMES], video: vec![H264_FRAMES] };
     let player = bridge.subscribe(&stream, accepts, Start::CachedGop, QueueLimits::default());
     let refusal = Refusal::NoConverter { from: Codec::Vp8 };
     assert_eq!(player.refused(MediaKind::Video), Some(refusal));
     assert_eq!(player.refused(MediaKind::Audio), None, "there is none");
-    assert_eq!(*warnings.borrow(), [Warning::Refused(refusal)]);
+    assert_eq!(stream.warnings(), [Warning::NoConverter { from: Codec::Vp8 }]);
     drop(player);
-    assert_eq!(*warnings.borrow(), []);
+    assert_eq!(stream.warnings(), []);
 }
 
 #[tokio::test(start_paused = true)]
 async fn b_frames_are_a_warning_while_somebody_watches() {
     let ((stream, publisher), bridge) = (published(), Bridge::default());
-    let (video, mut warnings) = (rtmp_video(&publisher), bridge.warnings(&stream));
+    let (video, mut told) = (rtmp_video(&publisher), stream.all_warnings());
     let viewer = view(&bridge, &stream);
     video.write(picture(0, true));
     video.write(picture(120, false));
     video.write(picture(40, false));
-    warnings.changed().await.unwrap();
-    assert_eq!(*warnings.borrow_and_update(), [Warning::Degraded(Reason::BFrames)]);
+    assert_eq!(told.next().await, Warning::BFrames);
+    assert_eq!(stream.warnings(), [Warning::BFrames]);
     assert_eq!(bridge.renditions(&stream)[0].reason, Reason::BFrames);
     drop(viewer);
-    warnings.changed().await.unwrap();
-    assert_eq!(*warnings.borrow(), []);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(stream.warnings(), []);
 }
 
 #[tokio::test(start_paused = true)]

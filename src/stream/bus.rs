@@ -3,6 +3,7 @@
 use super::feed::{Feed, FeedInfo, FeedKey, FeedWriter};
 use super::queue::{Queue, QueueLimits};
 use super::subscriber::{Event, Start, Subscriber};
+use super::warnings::Board;
 use crate::media::{Frame, MediaKind};
 use crate::time::{NtpTime, Timestamp};
 use std::fmt;
@@ -61,6 +62,7 @@ pub(super) struct Shared {
     keyframe_wanted: AtomicBool,
     keyframe_notify: Notify,
     writes: AtomicU64,
+    pub(super) warnings: watch::Sender<Board>,
 }
 
 #[derive(Default)]
@@ -84,12 +86,17 @@ impl Stream {
             keyframe_wanted: AtomicBool::new(false),
             keyframe_notify: Notify::new(),
             writes: AtomicU64::new(0),
+            warnings: watch::Sender::default(),
         });
         (Self { shared: shared.clone() }, Publisher { shared })
     }
 
     pub(super) const fn from_shared(shared: Arc<Shared>) -> Self {
         Self { shared }
+    }
+
+    pub(super) const fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     /// Whether both are handles to the same publication: a name may be published again.

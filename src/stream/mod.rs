@@ -10,8 +10,10 @@ mod cache;
 mod feed;
 mod queue;
 mod subscriber;
+mod warnings;
 
 pub use bus::{EndReason, KeyframeRequests, Publisher, Stream, StreamName};
 pub use feed::{FeedInfo, FeedKey, FeedWriter, Form};
 pub use queue::QueueLimits;
 pub use subscriber::{Event, Start, Subscriber};
+pub use warnings::{Warning, WarningMark, Warnings};

@@ -2,12 +2,11 @@
 
 use super::problem::Problem;
 use super::router::App;
-use crate::bridge::Warning;
 use crate::codec::h264::Sps;
 use crate::media::{Codec, CodecParams};
 use crate::room::{InvalidName, Name, ParticipantInfo, RoomInfo};
 use crate::server::webrtc::{SessionInfo, SessionKind};
-use crate::stream::{FeedInfo, FeedKey, Form, Stream};
+use crate::stream::{FeedInfo, FeedKey, Form, Stream, Warning};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -198,7 +197,7 @@ impl StreamReport {
         let renditions = renditions.iter().filter_map(|info| {
             feeds.iter().find(|feed| feed.key == info.feed).map(|feed| rendition(feed, info))
         });
-        let warnings = app.bridge.current_warnings(stream).iter().map(Remark::from).collect();
+        let warnings = stream.warnings().into_iter().map(Remark::from).collect();
         Self {
             tracks: feeds
                 .iter()
@@ -244,13 +243,9 @@ impl From<FeedKey> for FeedName {
     }
 }
 
-impl From<&Warning> for Remark {
-    fn from(warning: &Warning) -> Self {
-        let reason = match warning {
-            Warning::Degraded(reason) => reason.as_str(),
-            Warning::Refused(refusal) => refusal.as_str(),
-        };
-        Self { reason, message: warning.to_string() }
+impl From<Warning> for Remark {
+    fn from(warning: Warning) -> Self {
+        Self { reason: warning.as_str(), message: warning.to_string() }
     }
 }
 

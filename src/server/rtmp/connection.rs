@@ -3,7 +3,7 @@
 use super::address::Address;
 use super::counters::{Counters, Rejected, error_kind};
 use super::egress::Egress;
-use super::ingest::{Ingest, Remark};
+use super::ingest::{self, Ingest};
 use super::listener::Shared;
 use super::outbox::Outbox;
 use super::sockopt;
@@ -21,7 +21,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::time::Instant;
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 
 /// How much room there is for a read.
 const READ: usize = 64 << 10;
@@ -262,14 +262,17 @@ impl Connection<'_> {
             }
             Event::Closed { stream } => self.close(stream),
             Event::Audio { stream, time, body } => {
-                self.ingest(now, stream, |ingest| ingest.audio(now, time, &body));
+                self.ingest(now, stream, |ingest| {
+                    ingest.audio(now, time, &body);
+                    Ok(())
+                });
             }
             Event::Video { stream, time, body } => {
                 self.ingest(now, stream, |ingest| ingest.video(now, time, &body));
             }
             Event::Metadata { stream, metadata } => self.ingest(now, stream, |ingest| {
                 ingest.metadata(metadata);
-                None
+                Ok(())
             }),
         }
     }
@@ -345,28 +348,26 @@ impl Connection<'_> {
         }
     }
 
-    fn ingest(&mut self, now: Instant, stream: StreamId, act: impl FnOnce(&mut Ingest) -> Option<Remark>) {
-        match self.streams.publisher(stream).and_then(act) {
-            None => {}
-            Some(Remark::Warning(text)) => {
-                warn!(reason = %text, "publisher warned");
-                self.session.warn(stream, &text);
-            }
-            Some(Remark::Refusal(text)) => {
-                self.refuse(now, stream, Code::PublishRejected, Rejected::Codec, &text);
-                self.close(stream);
-            }
+    fn ingest(
+        &mut self,
+        now: Instant,
+        stream: StreamId,
+        act: impl FnOnce(&mut Ingest) -> Result<(), ingest::Refusal>,
+    ) {
+        if let Some(Err(ingest::Refusal(text))) = self.streams.publisher(stream).map(act) {
+            self.refuse(now, stream, Code::PublishRejected, Rejected::Codec, &text);
+            self.close(stream);
         }
     }
 
-    /// Gives the session what the bus, or somebody with a warning, has for the client.
+    /// Gives the session what the bus has for the client: a publisher warnings, a player the stream.
     fn forward(&mut self) {
         let mut ended = Vec::new();
         for (id, role) in self.streams.iter_mut() {
             match role {
                 Role::Publisher(ingest) => {
-                    if let Some(text) = ingest.take_notice() {
-                        self.session.warn(id, &text);
+                    if let Some(warning) = ingest.take_notice() {
+                        self.session.warn(id, &warning.to_string());
                     }
                 }
                 Role::Player(egress) => ended.extend(egress.forward(&mut self.session).map(|end| (id, end))),

@@ -7,9 +7,10 @@ use crate::codec::h264::{AvcConfig, NalKind, is_recovery_point};
 use crate::media::{AccessUnit, Codec, CodecParams, Frame, MediaKind, Payload};
 use crate::protocol::flv::{AudioTag, Metadata, VideoTag};
 use crate::room::Publication;
-use crate::stream::{EndReason, FeedKey, FeedWriter, Form};
+use crate::stream::{EndReason, FeedKey, FeedWriter, Form, Warning, WarningMark, Warnings};
 use crate::time::{MediaDuration, RtmpTime, Timestamp};
 use bytes::Bytes;
+use std::fmt;
 use tokio::time::Instant;
 
 const AUDIO: FeedKey = FeedKey::new(Codec::Aac, Form::Frames);
@@ -19,8 +20,9 @@ const VIDEO: FeedKey = FeedKey::new(Codec::H264, Form::Frames);
 pub(super) struct Ingest {
     publication: Publication,
     listing: Listing,
+    warnings: Warnings,
     /// A warning that has come and is still to be told.
-    notice: Option<String>,
+    notice: Option<Warning>,
     opened: Instant,
     timeline: Timeline,
     audio: Option<Track<AudioSpecificConfig>>,
@@ -29,35 +31,24 @@ pub(super) struct Ingest {
     seen_idr: bool,
     /// The latest presentation time since the last key frame: a picture before it was reordered.
     shown: Option<Timestamp>,
-    said: Said,
+    /// What was found here; it holds until the end.
+    found: Vec<(Warning, WarningMark)>,
 }
 
-/// Something to be told to the publisher.
+/// Why a publication cannot go on.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Remark {
-    /// The publication goes on.
-    Warning(String),
-    /// It cannot.
-    Refusal(String),
-}
+pub(super) struct Refusal(pub(super) String);
 
 struct Track<C> {
     writer: FeedWriter,
     config: C,
 }
 
-/// What the publisher has been told already.
-#[derive(Default)]
-struct Said {
-    audio: bool,
-    video: bool,
-    reordering: bool,
-}
-
 impl Ingest {
     /// Begins a publication at `now`, which is the stream's origin.
     pub(super) fn new(publication: Publication, listing: Listing, now: Instant) -> Self {
         Self {
+            warnings: publication.publisher().stream().all_warnings(),
             publication,
             listing,
             notice: None,
@@ -68,7 +59,7 @@ impl Ingest {
             length_size: 4,
             seen_idr: false,
             shown: None,
-            said: Said::default(),
+            found: Vec::new(),
         }
     }
 
@@ -77,15 +68,15 @@ impl Ingest {
         self.publication.end(reason);
     }
 
-    /// Waits until there is a warning from elsewhere. Cancel-safe.
+    /// Waits until there is something that the publisher should know. Cancel-safe.
     pub(super) async fn notice(&mut self) {
         if self.notice.is_none() {
-            self.notice = Some(self.listing.notice().await);
+            self.notice = Some(self.warnings.next().await);
         }
     }
 
     /// The warning that was waited for.
-    pub(super) const fn take_notice(&mut self) -> Option<String> {
+    pub(super) const fn take_notice(&mut self) -> Option<Warning> {
         self.notice.take()
     }
 
@@ -106,54 +97,50 @@ impl Ingest {
     }
 
     /// An audio message.
-    pub(super) fn audio(&mut self, now: Instant, time: RtmpTime, body: &Bytes) -> Option<Remark> {
+    pub(super) fn audio(&mut self, now: Instant, time: RtmpTime, body: &Bytes) {
         match AudioTag::parse(body) {
             Ok(AudioTag::Aac(packet)) => {
                 // Before its configuration a packet cannot be decoded.
-                let track = self.audio.as_ref()?;
+                let Some(track) = &self.audio else { return };
                 let elapsed = now.duration_since(self.opened).into();
                 let time = self.timeline.map(MediaKind::Audio, time, elapsed);
                 track.writer.write(Frame::audio(time, packet));
-                None
             }
             Ok(AudioTag::AacConfig(record)) => {
                 if self.audio.as_ref().is_some_and(|track| track.config.bytes() == &record) {
-                    return None;
+                    return;
                 }
                 match AudioSpecificConfig::parse(Bytes::copy_from_slice(&record)) {
                     Ok(config) => self.set_audio(config),
-                    Err(error) => {
-                        self.warn_audio(format!("the sound is not carried: AAC configuration: {error}"))
-                    }
+                    Err(error) => self.warn(Warning::AudioConfig, &error),
                 }
             }
-            Ok(AudioTag::Empty) => None,
-            Ok(AudioTag::Unsupported(codec)) => {
-                self.warn_audio(format!("the sound is not carried: {codec} is not supported, choose AAC"))
-            }
-            Err(error) => self.warn_audio(format!("audio that cannot be read is left out: {error}")),
+            Ok(AudioTag::Empty) => {}
+            Ok(AudioTag::Unsupported(codec)) => self.warn(Warning::AudioCodec, &codec),
+            Err(error) => self.warn(Warning::AudioUnreadable, &error),
         }
     }
 
     /// A video message.
-    pub(super) fn video(&mut self, now: Instant, time: RtmpTime, body: &Bytes) -> Option<Remark> {
+    pub(super) fn video(&mut self, now: Instant, time: RtmpTime, body: &Bytes) -> Result<(), Refusal> {
         match VideoTag::parse(body) {
             Ok(VideoTag::AvcFrame { keyframe, composition, data }) => {
-                self.picture(now, time, keyframe, composition, data)
+                self.picture(now, time, keyframe, composition, data);
             }
             Ok(VideoTag::AvcConfig(record)) => match AvcConfig::parse(&record) {
                 Ok((config, length_size)) => {
                     self.length_size = length_size;
-                    self.set_video(config)
+                    self.set_video(config);
                 }
-                Err(error) => self.warn_video(format!("H.264 configuration that cannot be used: {error}")),
+                Err(error) => self.warn(Warning::VideoConfig, &error),
             },
-            Ok(VideoTag::AvcEnd | VideoTag::Empty) => None,
+            Ok(VideoTag::AvcEnd | VideoTag::Empty) => {}
             Ok(VideoTag::Unsupported(codec)) => {
-                Some(Remark::Refusal(format!("{codec} is not supported, choose H.264")))
+                return Err(Refusal(format!("{codec} is not supported, choose H.264")));
             }
-            Err(error) => self.warn_video(format!("video that cannot be read is left out: {error}")),
+            Err(error) => self.warn(Warning::VideoUnreadable, &error),
         }
+        Ok(())
     }
 
     fn picture(
@@ -163,7 +150,7 @@ impl Ingest {
         keyframe: bool,
         composition: MediaDuration,
         data: Bytes,
-    ) -> Option<Remark> {
+    ) {
         let unit = AccessUnit::from_length_prefixed(data, self.length_size);
         let (mut any, mut idr, mut recovery, mut sets) = (false, false, false, false);
         for nal in unit.nals() {
@@ -179,10 +166,10 @@ impl Ingest {
         self.seen_idr |= idr;
         let keyframe = idr || (keyframe && (recovery || !self.seen_idr));
         if !any {
-            return self.warn_video("video that cannot be split into NAL units is left out".into());
+            return self.warn(Warning::VideoUnreadable, &"no NAL units");
         }
-        let unit = if sets { self.take_parameter_sets(&unit)? } else { unit };
-        let track = self.video.as_ref()?;
+        let unit = if sets { self.take_parameter_sets(&unit) } else { Some(unit) };
+        let (Some(unit), Some(track)) = (unit, &self.video) else { return };
         let elapsed = now.duration_since(self.opened).into();
         let dts = self.timeline.map(MediaKind::Video, time, elapsed);
         let pts = dts + composition;
@@ -193,19 +180,16 @@ impl Ingest {
             keyframe,
             payload: Payload::Nalus(unit),
         });
-        self.notice_reordering(pts, keyframe)
+        self.notice_reordering(pts, keyframe);
     }
 
     /// Pictures that are sent in another order than shown: B-frames, which browsers cannot show.
-    fn notice_reordering(&mut self, pts: Timestamp, keyframe: bool) -> Option<Remark> {
+    fn notice_reordering(&mut self, pts: Timestamp, keyframe: bool) {
         let shown = self.shown.filter(|_| !keyframe);
         self.shown = Some(shown.map_or(pts, |shown| shown.max(pts)));
-        if self.said.reordering || shown.is_none_or(|shown| pts >= shown) {
-            return None;
+        if shown.is_some_and(|shown| pts < shown) {
+            self.warn(Warning::BFrames, &"times that go back");
         }
-        self.said.reordering = true;
-        let text = "the video has B-frames, which WebRTC cannot carry: browsers see it at a lower frame rate; set B-frames to 0";
-        Some(Remark::Warning(text.into()))
     }
 
     /// Frames carry no parameter sets: those within become the track's. `None` if nothing else is there.
@@ -233,39 +217,41 @@ impl Ingest {
         (!rest.as_length_prefixed().is_empty()).then_some(rest)
     }
 
-    fn set_audio(&mut self, config: AudioSpecificConfig) -> Option<Remark> {
+    fn set_audio(&mut self, config: AudioSpecificConfig) {
         let params = CodecParams::Aac(config.clone());
         match &mut self.audio {
             Some(track) => track.config = config,
             None => {
-                let writer = self.publication.publisher().track(AUDIO)?;
+                let Some(writer) = self.publication.publisher().track(AUDIO) else { return };
                 self.audio = Some(Track { writer, config });
             }
         }
-        self.audio.as_ref()?.writer.set_params(params);
-        None
+        if let Some(track) = &self.audio {
+            track.writer.set_params(params);
+        }
     }
 
-    fn set_video(&mut self, config: AvcConfig) -> Option<Remark> {
+    fn set_video(&mut self, config: AvcConfig) {
         let params = CodecParams::H264(config.clone());
         match &mut self.video {
-            Some(track) if track.config == config => return None,
+            Some(track) if track.config == config => return,
             Some(track) => track.config = config,
             None => {
-                let writer = self.publication.publisher().track(VIDEO)?;
+                let Some(writer) = self.publication.publisher().track(VIDEO) else { return };
                 self.video = Some(Track { writer, config });
             }
         }
-        self.video.as_ref()?.writer.set_params(params);
-        None
+        if let Some(track) = &self.video {
+            track.writer.set_params(params);
+        }
     }
 
-    fn warn_audio(&mut self, text: String) -> Option<Remark> {
-        (!std::mem::replace(&mut self.said.audio, true)).then_some(Remark::Warning(text))
-    }
-
-    fn warn_video(&mut self, text: String) -> Option<Remark> {
-        (!std::mem::replace(&mut self.said.video, true)).then_some(Remark::Warning(text))
+    /// Raises a warning, once. What led to it goes to the log alone.
+    fn warn(&mut self, warning: Warning, cause: &dyn fmt::Display) {
+        if self.found.iter().all(|(found, _)| *found != warning) {
+            tracing::info!(reason = warning.as_str(), %cause, "the publisher is warned");
+            self.found.push((warning, self.publication.publisher().stream().warn(warning)));
+        }
     }
 }
 
@@ -293,16 +279,20 @@ mod tests {
     }
 
     impl Ingest {
-        fn video_at(&mut self, ms: u32, body: &[u8]) -> Option<Remark> {
+        fn video_at(&mut self, ms: u32, body: &[u8]) -> Result<(), Refusal> {
             self.video(self.opened, RtmpTime(ms), &Bytes::copy_from_slice(body))
         }
 
-        fn picture_at(&mut self, ms: u32, flag: u8, composition: u8, units: &[u8]) -> Option<Remark> {
-            self.video_at(ms, &[&[flag << 4 | 7, 1, 0, 0, composition][..], units].concat())
+        fn picture_at(&mut self, ms: u32, flag: u8, composition: u8, units: &[u8]) {
+            self.video_at(ms, &[&[flag << 4 | 7, 1, 0, 0, composition][..], units].concat()).unwrap();
         }
 
-        fn audio_at(&mut self, ms: u32, body: &[u8]) -> Option<Remark> {
-            self.audio(self.opened, RtmpTime(ms), &Bytes::copy_from_slice(body))
+        fn audio_at(&mut self, ms: u32, body: &[u8]) {
+            self.audio(self.opened, RtmpTime(ms), &Bytes::copy_from_slice(body));
+        }
+
+        fn warnings(&self) -> Vec<Warning> {
+            self.publication.publisher().stream().warnings()
         }
 
         fn subscribe(&self) -> Subscriber {
@@ -329,8 +319,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn tags_become_frames_on_the_streams_time() {
         let mut ingest = ingest();
-        assert_eq!(ingest.picture_at(0, 1, 0, IDR), None, "before its configuration a picture is nothing");
-        ingest.video_at(0, AVC);
+        ingest.picture_at(0, 1, 0, IDR); // before its configuration it is nothing
+        ingest.video_at(0, AVC).unwrap();
         ingest.audio_at(0, &[0xaf, 0, 0x11, 0x90]);
         ingest.picture_at(70_000, 1, 67, IDR);
         ingest.audio_at(70_010, &[0xaf, 1, 9]);
@@ -347,7 +337,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_key_frame_is_where_a_decoder_can_start() {
         let mut ingest = ingest();
-        ingest.video_at(0, AVC);
+        ingest.video_at(0, AVC).unwrap();
         let keys = |ingest: &mut Ingest, pictures: &[(u8, &[u8])]| -> Vec<bool> {
             let subscriber = ingest.publication.publisher().stream().subscriber(QueueLimits::default());
             subscriber.attach(&[VIDEO], Start::Anywhere);
@@ -365,7 +355,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn parameter_sets_within_pictures_become_the_tracks() {
         let mut ingest = ingest();
-        ingest.video_at(0, AVC);
+        ingest.video_at(0, AVC).unwrap();
         let sets = [0, 0, 0, 4, 0x67, 0x42, 0xc0, 0x1f, 0, 0, 0, 2, 0x68, 2];
         ingest.picture_at(0, 1, 0, &[&sets, IDR].concat());
         ingest.picture_at(40, 2, 0, &sets); // nothing else in it
@@ -380,29 +370,33 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn b_frames_are_noticed_once_and_offsets_alone_are_none() {
         let mut ingest = ingest();
-        ingest.video_at(0, AVC);
-        assert_eq!(ingest.picture_at(0, 1, 66, IDR), None);
-        assert_eq!(ingest.picture_at(33, 2, 66, SLICE), None, "all late by the same");
-        assert_eq!(ingest.picture_at(66, 2, 120, SLICE), None);
-        let remark = ingest.picture_at(99, 2, 33, SLICE);
-        assert!(matches!(remark, Some(Remark::Warning(text)) if text.contains("B-frames")));
-        assert_eq!(ingest.picture_at(132, 2, 0, SLICE), None, "told once");
+        ingest.video_at(0, AVC).unwrap();
+        ingest.picture_at(0, 1, 66, IDR);
+        ingest.picture_at(33, 2, 66, SLICE);
+        ingest.picture_at(66, 2, 120, SLICE);
+        assert_eq!(ingest.warnings(), [], "each later than the one before");
+        ingest.picture_at(99, 2, 33, SLICE);
+        ingest.picture_at(132, 2, 0, SLICE);
+        assert_eq!(ingest.warnings(), [Warning::BFrames]);
+        assert_eq!(ingest.found.len(), 1);
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_is_not_carried_is_told() {
         let mut ingest = ingest();
-        let text = |remark| match remark {
-            Some(Remark::Warning(text) | Remark::Refusal(text)) => text,
-            None => String::new(),
-        };
-        assert!(text(ingest.audio_at(0, &[0x2f, 1])).contains("MP3"));
-        assert_eq!(ingest.audio_at(0, &[0x2f, 1]), None, "told once");
-        assert!(
-            matches!(ingest.video_at(0, b"\x90hvc1"), Some(Remark::Refusal(text)) if text.contains("HEVC"))
-        );
-        assert!(text(ingest.video_at(0, &[0x17, 0, 0, 0, 0, 9])).contains("version 9"));
-        ingest.video_at(0, AVC);
-        assert_eq!(ingest.picture_at(0, 1, 0, &[0, 0, 0, 9, 0x65]), None, "told once");
+        ingest.audio_at(0, &[0x2f, 1]); // MP3
+        ingest.audio_at(0, &[0x2f, 1]);
+        assert!(ingest.video_at(0, b"\x90hvc1").is_err_and(|Refusal(text)| text.contains("HEVC")));
+        ingest.video_at(0, &[0x17, 0, 0, 0, 0, 9]).unwrap();
+        ingest.video_at(0, AVC).unwrap();
+        ingest.picture_at(0, 1, 0, &[0, 0, 0, 9, 0x65]);
+        ingest.audio_at(0, &[0xaf, 0, 0xff]);
+        let expected =
+            [Warning::AudioCodec, Warning::VideoConfig, Warning::VideoUnreadable, Warning::AudioConfig];
+        assert_eq!(ingest.warnings(), expected);
+        ingest.notice().await;
+        assert_eq!(ingest.take_notice(), Some(Warning::AudioCodec));
+        ingest.notice().await;
+        assert_eq!(ingest.take_notice(), Some(Warning::VideoConfig), "each once");
     }
 }

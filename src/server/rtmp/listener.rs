@@ -6,7 +6,6 @@ use super::directory::Directory;
 use crate::bridge::Bridge;
 use crate::config::Rtmp as Config;
 use crate::room::Rooms;
-use crate::stream::StreamName;
 use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 use std::io;
 use std::net::SocketAddr;
@@ -105,12 +104,6 @@ impl Server {
         if tokio::time::timeout(FAREWELL, tasks.wait()).await.is_err() {
             info!(left = tasks.len(), "RTMP connections did not close in time");
         }
-    }
-
-    /// Tells the publisher of a stream something that it should know, as `onStatus` of level "warning". Says whether it
-    /// is an RTMP publisher of this server and had not been told too much already.
-    pub fn warn(&self, name: &StreamName, text: &str) -> bool {
-        self.shared.directory.warn(name, text)
     }
 }
 

@@ -1,8 +1,8 @@
 //! RTMP over TCP: a listener, one task a connection, and the way between FLV tag bodies and the bus.
 //!
 //! `connection` owns a socket and its [`ServerSession`](crate::protocol::rtmp::ServerSession); `streams` are what it
-//! publishes and plays; `ingest` makes frames of what a publisher sends, on a `timeline` that mends the publisher's clock; `egress` makes tag bodies for a player;
-//! `directory` carries a publisher's metadata to players and warnings to the publisher; `address` finds the room.
+//! publishes and plays; `ingest` makes frames of what a publisher sends, on a `timeline` that mends the publisher's clock;
+//! `egress` makes tag bodies for a player; `directory` carries a publisher's metadata to players; `address` finds the room.
 
 mod address;
 mod connection;

@@ -4,11 +4,12 @@ mod client;
 
 use super::Server;
 use super::signalling::SignallingError;
-use crate::bridge::{Bridge, Refusal, Warning};
+use crate::bridge::Bridge;
 use crate::config;
 use crate::protocol::rtcp::{Packet, packets, write};
 use crate::protocol::rtp::{Header, PacketView, Ssrc};
 use crate::room::{Limits, Name, Rooms};
+use crate::stream::Warning;
 use crate::time::RtpTime;
 use client::{Client, H264, Incoming, OPUS, PATIENCE, RTX, header};
 use std::net::SocketAddr;
@@ -177,8 +178,7 @@ async fn a_viewer_without_fragments_gets_the_sound_and_the_publisher_the_reason(
     publisher.send_rtp(header(OPUS, 101, false), None, SOUND).await;
     viewer.next_rtp(OPUS).await;
     let stream = world.server.inner.rooms.find(&name("room"), &name("alice")).unwrap();
-    let told = world.server.inner.common.bridge.current_warnings(&stream);
-    assert_eq!(told, [Warning::Refused(Refusal::PacketizationMode)]);
+    assert_eq!(stream.warnings(), [Warning::PacketizationMode]);
 }
 
 #[tokio::test]
