@@ -1,0 +1,82 @@
+//! Several message streams on one connection.
+
+use super::{Server, connected, publishing, talk};
+use crate::rtmp::Client;
+use bytes::Bytes;
+use commonroom::protocol::amf0::Value;
+use commonroom::protocol::rtmp::chunk::kind;
+use commonroom::protocol::rtmp::{Code, Event, SessionError, StreamId};
+use commonroom::time::RtmpTime;
+
+/// A client with a second stream, which plays.
+fn publishing_and_playing() -> (Client, Server) {
+    let (mut client, mut server) = publishing();
+    client.call(0, "createStream", 4.0, &[]);
+    client.call(2, "play", 5.0, &[Value::text("bob")]);
+    talk(&mut client, &mut server);
+    server.events.clear();
+    (client, server)
+}
+
+#[test]
+fn one_of_several_streams_ends_alone() {
+    let (mut client, mut server) = publishing_and_playing();
+    server.session.end_play(server.now, StreamId(2), "over");
+    server.drain();
+    client.call(2, "play", 6.0, &[Value::text("nobody")]);
+    client.send(kind::AUDIO, 1, 40, &[0xaf]);
+    assert_eq!(
+        talk(&mut client, &mut server),
+        [
+            "2: onStatus NetStream.Play.UnpublishNotify",
+            "eof 2",
+            "begin 2",
+            "2: onStatus NetStream.Play.Reset",
+            "2: onStatus NetStream.Play.Start",
+            "2: |RtmpSampleAccess"
+        ]
+    );
+    assert!(!server.session.is_closing());
+    let (mine, other) = (StreamId(1), StreamId(2));
+    assert_eq!(
+        server.events,
+        [
+            Event::Play { stream: other, key: "nobody".into() },
+            Event::Audio { stream: mine, time: RtmpTime(40), body: Bytes::from_static(&[0xaf]) },
+        ]
+    );
+
+    // What is refused is over; its media is passed over, and the player goes on.
+    server.session.refuse(server.now, mine, Code::PublishRejected, "HEVC");
+    client.send(kind::AUDIO, 1, 41, &[0xaf]);
+    server.drain();
+    server.events.clear();
+    assert_eq!(talk(&mut client, &mut server), ["onStatus NetStream.Publish.Rejected"]);
+    assert!(server.events.is_empty() && !server.session.is_closing());
+    server.wait(20.0).unwrap();
+    assert_eq!(talk(&mut client, &mut server), ["ping"], "a player's patience, not a publisher's");
+}
+
+#[test]
+fn a_client_of_several_streams_that_uses_none_is_given_up() {
+    let (mut client, mut server) = publishing_and_playing();
+    client.call(1, "closeStream", 0.0, &[]);
+    talk(&mut client, &mut server);
+    server.wait(9.0).unwrap();
+    server.session.end_play(server.now, StreamId(2), "over");
+    server.drain();
+    client.send(kind::USER_CONTROL, 0, 0, &[0, 7, 0, 0, 0, 0]);
+    talk(&mut client, &mut server);
+    server.wait(9.0).unwrap();
+    assert_eq!(server.wait(1.0), Err(SessionError::SetupTimeout), "counted from the end of its last stream");
+}
+
+#[test]
+fn streams_are_limited() {
+    let (mut client, mut server) = connected();
+    for _ in 0..8 {
+        client.call(0, "createStream", 3.0, &[]);
+    }
+    let heard = talk(&mut client, &mut server);
+    assert_eq!(heard[6..], ["_result 8", "_error NetConnection.Call.Failed"]);
+}
