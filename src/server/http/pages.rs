@@ -160,6 +160,7 @@ const ASSETS: &[Asset] = &[
     script!("api.js"),
     script!("index.js"),
     script!("link.js"),
+    script!("lipsync.js"),
     script!("pattern.js"),
     script!("publish.js"),
     script!("session.js"),

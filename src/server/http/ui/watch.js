@@ -5,6 +5,7 @@
 // publisher left; the page goes on when it is back), error.
 
 import {remarks} from './api.js';
+import {bringIntoStep} from './lipsync.js';
 import {Meter, facts} from './stats.js';
 import {byId, every, fill, names, note, query, sentence, show, write} from './ui.js';
 import {play} from './whep.js';
@@ -38,6 +39,7 @@ const link = play(room, participant, {
 function connected() {
   show('connecting', 'Connected. The picture comes in a moment…');
   meter = new Meter(link.peer);
+  bringIntoStep(link.peer);
 }
 
 function refused({status, message}) {

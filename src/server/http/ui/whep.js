@@ -5,9 +5,6 @@ import {Link} from './link.js';
 /** @typedef {import('./link.js').Change} Change */
 /** @typedef {import('./session.js').Refusal} Refusal */
 
-/** How long the first track waits for the other, in milliseconds. */
-const TOGETHER = 500;
-
 /**
  * @param {string} room
  * @param {string} participant
@@ -32,23 +29,13 @@ export function play(room, participant, listener) {
 }
 
 /**
- * Hands on the tracks that media has come for: a player waits for the first picture of a video track, so a stream of
- * sound alone would stay silent if its empty video track were handed on. Those that come together begin together.
+ * Hands on each track when media has come for it. A player waits for the first picture of a video track, so a stream of sound
+ * alone would stay silent if its empty video track were handed on; and sound that waited for its picture would have to be
+ * played late from then on.
  */
 function hold(peer, handOn) {
-  const here = [];
-  let missing = 0;
-  const release = () => {
-    if (peer.signalingState !== 'closed') here.splice(0).forEach(handOn);
-  };
   peer.addEventListener('track', ({track}) => {
-    missing++;
-    track.addEventListener('unmute', () => {
-      here.push(track);
-      missing--;
-      if (missing === 0) release();
-      else setTimeout(release, TOGETHER);
-    }, {once: true});
+    track.addEventListener('unmute', () => peer.signalingState === 'closed' || handOn(track), {once: true});
   });
 }
 
