@@ -1,10 +1,10 @@
-//! One peer without sockets and keys, for tests that feed it hostile packets which have passed authentication.
+//! One peer without sockets, for tests that feed it hostile datagrams, or hostile packets which have passed authentication.
 
 use super::batch::{Batch, Wire};
 use super::dtls::Identity;
 use super::feed::{Feed, Takes};
 use super::path::{Path, Via};
-use super::peer::{Peer, Place, Purpose, Seed};
+use super::peer::{self, Hands, Leave, Peer, Place, Purpose, Seed};
 use super::session::{Session, SessionKind};
 use super::tcp::Connections;
 use super::viewer::{Sender, Viewer};
@@ -13,21 +13,29 @@ use crate::codec::{Codec, MediaKind};
 use crate::media::{CodecParams, Extensions, Packet, PacketGroup};
 use crate::protocol::ice::Credentials;
 use crate::protocol::rtp::Ssrc;
-use crate::protocol::sdp::{Local, Negotiated, Offer, Sending, Want, answer};
+use crate::protocol::sdp::{Fingerprint, Local, Negotiated, Offer, Sending, Want, answer};
 use crate::protocol::srtp::{Keys, Profile, Sealer};
 use crate::room::{Limits, Name, Protocol, Rooms};
-use crate::stream::{Event, Stream};
+use crate::stream::{EndReason, Event, Stream};
 use crate::time::Timestamp;
 use bytes::Bytes;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 /// The source numbers that a viewer of the harness knows.
 pub const SOURCES: [u32; 3] = [1, 2, 3];
+/// The peer's ICE user name, on our side.
+pub const UFRAG: &str = "ours";
+/// And its password.
+pub const PASSWORD: &str = "secretsecretsecretsecret";
+
+/// Making a certificate takes longer than all the rest.
+static IDENTITY: LazyLock<Identity> =
+    LazyLock::new(|| Identity::generate().expect("the system has random numbers"));
 
 /// The peer and what it needs.
 pub struct Harness {
@@ -35,15 +43,20 @@ pub struct Harness {
     batch: Batch,
     sent: Rc<Sink>,
     now: Instant,
+    wall: Wall,
     stream: Stream,
+    negotiated: Negotiated,
+    connected: bool,
+    gone: bool,
 }
 
+/// The datagrams sent.
 #[derive(Default)]
-struct Sink(Cell<usize>);
+struct Sink(RefCell<Vec<Vec<u8>>>);
 
 impl Wire for Sink {
     fn send(&self, _: SocketAddr, _: Option<IpAddr>, bytes: &[u8], segment: usize) -> io::Result<()> {
-        self.0.set(self.0.get() + bytes.len().div_ceil(segment.max(1)));
+        self.0.borrow_mut().extend(bytes.chunks(segment.max(1)).map(<[u8]>::to_vec));
         Ok(())
     }
 
@@ -65,6 +78,20 @@ impl Harness {
 
     /// A viewer with this offer that has got a few packets of the first codec of each kind; `None` if the offer is refused.
     pub fn viewer(offer: &str) -> Option<Self> {
+        let mut harness = Self::waiting_viewer(offer)?;
+        let profile = Profile::AeadAes128Gcm;
+        let negotiated = &harness.negotiated;
+        let keys = Keys::from_material(profile, &vec![7; profile.material_len()], negotiated.dtls)?;
+        let path = Path { remote: SocketAddr::from(([192, 0, 2, 1], 9)), via: Via::Udp { local: None } };
+        let sender = Sender { cname: "c".into(), wall: harness.wall, origin: harness.stream.origin() };
+        let session = harness.peer.session().clone();
+        let viewer = Viewer::new(session, negotiated, sender, path, Sealer::new(profile, &keys.local));
+        harness.seat(viewer);
+        Some(harness)
+    }
+
+    /// A viewer with this offer that has no keys yet; `None` if the offer is refused.
+    pub fn waiting_viewer(offer: &str) -> Option<Self> {
         let (wall, rooms) = (Wall::read(), Rooms::new(Limits { rooms: 1, participants: 1 }));
         let name: Name = "harness".parse().ok()?;
         let origin = wall.at(wall.instant());
@@ -77,11 +104,11 @@ impl Harness {
     }
 
     fn new(offer: &str, want: &Want<'_>, purpose: Purpose, stream: Stream, wall: Wall) -> Option<Self> {
-        let (identity, credentials) = (Identity::generate().ok()?, Credentials::generate());
+        let credentials = Credentials { ufrag: UFRAG.to_owned(), password: PASSWORD.to_owned() };
         let local = Local {
             ufrag: &credentials.ufrag,
             password: &credentials.password,
-            fingerprint: identity.fingerprint(),
+            fingerprint: IDENTITY.fingerprint(),
             candidates: &[],
             session_id: 1,
         };
@@ -91,39 +118,102 @@ impl Harness {
         let session = Session::new(credentials.ufrag.clone(), kind, name.clone(), name, wall.instant());
         let session = Arc::new(session);
         let sent = Rc::new(Sink::default());
-        let mut harness = Self {
+        Some(Self {
             batch: Batch::new(sent.clone(), Rc::new(Connections::new())),
             sent,
             now: wall.instant(),
+            wall,
             stream,
             peer: Peer::new(
-                Seed { session: session.clone(), credentials, negotiated: negotiated.clone(), purpose, wall },
-                &identity,
+                Seed { session, credentials, negotiated: negotiated.clone(), purpose, wall },
+                &IDENTITY,
                 wall.instant(),
             ),
-        };
-        if kind == SessionKind::Viewer {
-            harness.seat(session, &negotiated, wall)?;
+            negotiated,
+            connected: false,
+            gone: false,
+        })
+    }
+
+    /// The hash of the peer's certificate, on our side.
+    pub fn fingerprint() -> Fingerprint {
+        IDENTITY.fingerprint().clone()
+    }
+
+    /// The peer's clock.
+    pub const fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// Whether there are keys.
+    pub const fn is_connected(&self) -> bool {
+        self.connected
+    }
+
+    /// Whether the peer is at its end.
+    pub const fn is_gone(&self) -> bool {
+        self.gone
+    }
+
+    /// Takes a datagram as it comes from the network, `after` the one before; gives what was sent upon it.
+    pub fn datagram(&mut self, after: Duration, remote: SocketAddr, bytes: &[u8]) -> Vec<Vec<u8>> {
+        let path = Path { remote, via: Via::Udp { local: None } };
+        self.now += after;
+        self.call(|peer, now, hands| {
+            peer.handle(now, path, bytes, hands);
+            peer.publish(now, hands.batch);
+        })
+    }
+
+    /// Lets time pass; gives what was sent in it.
+    pub fn pass(&mut self, time: Duration) -> Vec<Vec<u8>> {
+        self.now += time;
+        self.call(|peer, now, hands| {
+            if peer.deadline() <= now {
+                peer.handle_timeout(now, hands);
+            }
+        })
+    }
+
+    /// Ends the session.
+    pub fn end(mut self) {
+        self.peer.end(self.now, &Leave::Ended(EndReason::Shutdown), &mut self.batch);
+    }
+
+    fn call(&mut self, act: impl FnOnce(&mut Peer, Instant, &mut Hands<'_>)) -> Vec<Vec<u8>> {
+        self.sent.0.take();
+        let mut events = Vec::new();
+        if !self.gone {
+            act(&mut self.peer, self.now, &mut Hands { batch: &mut self.batch, events: &mut events });
         }
-        Some(harness)
+        for event in events {
+            match event {
+                peer::Event::PathAdded(_) | peer::Event::PathRemoved(_) => {}
+                peer::Event::Connected(viewer) => {
+                    self.connected = true;
+                    viewer.into_iter().for_each(|viewer| self.seat(*viewer));
+                }
+                peer::Event::Gone(_) => self.gone = true,
+            }
+        }
+        self.batch.flush();
+        self.sent.0.take()
     }
 
     /// Takes a packet without its protection, `after` the one before; gives how many datagrams were sent upon it.
     pub fn packet(&mut self, after: Duration, is_rtcp: bool, plain: &[u8]) -> usize {
         self.now += after;
-        self.sent.0.set(0);
-        self.peer.opened(self.now, is_rtcp, Bytes::copy_from_slice(plain), &mut self.batch);
-        self.peer.publish(self.now, &mut self.batch);
-        self.batch.flush();
-        self.sent.0.get()
+        let plain = Bytes::copy_from_slice(plain);
+        let sent = self.call(|peer, now, hands| {
+            peer.opened(now, is_rtcp, plain, hands.batch);
+            peer.publish(now, hands.batch);
+        });
+        sent.len()
     }
 
-    fn seat(&mut self, session: Arc<Session>, negotiated: &Negotiated, wall: Wall) -> Option<()> {
-        let profile = Profile::AeadAes128Gcm;
-        let keys = Keys::from_material(profile, &vec![7; profile.material_len()], negotiated.dtls)?;
-        let path = Path { remote: SocketAddr::from(([192, 0, 2, 1], 9)), via: Via::Udp { local: None } };
-        let sender = Sender { cname: "c".into(), wall, origin: self.stream.origin() };
-        let viewer = Viewer::new(session, negotiated, sender, path, Sealer::new(profile, &keys.local));
+    /// Gives a viewer a place in a feed with some packets.
+    fn seat(&mut self, viewer: Viewer) {
+        let negotiated = &self.negotiated;
         let mut feed = Feed::new(self.stream.clone(), Takes::new(negotiated));
         let viewer = Rc::new(RefCell::new(viewer));
         feed.join(self.now, viewer.clone(), &mut self.batch);
@@ -147,7 +237,6 @@ impl Harness {
             .extend(PacketGroup::new(packets.collect()).map(|group| Event::Packets(MediaKind::Video, group)));
         feed.distribute(self.now, &mut events, &mut self.batch);
         self.peer.set_place(Place { viewer, feed: Rc::new(RefCell::new(feed)) });
-        Some(())
     }
 }
 

@@ -3,11 +3,10 @@
 use aws_lc_rs::hmac;
 use commonroom::protocol::dtls::HelloReader;
 use commonroom::protocol::ice::{Agent, Check, Credentials, Verdict};
+use commonroom::server::webrtc::harness::{PASSWORD, UFRAG};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-const UFRAG: &str = "ours";
-const PASSWORD: &str = "secretsecretsecretsecret";
 const MAGIC_COOKIE: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
 
 /// A datagram that looks like STUN.
@@ -40,7 +39,7 @@ fn check(agent: &mut Agent<u8>, began: Instant, index: u64, datagram: &[u8]) {
 }
 
 /// A binding request with these attributes, a user name before them, MESSAGE-INTEGRITY and FINGERPRINT behind (RFC 8489).
-fn request(attributes: &[u8]) -> Vec<u8> {
+pub(crate) fn request(attributes: &[u8]) -> Vec<u8> {
     let mut message = vec![0, 1, 0, 0];
     message.extend(MAGIC_COOKIE);
     message.extend([7; 12]);

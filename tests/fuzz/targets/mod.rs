@@ -1,8 +1,10 @@
 //! The targets: plain functions of bytes, each with seeds that reach deep into what it reads.
 
+mod codec;
 mod dtls;
 mod ice;
 mod payload;
+mod peer;
 mod rtmp;
 mod rtp;
 mod sdp;
@@ -38,6 +40,11 @@ pub(crate) const ALL: &[Target] = &[
     Target { name: "rtcp", run: rtp::rtcp, seeds: rtp::rtcp_seeds },
     Target { name: "rtp_h264", run: payload::h264, seeds: payload::h264_seeds },
     Target { name: "rtp_vp8", run: payload::vp8, seeds: payload::vp8_seeds },
+    Target { name: "h264_sps", run: codec::sps, seeds: codec::sps_seeds },
+    Target { name: "h264_slices", run: codec::slices, seeds: codec::slice_seeds },
+    Target { name: "aac_config", run: codec::aac_config, seeds: codec::aac_seeds },
+    Target { name: "webrtc_publisher", run: peer::publisher, seeds: peer::publisher_seeds },
+    Target { name: "webrtc_viewer", run: peer::viewer, seeds: peer::viewer_seeds },
     Target { name: "sdp_offer", run: sdp::offer, seeds: sdp::seeds },
     Target { name: "sdp_fragment", run: sdp::fragment, seeds: sdp::fragment_seeds },
 ];
