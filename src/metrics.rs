@@ -58,6 +58,11 @@ const COUNTERS: &[Description] = &[
         "Requests answered, by route, method and class of status.",
     ),
     (
+        "commonroom_http_gave_way_total",
+        Unit::Count,
+        "HTTP connections that were closed because others needed their place.",
+    ),
+    (
         "commonroom_stream_warnings_total",
         Unit::Count,
         "Streams of which somebody got less than was sent, by reason; each reason once a stream.",

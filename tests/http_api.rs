@@ -370,17 +370,24 @@ async fn pages_come_with_a_strict_policy() {
 }
 
 #[tokio::test]
-async fn one_connection_too_many_waits_for_a_place() {
-    let site = Site::with(Http { max_connections: 1, ..Http::default() }, Webrtc::default());
-    let mut first = site.connect().await;
-    first.send("GET", "/healthz", &[], "").await;
-    assert_eq!(first.response().await.status, 200);
-    let mut second = site.connect().await;
-    second.send("GET", "/healthz", &[], "").await;
-    let early = tokio::time::timeout(Duration::from_millis(100), second.response()).await;
-    assert!(early.is_err(), "the first still has the only place");
-    drop(first);
-    assert_eq!(second.response().await.status, 200);
+async fn connections_that_do_nothing_keep_nobody_out() {
+    let site = Site::with(Http { max_connections: 3, ..Http::default() }, Webrtc::default());
+    let (mut used, mut silent, mut slow) = (site.connect().await, site.connect().await, site.connect().await);
+    slow.0
+        .write_all(b"POST /whip/a/b HTTP/1.1\r\nHost: room.example\r\nContent-Length: 100\r\n\r\n")
+        .await
+        .unwrap();
+    used.send("GET", "/healthz", &[], "").await;
+    assert_eq!(used.response().await.status, 200);
+    let mut newcomer = site.connect().await;
+    newcomer.send("GET", "/healthz", &[], "").await;
+    assert_eq!(newcomer.response().await.status, 200, "there is a place for who comes with a question");
+    assert_eq!(silent.closed().await, "", "the one that had done nothing for longest has given way");
+    // Places are given back: the next one gives way only to one more.
+    drop(newcomer);
+    assert_eq!(site.get("/healthz").await.status, 200);
+    used.send("GET", "/healthz", &[], "").await;
+    assert_eq!(used.response().await.status, 200);
 }
 
 #[tokio::test]

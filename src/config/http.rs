@@ -16,7 +16,7 @@ pub struct Http {
     pub listen: SocketAddr,
     /// Web origins besides its own whose pages may use this server.
     pub allowed_origins: Origins,
-    /// Connections at the same time; further ones wait in the kernel's queue.
+    /// Connections at the same time; beyond, the one that has asked for nothing for longest is closed.
     pub max_connections: usize,
     /// A request that has not been answered by then is given up.
     pub request_timeout: Span,

@@ -5,19 +5,19 @@ use super::sampler::Sampler;
 use crate::bridge::Bridge;
 use crate::config::Http;
 use crate::room::Rooms;
+use crate::server::places::{Place, Places};
 use crate::server::webrtc;
 use axum::Router;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use metrics::gauge;
+use metrics::{counter, gauge};
 use socket2::{Domain, SockRef, Socket, Type};
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -82,10 +82,10 @@ impl Server {
     pub async fn run(&self, stop: CancellationToken) {
         let router =
             router(self.app.clone(), self.config.allowed_origins.clone(), self.config.request_timeout.0);
-        let (tasks, permits) = (TaskTracker::new(), Arc::new(Semaphore::new(self.config.max_connections)));
+        let (tasks, places) = (TaskTracker::new(), Places::new(self.config.max_connections));
         tokio::select! {
             () = stop.cancelled() => {}
-            () = self.accept(&router, &tasks, &permits, &stop) => {}
+            () = self.accept(&router, &tasks, &places, &stop) => {}
             () = self.app.sampler.run(&self.app.rooms, &self.app.bridge) => {}
         }
         tasks.close();
@@ -94,16 +94,9 @@ impl Server {
         }
     }
 
-    async fn accept(
-        &self,
-        router: &Router,
-        tasks: &TaskTracker,
-        permits: &Arc<Semaphore>,
-        stop: &CancellationToken,
-    ) {
+    async fn accept(&self, router: &Router, tasks: &TaskTracker, places: &Places, stop: &CancellationToken) {
         let connections = gauge!("commonroom_http_connections");
-        // Before accepting: who is one too many waits in the kernel's queue instead of being turned away.
-        while let Ok(permit) = permits.clone().acquire_owned().await {
+        loop {
             let (socket, peer) = match self.listener.accept().await {
                 Ok(accepted) => accepted,
                 Err(error) => {
@@ -112,31 +105,51 @@ impl Server {
                     continue;
                 }
             };
+            let (place, gave_way) = places.take(Instant::now());
+            if gave_way {
+                counter!("commonroom_http_gave_way_total").increment(1);
+            }
             let (router, stop, connections) = (router.clone(), stop.clone(), connections.clone());
             tasks.spawn(async move {
                 connections.increment(1.0);
-                if let Err(error) = serve(socket, router, stop).await {
-                    debug!(%peer, %error, "HTTP connection");
+                tokio::select! {
+                    served = serve(socket, router, &place, stop) => if let Err(error) = served {
+                        debug!(%peer, %error, "HTTP connection");
+                    },
+                    () = place.lost() => debug!(%peer, "HTTP connection gave way to another"),
                 }
                 connections.decrement(1.0);
-                drop(permit);
             });
         }
     }
 }
 
 /// One connection, until it ends or the server does.
-async fn serve(socket: TcpStream, router: Router, stop: CancellationToken) -> hyper::Result<()> {
+async fn serve(
+    socket: TcpStream,
+    router: Router,
+    place: &Place,
+    stop: CancellationToken,
+) -> hyper::Result<()> {
     if let Err(error) = prepare(&socket) {
         debug!(%error, "HTTP socket cannot be set up");
         return Ok(());
     }
+    let router = TowerToHyperService::new(router);
+    let answer = service_fn(|request| {
+        let answer = router.call(request);
+        async {
+            let answer = answer.await;
+            place.active(Instant::now());
+            answer
+        }
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_headers(MAX_HEADERS)
         .max_buf_size(MAX_BUFFER)
-        .serve_connection(TokioIo::new(socket), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(socket), answer);
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
         result = connection.as_mut() => return result,
