@@ -168,6 +168,8 @@ for (const radio of document.querySelectorAll('[name="kind"]')) {
 for (const id of ['camera', 'microphone', 'size']) byId(id).addEventListener('change', () => source ? look() : null);
 navigator.mediaDevices?.addEventListener('devicechange', listDevices);
 addEventListener('pagehide', stop);
+// Come back to with the browser's back button, as it was left: without a connection.
+addEventListener('pageshow', ({persisted}) => persisted && location.reload());
 
 // ---- facts
 

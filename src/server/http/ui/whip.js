@@ -8,6 +8,8 @@ import {Link} from './link.js';
 
 /** How long a broken connection is tried again, in milliseconds: the server keeps the name for part of it. */
 const RETURN_LIMIT = 45_000;
+/** How long a first attempt waits for a name: a page that was loaded anew after a crash still holds its own for so long. */
+const NAME_LIMIT = 6_000;
 
 /**
  * @param {string} room
@@ -20,6 +22,7 @@ const RETURN_LIMIT = 45_000;
  * @returns {Link} not yet started
  */
 export function publish(room, participant, stream, {codec, bitrate}, changed) {
+  const began = performance.now();
   return new Link({
     endpoint: `/whip/${room}/${participant}`,
     prepare(peer) {
@@ -33,8 +36,9 @@ export function publish(room, participant, stream, {codec, bitrate}, changed) {
     },
     // What does not work at once is for the person to hear; what worked before is worth a few more attempts, also
     // against a name that the server still holds for the lost connection.
-    persist: ({status}, sinceLost) =>
-      sinceLost !== null && sinceLost < RETURN_LIMIT && (status === 0 || status === 409 || status >= 500),
+    persist: ({status}, sinceLost) => sinceLost === null ?
+      status === 409 && performance.now() - began < NAME_LIMIT :
+      sinceLost < RETURN_LIMIT && (status === 0 || status === 409 || status >= 500),
     listener: changed,
   });
 }
