@@ -6,7 +6,8 @@
 //! picture itself, as RTMP players need it.
 
 use super::choice::{extensions, to_receive, to_send};
-use super::format::{Format, PayloadFormat, ProfileLevelId};
+use super::format::{PayloadFormat, ProfileLevelId};
+use super::missing::check;
 use super::negotiated::{Accepted, AcceptedCodec, DtlsRole, LocalSources, Negotiated, Remote};
 use super::offer::Offer;
 use super::section::{Direction, OfferedSection};
@@ -16,9 +17,6 @@ use super::{Refusal, SdpError};
 use crate::codec::{Codec, MediaKind};
 use crate::protocol::rtp::Ssrc;
 use std::net::SocketAddr;
-
-/// What can be received and sent, and the needs named when an offer has none of them.
-const CODECS: [Codec; 3] = [Codec::Opus, Codec::H264, Codec::Vp8];
 
 /// Our side of the transport.
 #[derive(Clone, Copy, Debug)]
@@ -191,52 +189,6 @@ fn judge(offer: &Offer, section: &OfferedSection, want: &Want<'_>, before: &[Acc
         local,
         reduced_size_rtcp: section.rtcp_rsize,
     })
-}
-
-/// Whether what was accepted makes a session.
-fn check(
-    offer: &Offer,
-    want: &Want<'_>,
-    accepted: &[Accepted],
-    verdicts: &[Verdict],
-) -> Result<(), SdpError> {
-    let tracks = match want {
-        Want::Receive => &[][..],
-        Want::Send(sending) => sending.tracks,
-    };
-    let has = |codec| accepted.iter().any(|section| section.codecs.iter().any(|c| c.codec == codec));
-    if !accepted.is_empty() && (tracks.is_empty() || tracks.iter().any(|track| has(track.codec))) {
-        return Ok(());
-    }
-    if accepted.is_empty() && verdicts.iter().any(|verdict| matches!(verdict, Verdict::Idle(_))) {
-        return Err(Refusal::Direction.into());
-    }
-    let sections = offer.sections.iter().filter(|section| section.media_kind().is_some());
-    // Who offers H.264 is to learn what is wrong with it.
-    let mut single_nal_alone = false;
-    let mut offered: Vec<&str> = sections
-        .flat_map(|section| &section.formats)
-        .map(|format| match format.format {
-            Format::H264(h264) if h264.is_single_nal() && !tracks.is_empty() => {
-                single_nal_alone = true;
-                "H264 in packetization-mode 0"
-            }
-            _ => format.name.as_str(),
-        })
-        .collect();
-    offered.retain(|name| !name.is_empty() && !name.eq_ignore_ascii_case("rtx"));
-    offered.dedup();
-    let needed: Vec<&str> = match tracks {
-        [] => CODECS.map(Codec::as_str).to_vec(),
-        tracks => tracks
-            .iter()
-            .map(|track| match track.codec {
-                Codec::H264 if single_nal_alone => "H264 in packetization-mode 1",
-                codec => codec.as_str(),
-            })
-            .collect(),
-    };
-    Err(SdpError::NoCommonCodec { offered: offered.join(", "), needed: needed.join(", ") })
 }
 
 #[cfg(test)]

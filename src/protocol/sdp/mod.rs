@@ -6,6 +6,7 @@
 mod answer;
 mod choice;
 mod format;
+mod missing;
 mod negotiated;
 mod offer;
 mod section;
