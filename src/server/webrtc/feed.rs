@@ -186,3 +186,75 @@ fn profile(config: &AvcConfig) -> ProfileLevelId {
     let [profile, constraints, level] = config.profile_level_id();
     ProfileLevelId { profile, constraints, level }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::viewer::tests::{Seat, packet};
+    use super::*;
+    use crate::stream::StreamName;
+    use crate::time::NtpTime;
+
+    fn feed(seat: &mut Seat) -> Feed {
+        let name = StreamName { room: "room".into(), participant: "alice".into() };
+        let (stream, _) = Stream::publish(name, NtpTime::default());
+        let mut feed = Feed::new(stream, Takes::new(&seat.negotiated));
+        feed.join(seat.now, seat.viewer.clone(), &mut seat.batch);
+        feed
+    }
+
+    /// Numbers of the pictures that the viewer gets of these events, and why the feed ended.
+    fn pictures(feed: &mut Feed, seat: &mut Seat, mut events: Vec<Event>) -> (Vec<u8>, Option<EndReason>) {
+        let end = feed.distribute(seat.now, &mut events, &mut seat.batch);
+        (seat.rtp().into_iter().map(|packet| packet.3).collect(), end)
+    }
+
+    fn video(sequence: i64, keyframe: bool) -> Event {
+        Event::Packets(MediaKind::Video, packet(sequence, keyframe).into())
+    }
+
+    const VP8: Event = Event::Params(CodecParams::Vp8);
+
+    #[test]
+    fn takes_are_feeds_of_the_bus() {
+        let takes = Takes::new(&Seat::new().negotiated);
+        assert_eq!(takes.audio, [FeedKey::new(Codec::Opus, Form::Packets)]);
+        assert_eq!(takes.video, [FeedKey::new(Codec::Vp8, Form::Packets)]);
+    }
+
+    #[test]
+    fn each_packet_goes_out_once_and_late_ones_in_their_place() {
+        let mut seat = Seat::new();
+        let mut feed = feed(&mut seat);
+        let events = vec![VP8, video(1, true), video(3, false), video(1, true), video(2, false)];
+        assert_eq!(pictures(&mut feed, &mut seat, events), (vec![1, 3, 2], None));
+    }
+
+    #[test]
+    fn who_joins_later_knows_the_codec_and_waits_for_a_key_picture() {
+        let mut first = Seat::new();
+        let mut feed = feed(&mut first);
+        pictures(&mut feed, &mut first, vec![VP8, video(1, true)]);
+        let mut late = Seat::new();
+        feed.join(late.now, late.viewer.clone(), &mut late.batch);
+        let mut events = vec![video(2, false), video(3, true)];
+        feed.distribute(first.now, &mut events, &mut first.batch);
+        assert_eq!(first.count(), 3, "both to the one, the key picture to the other");
+        assert!(!late.viewer.borrow().waits_for_keyframe());
+        assert!(!feed.leave(&first.viewer) && feed.leave(&late.viewer));
+    }
+
+    #[test]
+    fn gaps_and_ends_of_tracks_wait_for_a_key_picture() {
+        let mut seat = Seat::new();
+        let mut feed = feed(&mut seat);
+        let skipped = Event::Skipped { kind: MediaKind::Video, frames: 3 };
+        let ended = Event::TrackEnded(FeedKey::new(Codec::Vp8, Form::Packets));
+        for gap in [skipped, ended] {
+            let events = vec![VP8, video(1, true), gap, video(5, false), video(6, true)];
+            assert_eq!(pictures(&mut feed, &mut seat, events).0, [1, 6]);
+            pictures(&mut feed, &mut seat, vec![Event::TrackEnded(FeedKey::new(Codec::Vp8, Form::Packets))]);
+        }
+        let end = vec![video(7, true), Event::Ended(EndReason::Vanished)];
+        assert_eq!(pictures(&mut feed, &mut seat, end), (vec![7], Some(EndReason::Vanished)));
+    }
+}

@@ -427,3 +427,6 @@ impl Leg {
         Some(SenderInfo { ntp: wall, rtp: RtpTime(ticks as u32), packets: self.packets, octets: self.octets })
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -1,0 +1,228 @@
+//! One viewer, from what happens in its feed to the packets that it can open.
+
+use super::super::batch::Wire;
+use super::super::path::Via;
+use super::super::session::SessionKind;
+use super::super::tcp::Connections;
+use super::*;
+use crate::media::Extensions;
+use crate::protocol::rtcp;
+use crate::protocol::rtp::PacketView;
+use crate::protocol::sdp::{DtlsRole, Fingerprint, HashKind, Local, Offer, Sending, Want, answer};
+use crate::protocol::srtp::{Keys, Opener, Profile};
+use bytes::Bytes;
+use std::cell::RefCell;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+
+/// A viewer of Opus and VP8, and what it gets.
+pub(in super::super) struct Seat {
+    pub(in super::super) viewer: Rc<RefCell<Viewer>>,
+    pub(in super::super) negotiated: Negotiated,
+    pub(in super::super) batch: Batch,
+    pub(in super::super) now: Instant,
+    sent: Rc<Sent>,
+    opener: Opener,
+}
+
+#[derive(Default)]
+struct Sent(RefCell<Vec<Vec<u8>>>);
+
+impl Wire for Sent {
+    fn send(&self, _: SocketAddr, _: Option<IpAddr>, bytes: &[u8], segment: usize) -> io::Result<()> {
+        self.0.borrow_mut().extend(bytes.chunks(segment).map(<[u8]>::to_vec));
+        Ok(())
+    }
+
+    fn max_segments(&self) -> usize {
+        64
+    }
+}
+
+/// An RTP packet in short: payload type, sequence number, timestamp, first byte of the payload.
+pub(in super::super) type Got = (u8, u16, u32, u8);
+
+impl Seat {
+    pub(in super::super) fn new() -> Self {
+        let fingerprint = Fingerprint::new(HashKind::Sha256, vec![1; 32]).unwrap();
+        let section = |kind: &str, mid: u8, formats: &str, map: &str| {
+            format!(
+                "m={kind} 9 UDP/TLS/RTP/SAVPF {formats}\na=mid:{mid}\na=recvonly\na=rtcp-mux\na=ice-ufrag:them\n\
+                 a=ice-pwd:passwordpasswordpassword\na=fingerprint:{fingerprint}\na=setup:actpass\n\
+                 a=extmap:1 urn:ietf:params:rtp-hdrext:sdes:mid\n{map}"
+            )
+        };
+        let audio = section("audio", 0, "111", "a=rtpmap:111 opus/48000/2\n");
+        let map = "a=rtpmap:96 VP8/90000\na=rtcp-fb:96 nack\na=rtpmap:97 rtx/90000\na=fmtp:97 apt=96\n";
+        let video = section("video", 1, "96 97", map);
+        let offer = Offer::parse(&format!("v=0\na=group:BUNDLE 0 1\n{audio}{video}")).unwrap();
+        let [audio, video, video_rtx] = [1, 2, 3].map(Ssrc);
+        let sending = Sending { tracks: &[], stream_id: "s", cname: "c", audio, video, video_rtx };
+        let local = Local {
+            ufrag: "ours",
+            password: "ourpasswordourpassword",
+            fingerprint: &fingerprint,
+            candidates: &[],
+            session_id: 1,
+        };
+        let (_, negotiated) = answer(&offer, &local, &Want::Send(sending)).unwrap();
+        let profile = Profile::AeadAes128Gcm;
+        let keys = |role| Keys::from_material(profile, &vec![7; profile.material_len()], role).unwrap();
+        let wall = Wall::read();
+        let now = wall.instant();
+        let name: crate::room::Name = "test".parse().unwrap();
+        let session = Session::new("ours".into(), SessionKind::Viewer, name.clone(), name, now);
+        let sender = Sender { cname: "c".into(), wall, origin: wall.at(now) };
+        let path = Path { remote: SocketAddr::from(([192, 0, 2, 1], 9)), via: Via::Udp { local: None } };
+        let sealer = Sealer::new(profile, &keys(DtlsRole::Server).local);
+        let sent = Rc::new(Sent::default());
+        Self {
+            viewer: Rc::new(RefCell::new(Viewer::new(Arc::new(session), &negotiated, sender, path, sealer))),
+            batch: Batch::new(sent.clone(), Rc::new(Connections::new())),
+            negotiated,
+            now,
+            sent,
+            opener: Opener::new(&keys(DtlsRole::Client)).unwrap(),
+        }
+    }
+
+    fn take(&mut self, steps: &[Step]) -> Vec<Got> {
+        self.viewer.borrow_mut().take(self.now, steps, &mut self.batch);
+        self.rtp()
+    }
+
+    /// What has been sent since the last call: RTP alone.
+    pub(in super::super) fn rtp(&mut self) -> Vec<Got> {
+        let packets = self.packets().into_iter().filter(|packet| !is_rtcp(packet));
+        let got = |packet: Vec<u8>| {
+            let view = PacketView::parse(&packet).unwrap();
+            let header = view.header();
+            (header.payload_type, header.sequence, header.timestamp.0, view.payload()[0])
+        };
+        packets.map(got).collect()
+    }
+
+    /// How many RTP packets have been sent since the last call, whosever they are.
+    pub(in super::super) fn count(&mut self) -> usize {
+        self.batch.flush();
+        self.sent.0.take().iter().filter(|datagram| !is_rtcp(datagram)).count()
+    }
+
+    /// The same as [`rtp`](Self::rtp), RTCP among it, without protection.
+    fn packets(&mut self) -> Vec<Vec<u8>> {
+        self.batch.flush();
+        let open = |datagram: Vec<u8>| {
+            let opened = if is_rtcp(&datagram) {
+                self.opener.open_rtcp(&datagram)
+            } else {
+                self.opener.open_rtp(&datagram)
+            };
+            opened.unwrap().to_vec()
+        };
+        self.sent.0.take().into_iter().map(open).collect()
+    }
+}
+
+fn is_rtcp(packet: &[u8]) -> bool {
+    matches!(packet[1], 192..=223)
+}
+
+/// The packet `sequence` of a source that sends thirty of a kind a second; its payload begins with its number.
+pub(in super::super) fn packet(sequence: i64, keyframe: bool) -> Packet {
+    Packet {
+        sequence,
+        ticks: sequence * 3_000,
+        time: Timestamp::from_millis(sequence * 1_000 / 30),
+        marker: true,
+        keyframe,
+        extensions: Extensions::default(),
+        payload: Bytes::from(vec![sequence as u8; 20]),
+    }
+}
+
+fn video(sequence: i64, keyframe: bool) -> Step {
+    Step::Packet(MediaKind::Video, packet(sequence, keyframe))
+}
+
+const VP8: Step = Step::Codec(Codec::Vp8, None);
+
+#[test]
+fn the_picture_begins_with_a_key_picture_and_goes_on_with_one() {
+    let mut seat = Seat::new();
+    assert!(seat.viewer.borrow().waits_for_keyframe());
+    let got = seat.take(&[VP8, video(10, false), video(11, true), video(12, false)]);
+    let [(96, first, _, 11), (96, second, _, 12)] = got[..] else { panic!("{got:?}") };
+    assert_eq!(second, first.wrapping_add(1));
+    assert!(!seat.viewer.borrow().waits_for_keyframe());
+    let got = seat.take(&[Step::Gap(MediaKind::Video), video(15, false), video(17, true)]);
+    let [(96, third, _, 17)] = got[..] else { panic!("{got:?}") };
+    assert_eq!(third, second.wrapping_add(1), "what was left out leaves no hole, so nobody asks for it");
+}
+
+#[test]
+fn what_is_lost_on_the_way_here_leaves_a_hole() {
+    let mut seat = Seat::new();
+    let got = seat.take(&[VP8, video(1, true), video(4, false), video(2, false)]);
+    let numbers: Vec<_> = got.iter().map(|packet| packet.1.wrapping_sub(got[0].1)).collect();
+    assert_eq!(numbers, [0, 3, 1]);
+}
+
+#[test]
+fn timestamps_follow_the_timeline_over_a_change_of_source() {
+    let mut seat = Seat::new();
+    let before = seat.take(&[VP8, video(1, true), video(2, false)])[1];
+    let other =
+        Packet { ticks: 5_000_000, sequence: 60_000, time: Timestamp::from_millis(1_066), ..packet(0, true) };
+    let step = Step::Packet(MediaKind::Video, other);
+    let after = seat.take(&[Step::Restart(MediaKind::Video), video(3, false), step])[0];
+    assert_eq!(after.1, before.1.wrapping_add(1));
+    assert_eq!(after.2.wrapping_sub(before.2), 90_000, "a second later than number 2");
+}
+
+#[test]
+fn a_codec_that_the_viewer_does_not_take_is_not_sent() {
+    let mut seat = Seat::new();
+    assert_eq!(seat.take(&[Step::Codec(Codec::H264, None), video(1, true)]), []);
+    assert_eq!(seat.take(&[VP8, video(2, true)]).len(), 1);
+}
+
+#[test]
+fn the_first_packets_bring_a_report_and_the_sections_name() {
+    let mut seat = Seat::new();
+    seat.viewer.borrow_mut().take(seat.now, &[VP8, video(1, true)], &mut seat.batch);
+    let packets = seat.packets();
+    let ids = seat.negotiated.extensions();
+    let named = PacketView::parse(&packets[0]).unwrap();
+    assert_eq!(named.values(&ids).mid, Some(&b"1"[..]));
+    let reports: Vec<_> = packets.iter().filter(|packet| is_rtcp(packet)).collect();
+    let [report] = reports[..] else { panic!("{packets:02x?}") };
+    let report = rtcp::packets(report).next().unwrap();
+    let Ok(rtcp::Packet::SenderReport { ssrc: Ssrc(2), info, .. }) = report else { panic!("{report:?}") };
+    assert_eq!((info.packets, info.octets), (1, 20));
+    let many: Vec<_> = (2..=102).map(|sequence| video(sequence, false)).collect();
+    seat.viewer.borrow_mut().take(seat.now, &many, &mut seat.batch);
+    let packets = seat.packets();
+    let last = PacketView::parse(packets.last().unwrap()).unwrap();
+    assert_eq!(last.values(&ids).mid, None, "by then it is known");
+}
+
+#[test]
+fn what_is_asked_for_comes_as_a_retransmission() {
+    let mut seat = Seat::new();
+    let number = seat.take(&[VP8, video(1, true)])[0].1;
+    let mut rings = Rings::default();
+    rings.video.insert(&packet(1, true));
+    let ask = |seat: &mut Seat, media| {
+        let lost = [number, number.wrapping_add(1)].into_iter();
+        seat.viewer.borrow_mut().retransmit(seat.now, media, lost, &rings, &mut seat.batch);
+        seat.packets()
+    };
+    assert!(ask(&mut seat, Ssrc(77)).is_empty(), "no source of ours");
+    let again = ask(&mut seat, Ssrc(2));
+    let [again] = &again[..] else { panic!("{again:02x?}") };
+    let view = PacketView::parse(again).unwrap();
+    assert_eq!((view.header().payload_type, view.header().ssrc), (97, Ssrc(3)));
+    assert_eq!(view.payload(), [&number.to_be_bytes()[..], &[1; 20]].concat());
+    assert!(ask(&mut seat, Ssrc(2)).is_empty(), "it is on its way");
+}
