@@ -16,13 +16,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-const KEY_PICTURE: &[u8] = &[0x78, 0, 4, 0x67, 0x42, 0xe0, 0x1f, 0, 2, 0x68, 0xce, 0, 3, 0x65, 0x88, 1];
+const KEY_PICTURE: &[u8] = &[0x78, 0, 5, 0x67, 0x42, 0xe0, 0x1f, 0x95, 0, 2, 0x68, 0xce, 0, 3, 0x65, 0x88, 1];
 const PICTURE: &[u8] = &[0x41, 1, 2, 3];
 const SOUND: &[u8] = &[0xfc, 1, 2, 3];
 const MODE_1: &str = "packetization-mode=1";
 const MODE_0: &str = "packetization-mode=0";
 /// `KEY_PICTURE` as packets of one NAL unit each.
-const KEY_UNITS: [&[u8]; 3] = [&[0x67, 0x42, 0xe0, 0x1f], &[0x68, 0xce], &[0x65, 0x88, 1]];
+const KEY_UNITS: [&[u8]; 3] = [&[0x67, 0x42, 0xe0, 0x1f, 0x95], &[0x68, 0xce], &[0x65, 0x88, 1]];
 
 struct World {
     server: Server,
@@ -186,7 +186,7 @@ async fn announced_parameter_sets_go_before_key_pictures() {
     let world = World::new();
     let mut publisher = Client::udp(world.server.local_addr()).await;
     // `KEY_UNITS`' sets in base64.
-    let announced = format!("{MODE_1};sprop-parameter-sets=Z0LgHw==,aM4=");
+    let announced = format!("{MODE_1};sprop-parameter-sets=Z0LgH5U=,aM4=");
     let offer = publisher.offer("sendonly").replace(MODE_1, &announced);
     let answer = world.server.publish(name("room"), name("alice"), &offer).unwrap();
     publisher.connect(&answer.sdp).await;
@@ -197,7 +197,7 @@ async fn announced_parameter_sets_go_before_key_pictures() {
     // 102 is lost for now; the next key picture comes before it.
     publisher.send_rtp(header(H264, 103, true), None, KEY_UNITS[2]).await;
     publisher.send_rtp(header(H264, 102, true), None, PICTURE).await;
-    let sets = [&[0x78, 0, 4], KEY_UNITS[0], &[0, 2], KEY_UNITS[1]].concat();
+    let sets = [&[0x78, 0, 5], KEY_UNITS[0], &[0, 2], KEY_UNITS[1]].concat();
     let mut packets = Vec::new();
     for _ in 0..5 {
         let packet = viewer.next_rtp(H264).await;
