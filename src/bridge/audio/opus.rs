@@ -14,8 +14,8 @@ const FRAME: usize = 960;
 const MAX_SAMPLES: usize = 5_760;
 /// The longest packet libopus makes (RFC 6716, section 3.4: 1275 bytes a frame).
 const MAX_PACKET: usize = 1_275;
-/// Beyond 4, complexity costs a third more and is inaudible at these rates.
-const COMPLEXITY: u8 = 5;
+/// At 5 libopus begins to look for a pitch: a quarter more time for 0.1 to 0.2 dB at these rates; 1 saves a tenth more.
+const COMPLEXITY: u8 = 4;
 /// Bits a second and channel.
 const MIN_BITRATE: u32 = 32_000;
 const MAX_BITRATE: u32 = 80_000;
