@@ -115,7 +115,7 @@ impl Harness {
         let (_, negotiated) = answer(&Offer::parse(offer).ok()?, &local, want).ok()?;
         let name: Name = "harness".parse().ok()?;
         let kind = SessionKind::from(&purpose);
-        let session = Session::new(credentials.ufrag.clone(), kind, name.clone(), name, wall.instant());
+        let session = Session::new(credentials, kind, name.clone(), name, wall.instant());
         let session = Arc::new(session);
         let sent = Rc::new(Sink::default());
         Some(Self {
@@ -125,7 +125,7 @@ impl Harness {
             wall,
             stream,
             peer: Peer::new(
-                Seed { session, credentials, negotiated: negotiated.clone(), purpose, wall },
+                Seed { session, negotiated: negotiated.clone(), purpose, wall },
                 &IDENTITY,
                 wall.instant(),
             ),

@@ -2,10 +2,11 @@
 
 use super::path::{ConnectionId, Path};
 use super::session::SessionId;
-use super::shard::RouteKey;
+use super::tcp::Link;
 use bytes::Bytes;
+use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 
 /// Datagrams that may wait for a shard. Over it they are lost, as on any network.
 const MAX_DATAGRAMS: usize = 4_096;
@@ -14,23 +15,27 @@ const MAX_DATAGRAMS: usize = 4_096;
 pub(super) enum Mail {
     /// A datagram, or a frame of a TCP connection, for a peer that this shard owns or may adopt.
     Datagram(Path, Bytes),
-    /// A TCP connection that a peer of this shard may use; what is queued is written to it.
-    Connected(ConnectionId, mpsc::Sender<Bytes>),
+    /// A TCP connection over which an authentic check has come: now a matter of this shard, once in its life.
+    Connected(ConnectionId, Link),
     /// The TCP connection is closed.
     Disconnected(ConnectionId),
     /// Datagrams from the address belong to a peer of another shard.
-    Bind(RouteKey, ShardId),
+    Bind(SocketAddr, ShardId),
     /// They do no more.
-    Unbind(RouteKey, ShardId),
+    Unbind(SocketAddr, ShardId),
     /// The session is to end: its owner has asked for it.
     Close(SessionId),
+    /// What the shard holds is to be told.
+    #[cfg(test)]
+    Count(tokio::sync::oneshot::Sender<super::shard::Held>),
 }
 
 /// Which shard.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct ShardId(pub(super) usize);
 
-/// Where a shard gets its mail. Everything but datagrams is bounded by what it is about: paths, connections, sessions.
+/// Where a shard gets its mail. Datagrams are bounded here, everything else by what it is about: paths that passed an
+/// authentic check, and each connection and each session but once.
 #[derive(Default)]
 pub(super) struct Mailbox {
     waiting: Mutex<Waiting>,
@@ -81,12 +86,12 @@ mod tests {
     #[tokio::test]
     async fn datagrams_are_bounded_and_other_mail_is_not_lost() {
         let mailbox = Mailbox::default();
-        let remote = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
+        let remote = SocketAddr::from(([127, 0, 0, 1], 9));
         let path = Path { remote, via: Via::Udp { local: None } };
         let posted =
             (0..MAX_DATAGRAMS + 10).filter(|_| mailbox.post(Mail::Datagram(path, Bytes::new()))).count();
         assert_eq!(posted, MAX_DATAGRAMS);
-        assert!(mailbox.post(Mail::Unbind(RouteKey::Udp(remote), ShardId(1))));
+        assert!(mailbox.post(Mail::Unbind(remote, ShardId(1))));
         mailbox.wait().await;
         let mut mail = Vec::new();
         mailbox.take(&mut mail);

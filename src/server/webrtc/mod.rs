@@ -161,7 +161,7 @@ fn serve(
         let batch = Batch::new(socket.clone(), connections.clone());
         let mailbox = common.mailboxes.get(id.0).cloned().unwrap_or_default();
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        tokio::task::spawn_local(tcp::accept(listener, mailbox, common.registry.clone()));
+        tokio::task::spawn_local(tcp::accept(listener, mailbox, common.clone()));
         Shard::new(id, common, socket, connections, batch).run().await;
         Ok(())
     }))

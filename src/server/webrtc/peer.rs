@@ -11,7 +11,7 @@ use super::viewer::{Sender, Viewer, send_rtcp};
 use super::wall::Wall;
 use crate::bridge::RefusalMark;
 use crate::protocol::dtls::is_dtls;
-use crate::protocol::ice::{Agent, Check, Credentials, Verdict, is_stun};
+use crate::protocol::ice::{Agent, Check, Verdict, is_stun};
 use crate::protocol::rtcp::{Packet, packets};
 use crate::protocol::sdp::Negotiated;
 use crate::protocol::srtp::{Opener, Sealer};
@@ -36,7 +36,6 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// A peer that waits for its first check. It may go to any thread.
 pub(super) struct Seed {
     pub(super) session: Arc<Session>,
-    pub(super) credentials: Credentials,
     pub(super) negotiated: Negotiated,
     pub(super) purpose: Purpose,
     pub(super) wall: Wall,
@@ -131,7 +130,7 @@ impl Peer {
             }
         };
         Self {
-            agent: Agent::new(seed.credentials, identity.crypto(), now),
+            agent: Agent::new(seed.session.credentials.clone(), identity.crypto(), now),
             session: seed.session,
             negotiated: seed.negotiated,
             dtls,
@@ -428,13 +427,6 @@ pub(super) struct Ended {
     pub(super) session: Arc<Session>,
     pub(super) paths: Vec<Path>,
     pub(super) place: Option<Place>,
-}
-
-impl Seed {
-    /// Whether a check has the password of this peer.
-    pub(super) fn is_authentic(&self, check: &Check, identity: &Identity) -> bool {
-        check.is_authentic(&self.credentials.password, &*identity.crypto())
-    }
 }
 
 impl fmt::Display for Leave {

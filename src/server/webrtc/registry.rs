@@ -29,6 +29,8 @@ enum Place {
     Pending(Box<Seed>, Instant),
     /// A shard has it.
     Owned(ShardId),
+    /// A shard has it and was told to end it.
+    Closing(ShardId),
 }
 
 /// Where a check is to go.
@@ -47,7 +49,7 @@ pub(super) enum Lookup {
 pub(super) enum Closing {
     /// There is none of that name.
     Unknown,
-    /// It had no peer yet and is gone.
+    /// It had no peer yet and is gone, or its shard knows already.
     Gone,
     /// Its shard must end it.
     Owned(ShardId),
@@ -64,9 +66,9 @@ impl Registry {
         if sessions.by_ufrag.len() >= self.max_sessions {
             return false;
         }
-        sessions.by_id.insert(session.id.clone(), session.ufrag.clone());
-        let entry = Entry { place: Place::Pending(seed, deadline), session };
-        sessions.by_ufrag.insert(entry.session.ufrag.clone(), entry);
+        let ufrag = session.credentials.ufrag.clone();
+        sessions.by_id.insert(session.id.clone(), ufrag.clone());
+        sessions.by_ufrag.insert(ufrag, Entry { place: Place::Pending(seed, deadline), session });
         true
     }
 
@@ -75,9 +77,9 @@ impl Registry {
         self.max_sessions
     }
 
-    /// Whether a check may be for one of our sessions.
-    pub(super) fn knows(&self, ufrag: &str) -> bool {
-        self.lock().by_ufrag.contains_key(ufrag)
+    /// The session that a check may be for.
+    pub(super) fn find(&self, ufrag: &str) -> Option<Arc<Session>> {
+        self.lock().by_ufrag.get(ufrag).map(|entry| entry.session.clone())
     }
 
     /// Finds the peer of a check; a waiting one is given to `shard` if `is_authentic` says yes to its seed.
@@ -85,16 +87,16 @@ impl Registry {
         &self,
         ufrag: &str,
         shard: ShardId,
-        is_authentic: impl FnOnce(&Seed) -> bool,
+        is_authentic: impl FnOnce(&Session) -> bool,
     ) -> Lookup {
         let mut sessions = self.lock();
         let Some(entry) = sessions.by_ufrag.get_mut(ufrag) else { return Lookup::Unknown };
         match &entry.place {
-            Place::Owned(shard) => Lookup::Owned(*shard),
-            Place::Pending(seed, _) if !is_authentic(seed) => Lookup::Refused,
+            Place::Owned(shard) | Place::Closing(shard) => Lookup::Owned(*shard),
+            Place::Pending(..) if !is_authentic(&entry.session) => Lookup::Refused,
             Place::Pending(..) => match std::mem::replace(&mut entry.place, Place::Owned(shard)) {
                 Place::Pending(seed, _) => Lookup::Adopted(seed),
-                Place::Owned(owner) => Lookup::Owned(owner),
+                Place::Owned(owner) | Place::Closing(owner) => Lookup::Owned(owner),
             },
         }
     }
@@ -103,9 +105,14 @@ impl Registry {
     pub(super) fn close(&self, id: &SessionId) -> Closing {
         let mut sessions = self.lock();
         let Some(ufrag) = sessions.by_id.get(id).cloned() else { return Closing::Unknown };
-        match sessions.by_ufrag.get(&ufrag).map(|entry| &entry.place) {
-            Some(Place::Owned(shard)) => Closing::Owned(*shard),
-            _ => {
+        let Some(entry) = sessions.by_ufrag.get_mut(&ufrag) else { return Closing::Unknown };
+        match entry.place {
+            Place::Owned(shard) => {
+                entry.place = Place::Closing(shard);
+                Closing::Owned(shard)
+            }
+            Place::Closing(_) => Closing::Gone,
+            Place::Pending(..) => {
                 let seed = sessions.remove(&ufrag);
                 // Dropping a publication takes the lock of the rooms: not under ours.
                 drop(sessions);
@@ -151,7 +158,8 @@ impl Registry {
             .filter(|entry| which(&entry.place))
             .map(|entry| entry.session.clone())
             .collect();
-        let removed: Vec<_> = ufrags.iter().filter_map(|session| sessions.remove(&session.ufrag)).collect();
+        let removed: Vec<_> =
+            ufrags.iter().filter_map(|session| sessions.remove(&session.credentials.ufrag)).collect();
         drop(sessions);
         drop(removed);
         ufrags

@@ -2,8 +2,10 @@
 
 use super::path::Path;
 use crate::codec::{Codec, MediaKind};
+use crate::protocol::ice::{Check, Credentials};
 use crate::protocol::srtp::Profile;
 use crate::room::Name;
+use rtc_crypto::RTCCryptoProvider;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -66,7 +68,8 @@ pub struct SessionInfo {
 /// Shared between the shard that owns the peer and whoever asks.
 pub(super) struct Session {
     pub(super) id: SessionId,
-    pub(super) ufrag: String,
+    /// What the answer told the peer for its checks.
+    pub(super) credentials: Credentials,
     pub(super) kind: SessionKind,
     pub(super) room: Name,
     pub(super) participant: Name,
@@ -121,7 +124,7 @@ impl SessionId {
 
 impl Session {
     pub(super) fn new(
-        ufrag: String,
+        credentials: Credentials,
         kind: SessionKind,
         room: Name,
         participant: Name,
@@ -129,7 +132,7 @@ impl Session {
     ) -> Self {
         Self {
             id: SessionId::generate(),
-            ufrag,
+            credentials,
             kind,
             room,
             participant,
@@ -137,6 +140,11 @@ impl Session {
             figures: Figures::default(),
             facts: Mutex::default(),
         }
+    }
+
+    /// Whether a check has the password of this session.
+    pub(super) fn is_authentic(&self, check: &Check, crypto: &dyn RTCCryptoProvider) -> bool {
+        check.is_authentic(&self.credentials.password, crypto)
     }
 
     pub(super) fn moved(&self, path: Path) {

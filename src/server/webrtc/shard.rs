@@ -7,7 +7,7 @@ use super::mailbox::{Mail, Mailbox, ShardId};
 use super::path::{ConnectionId, Path, Via};
 use super::peer::{Event, Hands, Leave, Peer, Place};
 use super::registry::{Lookup, Registry};
-use super::session::SessionId;
+use super::session::{Session, SessionId};
 use super::socket::{ReceiveBuffer, Socket};
 use super::tcp::Connections;
 use super::viewer::Viewer;
@@ -84,7 +84,7 @@ struct FeedSlot {
 
 /// What tells one peer's datagrams from another's: an address, or a TCP connection.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(super) enum RouteKey {
+enum RouteKey {
     Udp(SocketAddr),
     Tcp(ConnectionId),
 }
@@ -105,6 +105,15 @@ struct Inbox {
 enum Item {
     FeedEnded(FeedId, EndReason),
     KeyframeWanted(PeerId),
+}
+
+/// How much a shard keeps of peers and their paths.
+#[cfg(test)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) struct Held {
+    pub(super) peers: usize,
+    pub(super) routes: usize,
+    pub(super) connections: usize,
 }
 
 struct Counters {
@@ -242,8 +251,9 @@ impl Shard {
     fn adopt(&mut self, now: Instant, ufrag: &str, datagram: &[u8]) -> Option<Route> {
         let registry = self.common.registry.clone();
         let identity = &self.common.identity;
-        let is_authentic = |seed: &super::peer::Seed| {
-            Check::parse(datagram).is_ok_and(|check| seed.is_authentic(&check, identity))
+        let is_authentic = |session: &Session| {
+            let crypto = identity.crypto();
+            Check::parse(datagram).is_ok_and(|check| session.is_authentic(&check, &*crypto))
         };
         match registry.look_up(ufrag, self.id, is_authentic) {
             Lookup::Unknown | Lookup::Refused => None,
@@ -262,13 +272,14 @@ impl Shard {
         }
     }
 
-    fn forward(&self, shard: ShardId, path: Path, datagram: &[u8]) {
+    fn forward(&mut self, shard: ShardId, path: Path, datagram: &[u8]) {
         let Some(mailbox) = self.common.mailboxes.get(shard.0) else { return };
+        // The first check shows where a connection belongs: its link goes there, and so will all that follows.
         if let Via::Tcp(connection) = path.via
-            && is_stun(datagram)
-            && let Some(writer) = self.connections.writer(connection)
+            && let Some(link) = self.connections.remove(connection)
         {
-            mailbox.post(Mail::Connected(connection, writer));
+            self.routes.insert(RouteKey::Tcp(connection), Route::Elsewhere(shard));
+            mailbox.post(Mail::Connected(connection, link));
         }
         let posted = mailbox.post(Mail::Datagram(path, Bytes::copy_from_slice(datagram)));
         if posted { self.counters.forwarded.increment(1) } else { self.counters.overflow.increment(1) }
@@ -296,9 +307,11 @@ impl Shard {
     fn perform(&mut self, id: PeerId, event: Event) {
         match event {
             Event::PathAdded(path) => {
-                let key = RouteKey::from(path);
-                self.routes.insert(key, Route::Here(id));
-                self.tell_others(|shard| Mail::Bind(key, shard));
+                self.routes.insert(RouteKey::from(path), Route::Here(id));
+                match path.via {
+                    Via::Udp { .. } => self.tell_others(|shard| Mail::Bind(path.remote, shard)),
+                    Via::Tcp(connection) => self.connections.accept(connection),
+                }
             }
             Event::PathRemoved(path) => self.unroute(id, path),
             Event::Connected(viewer) => self.connected(id, viewer),
@@ -413,12 +426,13 @@ impl Shard {
                     self.after(now, id);
                 }
             }
-            Mail::Connected(connection, writer) => self.connections.insert(connection, writer),
+            Mail::Connected(connection, link) => self.connections.insert(connection, link),
             Mail::Disconnected(connection) => self.disconnect(connection),
-            Mail::Bind(key, shard) => {
-                self.routes.insert(key, Route::Elsewhere(shard));
+            Mail::Bind(remote, shard) => {
+                self.routes.insert(RouteKey::Udp(remote), Route::Elsewhere(shard));
             }
-            Mail::Unbind(key, shard) => {
+            Mail::Unbind(remote, shard) => {
+                let key = RouteKey::Udp(remote);
                 if self.routes.get(&key) == Some(&Route::Elsewhere(shard)) {
                     self.routes.remove(&key);
                 }
@@ -429,6 +443,15 @@ impl Shard {
                     self.remove(id, &Leave::Closed);
                 }
             }
+            #[cfg(test)]
+            Mail::Count(answer) => {
+                let held = Held {
+                    peers: self.peers.len().max(self.by_ufrag.len()),
+                    routes: self.routes.len(),
+                    connections: self.connections.len(),
+                };
+                let _ = answer.send(held);
+            }
         }
     }
 
@@ -437,7 +460,6 @@ impl Shard {
         match self.routes.remove(&RouteKey::Tcp(connection)) {
             Some(Route::Here(id)) => {
                 self.call(id, |peer, _| peer.remove_connection(connection));
-                self.tell_others(|shard| Mail::Unbind(RouteKey::Tcp(connection), shard));
             }
             Some(Route::Elsewhere(shard)) => {
                 if let Some(mailbox) = self.common.mailboxes.get(shard.0) {
@@ -459,8 +481,8 @@ impl Shard {
         {
             self.feeds.retain(|_, slot| !Rc::ptr_eq(&slot.feed, &feed));
         }
-        self.by_ufrag.remove(&ended.session.ufrag);
-        self.common.registry.remove(&ended.session.ufrag);
+        self.by_ufrag.remove(&ended.session.credentials.ufrag);
+        self.common.registry.remove(&ended.session.credentials.ufrag);
         metrics::counter!("commonroom_webrtc_sessions_ended_total", "reason" => leave.as_str()).increment(1);
         tracing::info!(
             session = ?ended.session.id,
@@ -477,7 +499,11 @@ impl Shard {
         // The address may be another peer's by now.
         if self.routes.get(&key) == Some(&Route::Here(id)) {
             self.routes.remove(&key);
-            self.tell_others(|shard| Mail::Unbind(key, shard));
+            match path.via {
+                Via::Udp { .. } => self.tell_others(|shard| Mail::Unbind(path.remote, shard)),
+                // Nothing else goes by it, so it is closed.
+                Via::Tcp(connection) => drop(self.connections.remove(connection)),
+            }
         }
     }
 

@@ -129,7 +129,7 @@ pub(super) fn trickle(server: &Inner, session: &SessionId, fragment: &str) -> Re
 
 /// The entity tag of a session's answer: there is one ICE session in each, and its user name is its own.
 pub(super) fn etag(session: &Session) -> String {
-    format!("\"{}\"", session.ufrag)
+    format!("\"{}\"", session.credentials.ufrag)
 }
 
 fn answer(
@@ -161,10 +161,10 @@ fn enter(
     wall: Wall,
 ) -> Result<Answer, SignallingError> {
     let kind = SessionKind::from(&purpose);
-    let session = Session::new(credentials.ufrag.clone(), kind, room, participant, wall.instant());
+    let session = Session::new(credentials, kind, room, participant, wall.instant());
     let session = Arc::new(session);
     let answer = Answer { session: session.id.clone(), sdp, etag: etag(&session) };
-    let seed = Box::new(Seed { session: session.clone(), credentials, negotiated, purpose, wall });
+    let seed = Box::new(Seed { session: session.clone(), negotiated, purpose, wall });
     let registry = &server.common.registry;
     if !registry.insert(session, seed, wall.instant() + ESTABLISH) {
         return Err(SignallingError::TooManySessions(registry.max_sessions()));

@@ -2,8 +2,8 @@
 
 use super::mailbox::{Mail, Mailbox};
 use super::path::{ConnectionId, Path, Via};
-use super::registry::Registry;
-use crate::protocol::ice::Check;
+use super::shard::Common;
+use crate::protocol::ice::{Check, is_stun, peek_ufrag};
 use bytes::Bytes;
 use metrics::Counter;
 use std::cell::RefCell;
@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -22,8 +23,8 @@ use tokio::time::timeout;
 const MAX_FRAME: u16 = 4_096;
 /// Frames that may wait for a connection that takes nothing; over it they are lost, as on any network.
 const MAX_QUEUED: usize = 512;
-/// A connection whose first frame is no check of a session gets no longer than this.
-const FIRST_FRAME: Duration = Duration::from_secs(5);
+/// A connection by which no peer has accepted a check gets no longer than this.
+const FIRST_CHECK: Duration = Duration::from_secs(5);
 /// A peer checks at least every few seconds.
 const IDLE: Duration = Duration::from_secs(30);
 /// A connection that takes nothing for so long is broken.
@@ -31,36 +32,52 @@ const STALLED: Duration = Duration::from_secs(10);
 /// Connections to one shard.
 const MAX_CONNECTIONS: usize = 1_024;
 
-/// Where the frames of each connection are queued, as far as peers of this shard may use it.
+/// The connections that peers of this shard may use. Whoever holds a link holds the only one, and to drop it closes the
+/// connection, behind what is queued.
 pub(super) struct Connections {
-    writers: RefCell<HashMap<ConnectionId, mpsc::Sender<Bytes>>>,
+    links: RefCell<HashMap<ConnectionId, Link>>,
     dropped: Counter,
+}
+
+/// The way to the task of a connection.
+pub(super) struct Link {
+    queue: mpsc::Sender<Bytes>,
+    accepted: Arc<AtomicBool>,
 }
 
 impl Connections {
     pub(super) fn new() -> Self {
         Self {
-            writers: RefCell::default(),
+            links: RefCell::default(),
             dropped: metrics::counter!("commonroom_webrtc_send_dropped_total", "reason" => "tcp_queue_full"),
         }
     }
 
-    pub(super) fn insert(&self, connection: ConnectionId, writer: mpsc::Sender<Bytes>) {
-        self.writers.borrow_mut().insert(connection, writer);
+    pub(super) fn insert(&self, connection: ConnectionId, link: Link) {
+        self.links.borrow_mut().insert(connection, link);
     }
 
-    pub(super) fn remove(&self, connection: ConnectionId) {
-        self.writers.borrow_mut().remove(&connection);
+    /// Takes a link out: to drop it, or to hand it to another shard.
+    pub(super) fn remove(&self, connection: ConnectionId) -> Option<Link> {
+        self.links.borrow_mut().remove(&connection)
     }
 
-    pub(super) fn writer(&self, connection: ConnectionId) -> Option<mpsc::Sender<Bytes>> {
-        self.writers.borrow().get(&connection).cloned()
+    /// A peer has accepted a check by the connection, which may stay.
+    pub(super) fn accept(&self, connection: ConnectionId) {
+        if let Some(link) = self.links.borrow().get(&connection) {
+            link.accepted.store(true, Ordering::Relaxed);
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.links.borrow().len()
     }
 
     /// Queues a frame; loses it when the queue is full.
     pub(super) fn send(&self, connection: ConnectionId, frame: Bytes) {
         let sent =
-            self.writers.borrow().get(&connection).is_some_and(|writer| writer.try_send(frame).is_ok());
+            self.links.borrow().get(&connection).is_some_and(|link| link.queue.try_send(frame).is_ok());
         if !sent {
             self.dropped.increment(1);
         }
@@ -83,7 +100,7 @@ pub(super) fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
 }
 
 /// Accepts connections for ever. Each becomes a task of the calling thread that ends with the connection.
-pub(super) async fn accept(listener: TcpListener, mailbox: Arc<Mailbox>, registry: Arc<Registry>) {
+pub(super) async fn accept(listener: TcpListener, mailbox: Arc<Mailbox>, common: Arc<Common>) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let refused = metrics::counter!("commonroom_webrtc_tcp_refused_total");
     loop {
@@ -94,7 +111,7 @@ pub(super) async fn accept(listener: TcpListener, mailbox: Arc<Mailbox>, registr
                         id: ConnectionId::next(),
                         remote: SocketAddr::new(remote.ip().to_canonical(), remote.port()),
                         mailbox: mailbox.clone(),
-                        registry: registry.clone(),
+                        common: common.clone(),
                     };
                     tokio::task::spawn_local(connection.run(stream, place));
                 }
@@ -113,7 +130,7 @@ struct Connection {
     id: ConnectionId,
     remote: SocketAddr,
     mailbox: Arc<Mailbox>,
-    registry: Arc<Registry>,
+    common: Arc<Common>,
 }
 
 impl Connection {
@@ -121,23 +138,35 @@ impl Connection {
         // Media must not wait for more of it.
         let _ = stream.set_nodelay(true);
         let (mut reader, writer) = stream.into_split();
-        let Ok(Ok(first)) = timeout(FIRST_FRAME, read_frame(&mut reader)).await else { return };
-        // Until a check for a session has come, nothing is kept of the connection and nobody is told.
-        if !Check::parse(&first).is_ok_and(|check| self.registry.knows(check.ufrag())) {
-            return;
-        }
-        let (frames, queue) = mpsc::channel(MAX_QUEUED);
-        self.mailbox.post(Mail::Connected(self.id, frames));
+        let Ok(Ok(first)) = timeout(FIRST_CHECK, read_frame(&mut reader)).await else { return };
+        // Until a check with the password of a session has come, nothing is kept of the connection and nobody is told.
+        let Some(ufrag) = self.authentic(&first) else { return };
+        let (queue, queued) = mpsc::channel(MAX_QUEUED);
+        let accepted = Arc::new(AtomicBool::new(false));
+        self.mailbox.post(Mail::Connected(self.id, Link { queue, accepted: accepted.clone() }));
         self.deliver(first);
         tokio::select! {
-            () = self.read(&mut reader) => {}
-            () = write(writer, queue) => {}
+            () = self.read(&mut reader, &ufrag) => {}
+            () = write(writer, queued) => {}
+            () = unless(&accepted) => {}
         }
         self.mailbox.post(Mail::Disconnected(self.id));
     }
 
-    async fn read(&self, reader: &mut OwnedReadHalf) {
+    /// The session whose password a check has.
+    fn authentic(&self, frame: &[u8]) -> Option<String> {
+        let check = Check::parse(frame).ok()?;
+        let session = self.common.registry.find(check.ufrag())?;
+        let crypto = self.common.identity.crypto();
+        session.is_authentic(&check, &*crypto).then(|| check.ufrag().to_owned())
+    }
+
+    async fn read(&self, reader: &mut OwnedReadHalf, ufrag: &str) {
         while let Ok(Ok(frame)) = timeout(IDLE, read_frame(reader)).await {
+            // A connection is one candidate pair, so it belongs to one session.
+            if is_stun(&frame) && peek_ufrag(&frame).is_some_and(|other| other != ufrag) {
+                return;
+            }
             self.deliver(frame);
         }
     }
@@ -146,6 +175,14 @@ impl Connection {
         let path = Path { remote: self.remote, via: Via::Tcp(self.id) };
         // A full mailbox loses the frame, as it would lose a datagram.
         self.mailbox.post(Mail::Datagram(path, frame));
+    }
+}
+
+/// Ends when the connection has had its time and no check was accepted.
+async fn unless(accepted: &AtomicBool) {
+    tokio::time::sleep(FIRST_CHECK).await;
+    if accepted.load(Ordering::Relaxed) {
+        std::future::pending().await
     }
 }
 

@@ -1,6 +1,7 @@
 //! Whole sessions over loopback sockets.
 
 mod client;
+mod joins;
 
 use super::Server;
 use super::signalling::SignallingError;
@@ -35,10 +36,14 @@ fn name(text: &str) -> Name {
 
 impl World {
     fn new() -> Self {
+        Self::with_places(4)
+    }
+
+    fn with_places(max_sessions: usize) -> Self {
         let config = config::Webrtc {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             shards: 2,
-            max_sessions: 4,
+            max_sessions,
             ..config::Webrtc::default()
         };
         let stop = CancellationToken::new();

@@ -7,7 +7,9 @@ use crate::protocol::sdp::{DtlsRole, Offer};
 use crate::protocol::srtp::{Keys, Opener, Sealer};
 use crate::time::RtpTime;
 use rtc_crypto::RTCCryptoProvider;
-use rtc_stun::attributes::{ATTR_ICE_CONTROLLING, ATTR_USE_CANDIDATE, ATTR_USERNAME, AttrType};
+use rtc_stun::attributes::{
+    ATTR_ICE_CONTROLLED, ATTR_ICE_CONTROLLING, ATTR_USE_CANDIDATE, ATTR_USERNAME, AttrType,
+};
 use rtc_stun::fingerprint::FINGERPRINT;
 use rtc_stun::integrity::MessageIntegrity;
 use rtc_stun::message::{BINDING_REQUEST, Message, Setter, TransactionId};
@@ -140,14 +142,23 @@ impl Client {
     }
 
     pub(super) fn check_bytes(&self, nominates: bool, password: &str) -> Vec<u8> {
+        self.check_as(ATTR_ICE_CONTROLLING, nominates, password)
+    }
+
+    /// An authentic check that is refused, as the server never takes the other role.
+    pub(super) fn controlled_check(&self) -> Vec<u8> {
+        self.check_as(ATTR_ICE_CONTROLLED, false, &self.password)
+    }
+
+    fn check_as(&self, role: AttrType, nominates: bool, password: &str) -> Vec<u8> {
         let integrity = MessageIntegrity::new_short_term_integrity_with_provider(
             password.to_owned(),
             self.crypto.crypto(),
         );
-        let (username, controlling) =
-            (Raw(ATTR_USERNAME, self.username.clone().into_bytes()), Raw(ATTR_ICE_CONTROLLING, vec![1; 8]));
+        let (username, role) =
+            (Raw(ATTR_USERNAME, self.username.clone().into_bytes()), Raw(role, vec![1; 8]));
         let (nominate, id) = (Raw(ATTR_USE_CANDIDATE, Vec::new()), TransactionId::new());
-        let mut parts: Vec<&dyn Setter> = vec![&BINDING_REQUEST, &id, &username, &controlling];
+        let mut parts: Vec<&dyn Setter> = vec![&BINDING_REQUEST, &id, &username, &role];
         parts.extend(nominates.then_some(&nominate as &dyn Setter));
         parts.extend([&integrity as &dyn Setter, &FINGERPRINT]);
         let mut message = Message::new();

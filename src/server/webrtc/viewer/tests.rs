@@ -6,6 +6,7 @@ use super::super::session::SessionKind;
 use super::super::tcp::Connections;
 use super::*;
 use crate::media::Extensions;
+use crate::protocol::ice::Credentials;
 use crate::protocol::rtcp;
 use crate::protocol::rtp::PacketView;
 use crate::protocol::sdp::{DtlsRole, Fingerprint, HashKind, Local, Offer, Sending, Want, answer};
@@ -72,7 +73,7 @@ impl Seat {
         let wall = Wall::read();
         let now = wall.instant();
         let name: crate::room::Name = "test".parse().unwrap();
-        let session = Session::new("ours".into(), SessionKind::Viewer, name.clone(), name, now);
+        let session = Session::new(Credentials::generate(), SessionKind::Viewer, name.clone(), name, now);
         let sender = Sender { cname: "c".into(), wall, origin: wall.at(now) };
         let path = Path { remote: SocketAddr::from(([192, 0, 2, 1], 9)), via: Via::Udp { local: None } };
         let sealer = Sealer::new(profile, &keys(DtlsRole::Server).local);
