@@ -9,6 +9,8 @@ use thiserror::Error;
 const SAMPLE_RATES: [u32; 13] =
     [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350];
 const ESCAPE: u32 = 15;
+/// The longest record that is taken, in bytes. Without a program config element, which is refused, it has ten at most.
+const MAX_LEN: usize = 256;
 
 /// What an AAC decoder must know before the first packet; FLV calls it the AAC sequence header.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -32,6 +34,9 @@ pub enum AacConfigError {
     /// `channelConfiguration` 0 (a program config element) or one that is reserved.
     #[error("channel configuration {0} is not supported")]
     Channels(u8),
+    /// No real one comes near this.
+    #[error("a record of more than {MAX_LEN} bytes")]
+    TooLong,
 }
 
 impl AudioSpecificConfig {
@@ -45,6 +50,9 @@ impl AudioSpecificConfig {
 
     /// Reads the record. An HE-AAC extension is kept in the bytes; rate and channels are those of the core.
     pub fn parse(bytes: Bytes) -> Result<Self, AacConfigError> {
+        if bytes.len() > MAX_LEN {
+            return Err(AacConfigError::TooLong);
+        }
         let mut bits = BitReader::new(&bytes);
         let object_type = match bits.bits(5)? {
             31 => 32 + bits.bits(6)?,
@@ -126,5 +134,12 @@ mod tests {
             AudioSpecificConfig::parse(Bytes::from_static(&[0x11, 0x80])),
             Err(AacConfigError::Channels(0))
         );
+        let padded = |length| {
+            let mut record = vec![0x12, 0x10];
+            record.resize(length, 0);
+            AudioSpecificConfig::parse(record.into())
+        };
+        assert!(padded(MAX_LEN).is_ok());
+        assert_eq!(padded(MAX_LEN + 1), Err(AacConfigError::TooLong));
     }
 }

@@ -38,4 +38,16 @@ impl CodecParams {
             Self::Opus(_) => ClockRate::OPUS,
         }
     }
+
+    /// What it holds in memory beyond its own size, in bytes.
+    pub fn size(&self) -> usize {
+        match self {
+            Self::H264(config) => {
+                let sets = config.sps().iter().chain(config.pps());
+                sets.map(|set| set.len() + size_of_val(set)).sum()
+            }
+            Self::Aac(config) => config.bytes().len(),
+            Self::Vp8 | Self::Opus(_) => 0,
+        }
+    }
 }

@@ -51,13 +51,43 @@ impl Event {
         }
     }
 
-    /// Payload bytes; `None` for what is not media and is never lost.
+    /// What it takes of a queue's room, in bytes.
+    pub(super) fn size(&self) -> usize {
+        size_of::<Self>()
+            + match self {
+                Self::Frame(frame) => frame.payload.len(),
+                Self::Packets(_, packets) => packets.payload_len() + size_of_val(&packets[..]),
+                Self::Params(params) => params.size(),
+                Self::Skipped { .. } | Self::TrackEnded(_) | Self::Ended(_) => 0,
+            }
+    }
+
+    /// Payload bytes; `None` for what is not media.
     pub(super) fn payload_len(&self) -> Option<usize> {
         match self {
             Self::Frame(frame) => Some(frame.payload.len()),
             Self::Packets(_, packets) => Some(packets.payload_len()),
             _ => None,
         }
+    }
+
+    /// Whether it is a frame, or packets.
+    pub(super) const fn is_media(&self) -> bool {
+        matches!(self, Self::Frame(_) | Self::Packets(..))
+    }
+
+    pub(super) fn is_media_of(&self, kind: MediaKind) -> bool {
+        self.is_media() && self.kind() == Some(kind)
+    }
+
+    /// Whether it is media of a kind, or stands for such as is missing.
+    pub(super) fn is_part_of(&self, kind: MediaKind) -> bool {
+        (self.is_media() || matches!(self, Self::Skipped { .. })) && self.kind() == Some(kind)
+    }
+
+    /// Whether it says that something is over.
+    pub(super) const fn is_end(&self) -> bool {
+        matches!(self, Self::TrackEnded(_) | Self::Ended(_))
     }
 
     pub(super) fn is_keyframe(&self) -> bool {

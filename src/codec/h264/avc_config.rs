@@ -4,6 +4,12 @@ use crate::wire::{ByteReader, Truncated};
 use bytes::{BufMut, Bytes, BytesMut};
 use thiserror::Error;
 
+/// The longest parameter set that is taken, in bytes. Real ones have tens, or a few hundred with scaling matrices.
+pub(super) const MAX_SET: usize = 4_096;
+/// As many as the record can count.
+const MAX_SPS: usize = 31;
+const MAX_PPS: usize = 255;
+
 /// Parameter sets of a stream: SPS and PPS NAL units without any framing.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AvcConfig {
@@ -26,13 +32,25 @@ pub enum AvcConfigError {
     /// `lengthSizeMinusOne` of 2 is reserved.
     #[error("NAL unit lengths of 3 bytes")]
     LengthSize,
+    /// Encoders make sets of some hundred bytes at most.
+    #[error("a parameter set of more than {MAX_SET} bytes")]
+    TooLong,
+    /// More than a record can hold.
+    #[error("more than {MAX_SPS} SPS or {MAX_PPS} PPS")]
+    TooMany,
 }
 
 impl AvcConfig {
-    /// From NAL units of kind SPS and PPS; at least one of each, an SPS of 4 bytes at least.
+    /// From NAL units of kind SPS and PPS; at least one of each, an SPS of 4 bytes at least, none of more than 4 KB.
     pub fn new(sps: Vec<Bytes>, pps: Vec<Bytes>) -> Result<Self, AvcConfigError> {
         if pps.is_empty() || sps.first().is_none_or(|sps| sps.len() < 4) {
             return Err(AvcConfigError::NoParameterSets);
+        }
+        if sps.len() > MAX_SPS || pps.len() > MAX_PPS {
+            return Err(AvcConfigError::TooMany);
+        }
+        if sps.iter().chain(&pps).any(|set| set.len() > MAX_SET) {
+            return Err(AvcConfigError::TooLong);
         }
         Ok(Self { sps, pps })
     }
@@ -67,10 +85,10 @@ impl AvcConfig {
         let mut out = BytesMut::new();
         let first = &self.sps[0]; // `new` refuses an empty list and a short SPS
         out.put_slice(&[1, first[1], first[2], first[3], 0xff]);
-        out.put_u8(0xe0 | self.sps.len().min(31) as u8); // at most 31 by the mask
-        put_sets(&mut out, self.sps.iter().take(31));
-        out.put_u8(self.pps.len().min(255) as u8); // at most 255 by the bound
-        put_sets(&mut out, self.pps.iter().take(255));
+        out.put_u8(0xe0 | self.sps.len() as u8); // `new` takes no more than 31
+        put_sets(&mut out, &self.sps);
+        out.put_u8(self.pps.len() as u8); // nor more than 255
+        put_sets(&mut out, &self.pps);
         if matches!(first[1], 100 | 110 | 122 | 144) {
             // High profiles repeat what the SPS says: readers that want it find 4:2:0, 8 bit, no SPS extension.
             out.put_slice(&[0xfd, 0xf8, 0xf8, 0]);
@@ -95,11 +113,10 @@ impl AvcConfig {
     }
 }
 
-fn put_sets<'a>(out: &mut BytesMut, sets: impl Iterator<Item = &'a Bytes>) {
+fn put_sets(out: &mut BytesMut, sets: &[Bytes]) {
     for set in sets {
-        let length = u16::try_from(set.len()).unwrap_or(u16::MAX);
-        out.put_u16(length);
-        out.put_slice(&set[..usize::from(length)]);
+        out.put_u16(set.len() as u16); // `new` takes none longer than MAX_SET
+        out.put_slice(set);
     }
 }
 
@@ -123,5 +140,18 @@ mod tests {
         for end in 0..RECORD.len() {
             assert!(AvcConfig::parse(&RECORD[..end]).is_err(), "{end}");
         }
+    }
+
+    #[test]
+    fn more_or_longer_sets_than_real_ones_are_refused() {
+        let sps = Bytes::from_static(&[0x67, 0x42, 0xc0, 0x1e]);
+        let with =
+            |count, length| AvcConfig::new(vec![sps.clone()], vec![Bytes::from(vec![0x68; length]); count]);
+        let most = with(MAX_PPS, MAX_SET).unwrap();
+        assert_eq!(AvcConfig::parse(&most.to_record()), Ok((most, 4)));
+        assert_eq!(with(1, MAX_SET + 1), Err(AvcConfigError::TooLong));
+        assert_eq!(with(MAX_PPS + 1, 1), Err(AvcConfigError::TooMany));
+        let pps = vec![Bytes::from_static(&[0x68])];
+        assert_eq!(AvcConfig::new(vec![sps; MAX_SPS + 1], pps), Err(AvcConfigError::TooMany));
     }
 }

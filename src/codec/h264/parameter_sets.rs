@@ -1,5 +1,6 @@
 //! The parameter sets of a stream that sends them in band.
 
+use super::avc_config::MAX_SET;
 use super::{AvcConfig, NalKind};
 use crate::wire::BitReader;
 use bytes::Bytes;
@@ -9,8 +10,6 @@ use std::collections::BTreeMap;
 const MAX_SPS: u32 = 32;
 /// `pic_parameter_set_id` is below this (section 7.4.2.2).
 const MAX_PPS: u32 = 256;
-/// Longer sets are no sets: they would not fit the 16-bit lengths of their record.
-const MAX_LEN: usize = 4_096;
 
 /// Keeps the latest set of each id.
 #[derive(Clone, Debug, Default)]
@@ -22,7 +21,7 @@ pub struct ParameterSets {
 impl ParameterSets {
     /// Takes a NAL unit of kind SPS or PPS; says whether that changed anything. Others, and broken ones, are passed over.
     pub fn add(&mut self, nal: &Bytes) -> bool {
-        if nal.len() > MAX_LEN {
+        if nal.len() > MAX_SET {
             return false;
         }
         // Emulation prevention cannot reach into the bits read here: profile and level are not zero, a PPS starts there.

@@ -3,7 +3,7 @@
 use super::directory::Listing;
 use super::timeline::Timeline;
 use crate::codec::aac::AudioSpecificConfig;
-use crate::codec::h264::{AvcConfig, NalKind, is_recovery_point};
+use crate::codec::h264::{AvcConfig, AvcConfigError, NalKind, is_recovery_point};
 use crate::media::{AccessUnit, Codec, CodecParams, Frame, MediaKind, Payload};
 use crate::protocol::flv::{AudioTag, Metadata, VideoTag};
 use crate::room::Publication;
@@ -208,8 +208,11 @@ impl Ingest {
                 sps = if sps.is_empty() { config.sps().to_vec() } else { sps };
                 pps = if pps.is_empty() { config.pps().to_vec() } else { pps };
             }
-            if let Ok(config) = AvcConfig::new(sps, pps) {
-                self.set_video(config);
+            match AvcConfig::new(sps, pps) {
+                Ok(config) => self.set_video(config),
+                // One kind may come before the other.
+                Err(AvcConfigError::NoParameterSets) => {}
+                Err(error) => self.warn(Warning::VideoConfig, &error),
             }
         }
         let is_set = |nal: &&[u8]| matches!(NalKind::of(nal), Some(NalKind::Sps | NalKind::Pps));
@@ -379,6 +382,20 @@ mod tests {
         ingest.picture_at(132, 2, 0, SLICE);
         assert_eq!(ingest.warnings(), [Warning::BFrames]);
         assert_eq!(ingest.found.len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn parameter_sets_of_absurd_length_are_refused_wherever_they_stand() {
+        let pps = [&[0x68][..], &[1; 5_000]].concat();
+        let length = (pps.len() as u32).to_be_bytes();
+        let in_band = [&length, &pps[..], IDR].concat();
+        let record = [&AVC[..AVC.len() - 4], &length[2..], &pps].concat();
+        for (record, units) in [(AVC, &in_band[..]), (&record, IDR)] {
+            let mut ingest = ingest();
+            ingest.video_at(0, record).unwrap();
+            ingest.picture_at(0, 1, 0, units);
+            assert_eq!(ingest.warnings(), [Warning::VideoConfig]);
+        }
     }
 
     #[tokio::test(start_paused = true)]

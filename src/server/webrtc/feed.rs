@@ -11,10 +11,10 @@ use crate::protocol::sdp::{Format, Negotiated, ProfileLevelId};
 use crate::stream::{EndReason, Event, FeedKey, Form, QueueLimits, Start, Stream};
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What may wait for a shard: two seconds of 16 Mbit/s. What is older than that is of no use to a live viewer.
-const LIMITS: QueueLimits = QueueLimits { bytes: 4 << 20, items: 4_096 };
+const LIMITS: QueueLimits = QueueLimits { bytes: 4 << 20, items: 4_096, age: Duration::from_secs(5) };
 
 /// What viewers of one feed have in common: the feeds of the bus that they take, best first.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
