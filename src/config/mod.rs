@@ -20,7 +20,7 @@ pub use http::{Http, InvalidOrigin, Origin, Origins};
 pub use log::{Filter, Format, InvalidFilter, Log};
 pub use rooms::Rooms;
 pub use rtmp::Rtmp;
-pub use units::{Bitrate, ByteSize, InvalidUnit, Span};
+pub use units::{ByteSize, InvalidUnit, Span};
 pub use webrtc::{Host, InvalidHost, Webrtc};
 
 use serde::{Deserialize, Serialize};

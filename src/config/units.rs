@@ -1,4 +1,4 @@
-//! Numbers with a unit as they stand in the file: `"10s"`, `"2MiB"`, `"500kbit"`.
+//! Numbers with a unit as they stand in the file: `"10s"`, `"2MiB"`.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -15,11 +15,6 @@ pub struct Span(pub Duration);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ByteSize(pub u64);
-
-/// Bits per second: a whole number of `bit`, `kbit` (1000) or `Mbit`.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Bitrate(pub u64);
 
 /// Why a text is not a number with a unit.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
@@ -63,11 +58,6 @@ const SIZE: Quantity = Quantity {
     what: "size",
     example: "2MiB",
     units: &[("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)],
-};
-const RATE: Quantity = Quantity {
-    what: "bitrate",
-    example: "500kbit",
-    units: &[("bit", 1), ("kbit", 1000), ("Mbit", 1_000_000)],
 };
 
 impl Quantity {
@@ -132,19 +122,6 @@ impl ByteSize {
     }
 }
 
-impl FromStr for Bitrate {
-    type Err = InvalidUnit;
-    fn from_str(text: &str) -> Result<Self, InvalidUnit> {
-        RATE.parse(text).map(Self)
-    }
-}
-
-impl fmt::Display for Bitrate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        RATE.print(self.0, f)
-    }
-}
-
 /// serde goes by way of text.
 macro_rules! as_text {
     ($($unit:ty),*) => { $(
@@ -163,7 +140,7 @@ macro_rules! as_text {
     )* };
 }
 
-as_text!(Span, ByteSize, Bitrate);
+as_text!(Span, ByteSize);
 
 #[cfg(test)]
 mod tests {
@@ -179,7 +156,6 @@ mod tests {
         assert_eq!(span("1h"), Duration::from_secs(3600));
         assert_eq!("2MiB".parse(), Ok(ByteSize(2 << 20)));
         assert_eq!("1GiB".parse(), Ok(ByteSize(1 << 30)));
-        assert_eq!("500kbit".parse(), Ok(Bitrate(500_000)));
     }
 
     #[test]
@@ -198,7 +174,6 @@ mod tests {
         let print = |ms| Span(Duration::from_millis(ms)).to_string();
         assert_eq!([0, 1, 1500, 60_000, 7_200_000].map(print), ["0ms", "1ms", "1500ms", "1m", "2h"]);
         assert_eq!(ByteSize(3 << 20).to_string(), "3MiB");
-        assert_eq!(Bitrate(64_000).to_string(), "64kbit");
     }
 
     proptest! {
@@ -207,7 +182,6 @@ mod tests {
             let span = Span(Duration::from_millis(value));
             prop_assert_eq!(span.to_string().parse(), Ok(span));
             prop_assert_eq!(ByteSize(value).to_string().parse(), Ok(ByteSize(value)));
-            prop_assert_eq!(Bitrate(value).to_string().parse(), Ok(Bitrate(value)));
         }
     }
 }
