@@ -116,6 +116,9 @@ impl Gateway {
 }
 
 fn advice(error: &io::Error) -> &'static str {
+    if error.raw_os_error() == Some(libc::EMFILE) {
+        return "; allow the process more of them (ulimit -n, or LimitNOFILE of a systemd unit)";
+    }
     match error.kind() {
         io::ErrorKind::AddrInUse => "; stop the program that does, or set another port",
         io::ErrorKind::AddrNotAvailable => "; this machine has no such address",

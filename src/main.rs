@@ -34,7 +34,7 @@ enum Command {
     Check {
         #[command(flatten)]
         options: Options,
-        /// Prints only the effective value of one key, such as rtmp.listen.
+        /// Prints only the effective value of one key, such as rtmp.listen, or of a section, such as rtmp.
         #[arg(long, value_name = "KEY")]
         print: Option<String>,
     },

@@ -34,6 +34,16 @@ pub enum ConfigError {
         /// The valid key that is most like it, with its section, if any is.
         nearest: Option<String>,
     },
+    /// A section that is written as if it were a value, or one of several.
+    #[error(
+        "{place}: {section} is a section; write [{section}] in a line of its own, once, and its keys below"
+    )]
+    Section {
+        /// Where it stands.
+        place: Place,
+        /// Its name.
+        section: String,
+    },
     /// A flag without `=` or without a section.
     #[error("--set {0}: write --set section.key=value")]
     Flag(String),
@@ -44,7 +54,9 @@ impl ConfigError {
     pub const fn is_usage(&self) -> bool {
         match self {
             Self::Flag(_) => true,
-            Self::Value { place, .. } | Self::Key { place, .. } => matches!(place, Place::Flag(_)),
+            Self::Value { place, .. } | Self::Key { place, .. } | Self::Section { place, .. } => {
+                matches!(place, Place::Flag(_))
+            }
             Self::Read { .. } => false,
         }
     }

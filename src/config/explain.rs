@@ -35,12 +35,17 @@ impl Config {
         text
     }
 
-    /// The effective value of one key, such as `rtmp.listen`: text without quotes, everything else as TOML.
+    /// The effective value of one key, such as `rtmp.listen`: text without quotes, everything else as TOML. A section,
+    /// such as `rtmp`, is given as its lines.
     pub fn get(&self, key: &str) -> Result<String, ConfigError> {
         let known = self.table();
-        let value = key.split_once('.').and_then(|(section, key)| known.get(section)?.get(key));
+        let value = match key.split_once('.') {
+            Some((section, key)) => known.get(section).and_then(|keys| keys.get(key)),
+            None => known.get(key),
+        };
         match value {
             Some(Value::String(text)) => Ok(text.clone()),
+            Some(Value::Table(keys)) => Ok(keys.to_string().trim_end().to_owned()),
             Some(other) => Ok(other.to_string()),
             None => Err(ConfigError::unknown(Place::Flag(format!("--print {key}")), key, &known)),
         }
@@ -95,6 +100,7 @@ mod tests {
             config.get("rtmp.lisen").unwrap_err().to_string(),
             "--print rtmp.lisen: there is no key \"rtmp.lisen\"; did you mean \"rtmp.listen\"?"
         );
-        assert!(config.get("rtmp").is_err() && config.get("").is_err());
+        assert_eq!(config.get("rooms").unwrap(), "max_participants = 100\nmax_rooms = 1000");
+        assert!(config.get("").is_err() && config.get("rtmp.listen.port").is_err());
     }
 }

@@ -1,6 +1,7 @@
 //! Section `[http]`.
 
 use super::units::Span;
+use super::written;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -13,6 +14,7 @@ use thiserror::Error;
 #[serde(default, deny_unknown_fields)]
 pub struct Http {
     /// The TCP address it listens on.
+    #[serde(deserialize_with = "written::address")]
     pub listen: SocketAddr,
     /// Web origins besides its own whose pages may use this server.
     pub allowed_origins: Origins,
@@ -25,7 +27,7 @@ pub struct Http {
 /// Which foreign pages a browser lets in (CORS).
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Origins(Vec<Origin>);
+pub struct Origins(#[serde(deserialize_with = "written::list")] Vec<Origin>);
 
 /// A web origin (RFC 6454) in its one spelling, `https://example.org:8443`; or `*`, which is every one.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -18,64 +18,104 @@ impl Config {
 
     /// The same for the text of a file; `path` is for messages only.
     pub fn parse(text: &str, path: &Path, flags: &[String]) -> Result<Self, ConfigError> {
-        let source = Source { text, path };
-        let document = DeTable::parse(text).map_err(|error| source.error(&error))?;
         // Every valid section and key: the defaults leave none out.
         let known = Self::default().table();
-        for (section, value) in document.get_ref() {
-            source.check_section(section.as_ref(), section.span(), value.get_ref(), &known)?;
-        }
+        let document = DeTable::parse(text).map_err(|error| ConfigError::Value {
+            place: Source::new(text, path, &DeTable::new(), &known).place(error.span()),
+            message: one_line(error.message()),
+        })?;
+        let source = Source::new(text, path, document.get_ref(), &known);
+        source.check_keys()?;
         let mut config: Self = toml::from_str(text).map_err(|error| source.error(&error))?;
         if !flags.is_empty() {
             let mut table: Table = toml::from_str(text).map_err(|error| source.error(&error))?;
             // One by one, so that a complaint belongs to the flag that caused it.
             for flag in flags {
-                apply(&mut table, flag, &known)?;
+                let default = apply(&mut table, flag, &known)?;
                 config = Self::deserialize(table.clone()).map_err(|error| ConfigError::Value {
                     place: place(flag),
-                    message: one_line(error.message()),
+                    message: format!("{}; the default is {default}", one_line(error.message())),
                 })?;
             }
         }
-        Ok(config)
+        // Of the whole, as a flag may mend what the file says.
+        config.fault().map_or(Ok(config), |fault| {
+            let flag = flags.iter().rev().find(|flag| fault.keys.iter().any(|key| sets(flag, key)));
+            let place = flag.map_or_else(|| source.place(source.find(&fault.keys)), |flag| place(flag));
+            Err(ConfigError::Value { place, message: fault.message })
+        })
     }
 }
 
-/// The text of a file and how messages call it.
+/// A file: what stands in it, and how messages call it.
 struct Source<'a> {
     text: &'a str,
     path: &'a Path,
+    document: &'a DeTable<'a>,
+    known: &'a Table,
 }
 
-impl Source<'_> {
-    fn check_section(
-        &self,
-        section: &str,
-        span: Range<usize>,
-        value: &toml::de::DeValue<'_>,
-        known: &Table,
-    ) -> Result<(), ConfigError> {
-        let unknown =
-            |key: &str, span: Range<usize>| ConfigError::unknown(self.place(span.start), key, known);
-        let Some(keys) = known.get(section).and_then(Value::as_table) else {
-            return Err(unknown(section, span));
+impl<'a> Source<'a> {
+    const fn new(text: &'a str, path: &'a Path, document: &'a DeTable<'a>, known: &'a Table) -> Self {
+        Self { text, path, document, known }
+    }
+
+    fn check_keys(&self) -> Result<(), ConfigError> {
+        let unknown = |key: &str, span: Range<usize>| {
+            Err(ConfigError::unknown(self.place(Some(span)), key, self.known))
         };
-        // What is not a table is refused, with its place, when it is deserialised.
-        for (key, _) in value.as_table().into_iter().flatten() {
-            if !keys.contains_key(key.get_ref().as_ref()) {
-                return Err(unknown(&format!("{section}.{}", key.get_ref()), key.span()));
+        for (section, value) in self.document {
+            let (name, span) = (section.get_ref(), section.span());
+            let Some(known) = self.known.get(name.as_ref()).and_then(Value::as_table) else {
+                return unknown(name, span);
+            };
+            let Some(keys) = value.get_ref().as_table() else {
+                return Err(ConfigError::Section {
+                    place: self.place(Some(span)),
+                    section: name.to_string(),
+                });
+            };
+            for (key, _) in keys {
+                if !known.contains_key(key.get_ref().as_ref()) {
+                    return unknown(&format!("{name}.{}", key.get_ref()), key.span());
+                }
             }
         }
         Ok(())
     }
 
     fn error(&self, error: &toml::de::Error) -> ConfigError {
-        let at = error.span().map_or(0, |span| span.start);
-        ConfigError::Value { place: self.place(at), message: one_line(error.message()) }
+        let (span, text) = (error.span(), one_line(error.message()));
+        let at = span.as_ref().map_or(0, |span| span.start);
+        let of = self.values().find(|(_, _, value)| value.contains(&at));
+        let message = of.map_or_else(
+            || text.clone(),
+            |(section, key, _)| match self.known.get(section).and_then(|keys| keys.get(key)) {
+                Some(default) => format!("{section}.{key}: {text}; the default is {default}"),
+                None => text.clone(),
+            },
+        );
+        ConfigError::Value { place: self.place(span), message }
     }
 
-    fn place(&self, at: usize) -> Place {
-        let before = self.text.get(..at).unwrap_or(self.text);
+    /// All values with their sections and keys.
+    fn values(&self) -> impl Iterator<Item = (&str, &str, Range<usize>)> {
+        self.document.iter().flat_map(|(section, keys)| {
+            let keys = keys.get_ref().as_table().into_iter().flatten();
+            keys.map(|(key, value)| (section.get_ref().as_ref(), key.get_ref().as_ref(), value.span()))
+        })
+    }
+
+    /// Where the first of these keys has its value.
+    fn find(&self, keys: &[&str]) -> Option<Range<usize>> {
+        keys.iter().find_map(|wanted| {
+            let mut values = self.values();
+            values.find(|(section, key, _)| split(wanted) == (*section, *key)).map(|(.., value)| value)
+        })
+    }
+
+    fn place(&self, span: Option<Range<usize>>) -> Place {
+        let before = self.text.get(..span.map_or(0, |span| span.start)).unwrap_or(self.text);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         Place::File {
             path: self.path.to_owned(),
@@ -89,7 +129,13 @@ fn place(flag: &str) -> Place {
     Place::Flag(format!("--set {flag}"))
 }
 
-fn apply(table: &mut Table, flag: &str, known: &Table) -> Result<(), ConfigError> {
+/// Whether a flag is about a key.
+fn sets(flag: &str, key: &str) -> bool {
+    flag.split_once('=').is_some_and(|(name, _)| name.trim() == key)
+}
+
+/// Puts a flag's value into the table; gives the key's default.
+fn apply<'a>(table: &mut Table, flag: &str, known: &'a Table) -> Result<&'a Value, ConfigError> {
     let syntax = || ConfigError::Flag(flag.to_owned());
     let (name, text) = flag.split_once('=').ok_or_else(syntax)?;
     let (name, text) = (name.trim(), text.trim());
@@ -100,7 +146,7 @@ fn apply(table: &mut Table, flag: &str, known: &Table) -> Result<(), ConfigError
     if let Some(keys) = keys.as_table_mut() {
         keys.insert(key.to_owned(), value(text, default));
     }
-    Ok(())
+    Ok(default)
 }
 
 /// A value as it is typed in a shell, where quotes are a nuisance: TOML where it is TOML of the right kind; else text,
@@ -155,8 +201,10 @@ fn split(key: &str) -> (&str, &str) {
 /// Jaro-Winkler likeness from which a key is worth proposing: typing errors and transpositions pass, other words do not.
 const LIKE_ENOUGH: f64 = 0.85;
 
+/// A library's message in one line, without its words for our types.
 fn one_line(message: &str) -> String {
-    message.trim().lines().collect::<Vec<_>>().join("; ")
+    let line = message.trim().lines().collect::<Vec<_>>().join("; ");
+    line.replace("expected usize", "expected a whole number, not negative")
 }
 
 #[cfg(test)]
@@ -221,16 +269,47 @@ mod tests {
         let error = |text: &str| parse(text, &[]).unwrap_err();
         assert_eq!(
             error("# ä\n[bridge]\nlinger = \"10\""),
-            "c.toml:3:10: \"10\" has no unit of time; the units are ms, s, m, h"
+            "c.toml:3:10: bridge.linger: \"10\" has no unit of time; the units are ms, s, m, h; the default is \"5s\""
         );
         assert_eq!(
             error("[rtmp]\nlisten = 1935"),
-            "c.toml:2:10: invalid type: integer `1935`, expected socket address"
+            "c.toml:2:10: rtmp.listen: invalid type: integer `1935`, expected an IP address and a port, such as \
+             \"127.0.0.1:8000\", in quotes; the default is \"0.0.0.0:1935\""
         );
-        assert_eq!(error("rtmp = 5"), "c.toml:1:8: invalid type: integer `5`, expected struct Rtmp");
-        assert!(error("[log]\nformat = \"xml\"").starts_with("c.toml:2:10: unknown variant `xml`"));
+        let unknown = "c.toml:2:10: log.format: unknown variant `xml`";
+        assert!(error("[log]\nformat = \"xml\"").starts_with(unknown));
         assert!(error("[rtmp\n").starts_with("c.toml:1:"));
-        assert!(error("[rtmp]\nlisten = \"a:1\"").starts_with("c.toml:2:10: invalid socket address"));
+        let name = error("[rtmp]\nlisten = \"localhost:1935\"");
+        let said = "c.toml:2:10: rtmp.listen: \"localhost:1935\" is not an IP address and a port; write \"127.0.0.1:8000\"";
+        assert!(name.starts_with(said), "{name}");
+        assert_eq!(
+            error("http.allowed_origins = \"*\""),
+            "c.toml:1:24: http.allowed_origins: invalid type: string \"*\", expected a list: put it in brackets, such \
+             as [\"one\", \"two\"]; the default is []"
+        );
+        assert_eq!(
+            error("rooms.max_rooms = -1"),
+            "c.toml:1:19: rooms.max_rooms: invalid value: integer `-1`, expected a whole number, not negative; the \
+             default is 1000"
+        );
+        let nobody = error("[webrtc]\nannounce = [\"203.0.113.5\", \"0.0.0.0\"]");
+        assert!(nobody.starts_with("c.toml:2:12: webrtc.announce: nobody can send to 0.0.0.0"), "{nobody}");
+    }
+
+    #[test]
+    fn a_section_is_no_value_and_no_list() {
+        let error = |text: &str| parse(text, &[]).unwrap_err();
+        assert_eq!(
+            error("rtmp = 5"),
+            "c.toml:1:1: rtmp is a section; write [rtmp] in a line of its own, once, and its keys below"
+        );
+        for (text, place) in [("[[rooms]]\nmax_rooms = 5", "1:3"), ("\nhttp = []", "2:1")] {
+            let said = error(text);
+            assert!(
+                said.starts_with(&format!("c.toml:{place}: ")) && said.contains(" is a section; "),
+                "{said}"
+            );
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What the operator decides: one struct per section, each handed to its layer by value.
 //!
 //! Input is one TOML file and `--set` flags; flags override the file, a flag that is absent changes nothing. Unknown
-//! keys and bad values are errors that say where they stand and which key is nearest.
+//! keys and bad values are errors that say where they stand and which key is nearest, or what to write.
 
 mod bridge;
 mod error;
@@ -11,8 +11,10 @@ mod load;
 mod log;
 mod rooms;
 mod rtmp;
+mod rules;
 mod units;
 mod webrtc;
+mod written;
 
 pub use bridge::Bridge;
 pub use error::{ConfigError, Place};

@@ -1,6 +1,7 @@
 //! Section `[rtmp]`.
 
 use super::units::{ByteSize, Span};
+use super::written;
 use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use std::time::Duration;
 #[serde(default, deny_unknown_fields)]
 pub struct Rtmp {
     /// The TCP address it listens on.
+    #[serde(deserialize_with = "written::address")]
     pub listen: SocketAddr,
     /// Connections at the same time; further ones are closed at once.
     pub max_connections: usize,

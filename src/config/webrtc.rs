@@ -1,5 +1,6 @@
 //! Section `[webrtc]`.
 
+use super::written;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -11,8 +12,10 @@ use thiserror::Error;
 #[serde(default, deny_unknown_fields)]
 pub struct Webrtc {
     /// The address all peers share: UDP, and the same number over TCP.
+    #[serde(deserialize_with = "written::address")]
     pub listen: SocketAddr,
     /// Addresses, or names to resolve at the start, that peers are told to send to. Empty: every local address.
+    #[serde(deserialize_with = "written::list")]
     pub announce: Vec<Host>,
     /// Peers, publishers and viewers together, at the same time.
     pub max_sessions: usize,
@@ -32,8 +35,18 @@ pub enum Host {
 
 /// Why a text is not a [`Host`].
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
-#[error("{0:?} is neither an IP address nor a host name; it has no port and no scheme")]
-pub struct InvalidHost(String);
+pub enum InvalidHost {
+    /// It is no host at all.
+    #[error(
+        "{0:?} is neither an IP address nor a host name; write \"203.0.113.5\" or \"media.example.org\", without port and scheme"
+    )]
+    Syntax(String),
+    /// An address that no single machine has.
+    #[error(
+        "nobody can send to {0}; write the address under which peers reach this machine, or [] for every local address"
+    )]
+    Nobody(IpAddr),
+}
 
 impl Default for Webrtc {
     fn default() -> Self {
@@ -50,8 +63,12 @@ impl FromStr for Host {
     type Err = InvalidHost;
 
     fn from_str(text: &str) -> Result<Self, InvalidHost> {
-        if let Ok(address) = text.parse() {
-            return Ok(Self::Address(address));
+        if let Ok(address) = text.parse::<IpAddr>() {
+            return match address.to_canonical() {
+                IpAddr::V4(ip) if ip.is_broadcast() => Err(InvalidHost::Nobody(address)),
+                ip if ip.is_unspecified() || ip.is_multicast() => Err(InvalidHost::Nobody(address)),
+                _ => Ok(Self::Address(address)),
+            };
         }
         // RFC 1123, section 2.1: letters, digits and hyphens, up to 63 a label. All digits would be a broken address.
         let is_label = |label: &str| {
@@ -65,7 +82,7 @@ impl FromStr for Host {
         if name.len() <= 253 && !numeric && name.split('.').all(is_label) {
             Ok(Self::Name(text.to_owned()))
         } else {
-            Err(InvalidHost(text.to_owned()))
+            Err(InvalidHost::Syntax(text.to_owned()))
         }
     }
 }
@@ -103,7 +120,10 @@ mod tests {
         }
         let long = "x".repeat(64);
         for bad in ["", "203.0.113.5:8189", "https://a", "a..b", "-a", "256.1.1.1", "a_b", &long] {
-            assert!(bad.parse::<Host>().is_err(), "{bad}");
+            assert_eq!(bad.parse::<Host>(), Err(InvalidHost::Syntax(bad.to_owned())));
+        }
+        for nobody in ["0.0.0.0", "::", "224.0.0.1", "ff02::1", "255.255.255.255", "::ffff:0.0.0.0"] {
+            assert!(matches!(nobody.parse::<Host>(), Err(InvalidHost::Nobody(_))), "{nobody}");
         }
     }
 }
