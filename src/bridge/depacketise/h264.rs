@@ -11,18 +11,14 @@ use std::time::Instant;
 
 /// Packets of H.264 into access units.
 pub(in crate::bridge) struct H264 {
-    pictures: Pictures<h264::Depacketizer>,
+    pictures: Pictures<h264::Assembly>,
     sets: ParameterSets,
     config: Option<AvcConfig>,
 }
 
 impl H264 {
     pub(in crate::bridge) fn new() -> Self {
-        Self {
-            pictures: Pictures::new(h264::Depacketizer::new()),
-            sets: ParameterSets::default(),
-            config: None,
-        }
+        Self { pictures: Pictures::new(), sets: ParameterSets::default(), config: None }
     }
 
     fn picture(&mut self, picture: &h264::Picture, time: Timestamp, out: &mut Vec<Output>) {

@@ -2,8 +2,8 @@
 
 use crate::bridge::converter::Output;
 use crate::media::{Frame, MediaKind, Packet, Payload};
+use crate::protocol::rtp::assemble::{Assembly, Depacketizer};
 use crate::protocol::rtp::jitter::{self, JitterBuffer};
-use crate::protocol::rtp::{h264, vp8};
 use crate::time::Timestamp;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -14,27 +14,11 @@ const LATENCY: Duration = Duration::from_millis(250);
 const MAX_TIMES: usize = 64;
 
 /// Packets as they come, pictures as they were sent.
-pub(super) struct Pictures<D> {
+pub(super) struct Pictures<A: Assembly> {
     buffer: JitterBuffer<Packet>,
-    depacketizer: D,
+    depacketizer: Depacketizer<A>,
     clock: Clock,
     start: StartPoint,
-}
-
-/// Puts packets of one payload format together.
-pub(super) trait Depacketizer {
-    /// A whole picture.
-    type Picture: Picture;
-
-    fn push(&mut self, packet: &Packet);
-
-    fn poll(&mut self) -> Option<Self::Picture>;
-}
-
-/// What is to be known of a picture whatever its format.
-pub(super) trait Picture {
-    /// Its RTP timestamp, unwrapped.
-    fn ticks(&self) -> i64;
 }
 
 /// Whether a decoder can go on.
@@ -52,11 +36,11 @@ struct Clock {
     last: Option<Timestamp>,
 }
 
-impl<D: Depacketizer> Pictures<D> {
-    pub(super) fn new(depacketizer: D) -> Self {
+impl<A: Assembly> Pictures<A> {
+    pub(super) fn new() -> Self {
         Self {
             buffer: JitterBuffer::new(LATENCY),
-            depacketizer,
+            depacketizer: Depacketizer::new(),
             clock: Clock::default(),
             start: StartPoint::default(),
         }
@@ -69,17 +53,17 @@ impl<D: Depacketizer> Pictures<D> {
     }
 
     /// The next picture that is whole, and its time.
-    pub(super) fn next(&mut self, now: Instant) -> Option<(D::Picture, Timestamp)> {
+    pub(super) fn next(&mut self, now: Instant) -> Option<(A::Picture, Timestamp)> {
         loop {
-            while let Some(picture) = self.depacketizer.poll() {
-                if let Some(time) = self.clock.time_of(picture.ticks()) {
+            while let Some((ticks, picture)) = self.depacketizer.poll() {
+                if let Some(time) = self.clock.time_of(ticks) {
                     return Some((picture, time));
                 }
             }
             // The depacketiser sees a loss by the sequence.
             if let jitter::Output::Packet(packet) = self.buffer.poll(now)? {
                 self.clock.note(&packet);
-                self.depacketizer.push(&packet);
+                self.depacketizer.push(packet.sequence, packet.ticks, packet.marker, &packet.payload);
             }
         }
     }
@@ -102,42 +86,6 @@ impl<D: Depacketizer> Pictures<D> {
 
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.buffer.deadline()
-    }
-}
-
-impl Depacketizer for h264::Depacketizer {
-    type Picture = h264::Picture;
-
-    fn push(&mut self, packet: &Packet) {
-        self.push(packet.sequence, packet.ticks, packet.marker, &packet.payload);
-    }
-
-    fn poll(&mut self) -> Option<h264::Picture> {
-        self.poll()
-    }
-}
-
-impl Depacketizer for vp8::Depacketizer {
-    type Picture = vp8::Picture;
-
-    fn push(&mut self, packet: &Packet) {
-        self.push(packet.sequence, packet.ticks, packet.marker, &packet.payload);
-    }
-
-    fn poll(&mut self) -> Option<vp8::Picture> {
-        self.poll()
-    }
-}
-
-impl Picture for h264::Picture {
-    fn ticks(&self) -> i64 {
-        self.ticks
-    }
-}
-
-impl Picture for vp8::Picture {
-    fn ticks(&self) -> i64 {
-        self.ticks
     }
 }
 

@@ -9,12 +9,12 @@ use std::time::Instant;
 
 /// Packets of VP8 into frames.
 pub(in crate::bridge) struct Vp8 {
-    pictures: Pictures<vp8::Depacketizer>,
+    pictures: Pictures<vp8::Assembly>,
 }
 
 impl Vp8 {
     pub(in crate::bridge) fn new() -> Self {
-        Self { pictures: Pictures::new(vp8::Depacketizer::new()) }
+        Self { pictures: Pictures::new() }
     }
 }
 

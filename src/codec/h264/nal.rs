@@ -1,4 +1,6 @@
-//! NAL unit headers and the length-prefixed framing.
+//! NAL unit headers, emulation prevention and the length-prefixed framing.
+
+use smallvec::SmallVec;
 
 /// `nal_unit_type` (ITU-T H.264, table 7-1), as far as a gateway tells them apart.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -83,6 +85,21 @@ pub fn length_prefixed(data: &[u8], length_size: usize) -> impl Iterator<Item = 
             }
         }
     })
+}
+
+/// The first bytes of a NAL unit's payload without emulation prevention (section 7.4.1).
+pub(super) fn unescape(body: &[u8], limit: usize) -> SmallVec<[u8; 64]> {
+    let mut out = SmallVec::new();
+    let mut zeros = 0;
+    for byte in body.iter().take(limit) {
+        if zeros >= 2 && *byte == 3 {
+            zeros = 0;
+            continue;
+        }
+        zeros = if *byte == 0 { zeros + 1 } else { 0 };
+        out.push(*byte);
+    }
+    out
 }
 
 #[cfg(test)]

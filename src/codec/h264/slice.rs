@@ -3,6 +3,7 @@
 //! Read here and not by `h264-reader`, which overflows on hostile quantisers and allocates for every header: this runs for
 //! each slice of each picture.
 
+use super::nal::unescape;
 use super::sps::{HeaderError, PocType, Sps};
 use crate::wire::{BitReader, Truncated};
 use smallvec::SmallVec;
@@ -317,21 +318,6 @@ fn marking(bits: &mut BitReader<'_>, idr: bool) -> Result<Marking, HeaderError> 
         }
         operations.push(operation);
     }
-}
-
-/// The first bytes of a NAL unit's payload without emulation prevention (section 7.4.1).
-pub(super) fn unescape(body: &[u8], limit: usize) -> SmallVec<[u8; 64]> {
-    let mut out = SmallVec::new();
-    let mut zeros = 0;
-    for byte in body.iter().take(limit) {
-        if zeros >= 2 && *byte == 3 {
-            zeros = 0;
-            continue;
-        }
-        zeros = if *byte == 0 { zeros + 1 } else { 0 };
-        out.push(*byte);
-    }
-    out
 }
 
 impl From<Truncated> for HeaderError {

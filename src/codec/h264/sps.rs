@@ -1,6 +1,6 @@
 //! What a sequence parameter set says that a gateway wants to know.
 
-use super::slice::unescape;
+use super::nal::unescape;
 use crate::wire::{BitReader as Bits, Truncated};
 use bytes::{BufMut, Bytes, BytesMut};
 use h264_reader::nal::sps::{ChromaFormat, FrameMbsFlags, PicOrderCntType, SeqParameterSet};

@@ -3,6 +3,7 @@
 //! Sans-IO: bytes come in decrypted, times come in as [`Instant`](std::time::Instant)s, and every state machine says
 //! itself when it wants to be asked again. Sequence numbers and timestamps leave [`Reception`] unwrapped to 64 bits.
 
+pub mod assemble;
 pub mod extensions;
 pub mod h264;
 pub mod jitter;

@@ -1,8 +1,8 @@
 //! The payload format of VP8 (RFC 7741): payload descriptor, keyframes, frames put together again.
 
+use super::assemble;
 use crate::wire::{ByteReader, Truncated};
 use bytes::{Bytes, BytesMut};
-use std::collections::VecDeque;
 
 /// A larger frame is given up.
 const MAX_BYTES: usize = 8 << 20;
@@ -25,8 +25,6 @@ pub struct Descriptor {
 /// One coded VP8 frame.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Picture {
-    /// The RTP timestamp, unwrapped.
-    pub ticks: i64,
     /// The frame as a decoder takes it.
     pub data: Bytes,
     /// Whether a decoder can start here.
@@ -35,21 +33,16 @@ pub struct Picture {
     pub after_loss: bool,
 }
 
-/// Puts frames together from payloads that come in order, with gaps where packets are lost. A frame with a missing
-/// packet never comes out.
-#[derive(Debug, Default)]
-pub struct Depacketizer {
-    last: Option<i64>,
-    current: Option<Assembly>,
-    after_loss: bool,
-    dropped: u64,
-    ready: VecDeque<Picture>,
-}
+/// Puts frames together from their packets.
+pub type Depacketizer = assemble::Depacketizer<Assembly>;
 
+/// What came of one frame.
 #[derive(Debug)]
-struct Assembly {
+pub struct Assembly {
     ticks: i64,
     data: BytesMut,
+    /// The first packet has come.
+    begun: bool,
     damaged: bool,
 }
 
@@ -97,64 +90,35 @@ pub fn starts_keyframe(payload: &[u8]) -> bool {
     })
 }
 
-impl Depacketizer {
-    /// Knows nothing yet.
-    pub fn new() -> Self {
-        Self::default()
+impl assemble::Assembly for Assembly {
+    type Picture = Picture;
+
+    fn new(ticks: i64) -> Self {
+        Self { ticks, data: BytesMut::new(), begun: false, damaged: false }
     }
 
-    /// Takes the next packet: its unwrapped sequence number and timestamp, its marker bit and its payload. One that is
-    /// not later than the last one is passed over. An empty payload counts for the sequence only.
-    pub fn push(&mut self, sequence: i64, ticks: i64, marker: bool, payload: &[u8]) {
-        if self.last.is_some_and(|last| sequence <= last) {
-            return;
-        }
-        let missing = self.last.is_some_and(|last| sequence > last + 1);
-        self.last = Some(sequence);
-        self.after_loss |= missing;
-        if self.current.as_ref().is_some_and(|frame| frame.ticks != ticks) {
-            self.finish(missing);
-        }
-        if payload.is_empty() {
-            if let Some(frame) = &mut self.current {
-                frame.damaged |= missing;
-            }
-            return;
-        }
+    fn ticks(&self) -> i64 {
+        self.ticks
+    }
+
+    fn add(&mut self, payload: &Bytes, missing: bool) {
         let descriptor = Descriptor::parse(payload).ok();
-        let begins = descriptor.is_some_and(|descriptor| descriptor.begins_frame());
-        let frame =
-            self.current.get_or_insert_with(|| Assembly { ticks, data: BytesMut::new(), damaged: !begins });
-        frame.damaged |= missing && !(begins && frame.data.is_empty());
+        let begins = !self.begun && descriptor.is_some_and(|descriptor| descriptor.begins_frame());
+        self.damaged |= !begins && (missing || !self.begun);
+        self.begun = true;
         match descriptor.and_then(|descriptor| payload.get(descriptor.len..)) {
-            Some(data) if frame.data.len() + data.len() <= MAX_BYTES => frame.data.extend_from_slice(data),
-            _ => frame.damaged = true,
-        }
-        if marker {
-            self.finish(false);
+            Some(data) if self.data.len() + data.len() <= MAX_BYTES => self.data.extend_from_slice(data),
+            _ => self.damaged = true,
         }
     }
 
-    /// The next frame that is complete.
-    pub fn poll(&mut self) -> Option<Picture> {
-        self.ready.pop_front()
+    fn damage(&mut self) {
+        self.damaged = true;
     }
 
-    /// Frames that had packets and were given up.
-    pub const fn dropped(&self) -> u64 {
-        self.dropped
-    }
-
-    fn finish(&mut self, damaged: bool) {
-        let Some(frame) = self.current.take() else { return };
-        let Some(first) = frame.data.first().filter(|_| !damaged && !frame.damaged) else {
-            self.after_loss = true;
-            self.dropped += 1;
-            return;
-        };
-        let (keyframe, ticks) = (first & 1 == 0, frame.ticks);
-        let after_loss = std::mem::take(&mut self.after_loss);
-        self.ready.push_back(Picture { ticks, data: frame.data.freeze(), keyframe, after_loss });
+    fn finish(self, after_loss: bool) -> Option<Picture> {
+        let first = *self.data.first().filter(|_| !self.damaged)?;
+        Some(Picture { data: self.data.freeze(), keyframe: first & 1 == 0, after_loss })
     }
 }
 
@@ -189,7 +153,7 @@ mod tests {
     #[test]
     fn frames_come_whole_or_not_at_all() {
         let mut depacketizer = Depacketizer::new();
-        let packets: &[(i64, i64, bool, &[u8])] = &[
+        let packets: &[(i64, i64, bool, &'static [u8])] = &[
             (0, 0, false, KEY),
             (1, 0, true, &[0x00, 7, 8]),
             (2, 1, false, &[0x10, 0x31, 1]),
@@ -200,10 +164,11 @@ mod tests {
         ];
         let mut frames = Vec::new();
         for (sequence, ticks, marker, payload) in packets {
-            depacketizer.push(*sequence, *ticks, *marker, payload);
+            depacketizer.push(*sequence, *ticks, *marker, &Bytes::from_static(payload));
             frames.extend(std::iter::from_fn(|| depacketizer.poll()));
         }
-        let seen: Vec<_> = frames.iter().map(|f| (f.ticks, f.data.len(), f.keyframe, f.after_loss)).collect();
+        let seen: Vec<_> =
+            frames.iter().map(|(ticks, f)| (*ticks, f.data.len(), f.keyframe, f.after_loss)).collect();
         assert_eq!(seen, [(0, 12, true, false), (2, 2, false, true), (4, 2, false, true)]);
         assert_eq!(depacketizer.dropped(), 2, "one with a hole, one without its beginning");
     }

@@ -48,7 +48,7 @@ pub(crate) fn h264(input: &[u8]) {
         let _ = h264::starts_keyframe(piece.payload);
         let payload = Bytes::copy_from_slice(piece.payload);
         depacketizer.push(piece.sequence, piece.ticks, piece.marker, &payload);
-        while let Some(picture) = depacketizer.poll() {
+        while let Some((_, picture)) = depacketizer.poll() {
             assert!(picture.nals.iter().all(|nal| !nal.is_empty()));
             let _ = packetizer.packetize(picture.nals);
         }
@@ -60,8 +60,9 @@ pub(crate) fn vp8(input: &[u8]) {
     let mut depacketizer = vp8::Depacketizer::new();
     for piece in reordered(packets(input)) {
         let _ = vp8::starts_keyframe(piece.payload);
-        let _ = opus::packet(&Bytes::copy_from_slice(piece.payload));
-        depacketizer.push(piece.sequence, piece.ticks, piece.marker, piece.payload);
+        let payload = Bytes::copy_from_slice(piece.payload);
+        let _ = opus::packet(&payload);
+        depacketizer.push(piece.sequence, piece.ticks, piece.marker, &payload);
         while depacketizer.poll().is_some() {}
     }
 }

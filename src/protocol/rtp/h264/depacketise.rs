@@ -1,8 +1,8 @@
 //! RTP payloads, in order -> pictures.
 
 use super::{FU_A, FU_END, FU_START, STAP_A, TYPE, aggregated};
+use crate::protocol::rtp::assemble;
 use bytes::{BufMut, Bytes, BytesMut};
-use std::collections::VecDeque;
 
 /// A larger picture is given up: no level of H.264 that anybody streams makes one.
 const MAX_BYTES: usize = 8 << 20;
@@ -13,8 +13,6 @@ const MAX_NALS: usize = 4_096;
 /// them under a timestamp of their own.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Picture {
-    /// The RTP timestamp, unwrapped.
-    pub ticks: i64,
     /// In order, none of them empty.
     pub nals: Vec<Bytes>,
     /// Packets were lost between the last picture that came out and this one, of another picture or of one that is not
@@ -22,21 +20,12 @@ pub struct Picture {
     pub after_loss: bool,
 }
 
-/// Puts pictures together from payloads that come in order, with gaps where packets are lost.
-///
-/// A picture with a missing packet never comes out.
-#[derive(Debug, Default)]
-pub struct Depacketizer {
-    /// Sequence number of the packet before.
-    last: Option<i64>,
-    current: Option<Assembly>,
-    after_loss: bool,
-    dropped: u64,
-    ready: VecDeque<Picture>,
-}
+/// Puts pictures together from the payloads of [`Packetizer`](super::Packetizer) and its like.
+pub type Depacketizer = assemble::Depacketizer<Assembly>;
 
+/// What came of one picture.
 #[derive(Debug)]
-struct Assembly {
+pub struct Assembly {
     ticks: i64,
     nals: Vec<Bytes>,
     bytes: usize,
@@ -45,70 +34,36 @@ struct Assembly {
     damaged: bool,
 }
 
-impl Depacketizer {
-    /// Knows nothing yet.
-    pub fn new() -> Self {
-        Self::default()
+impl assemble::Assembly for Assembly {
+    type Picture = Picture;
+
+    fn new(ticks: i64) -> Self {
+        Self { ticks, nals: Vec::new(), bytes: 0, fragment: None, damaged: false }
     }
 
-    /// Takes the next packet: its unwrapped sequence number and timestamp, its marker bit and its payload. One that is
-    /// not later than the last one is passed over. An empty payload (padding, a probe) counts for the sequence only.
-    pub fn push(&mut self, sequence: i64, ticks: i64, marker: bool, payload: &Bytes) {
-        if self.last.is_some_and(|last| sequence <= last) {
-            return;
-        }
-        let missing = self.last.is_some_and(|last| sequence > last + 1);
-        self.last = Some(sequence);
-        if self.current.as_ref().is_some_and(|picture| picture.ticks != ticks) {
-            // Its marker was lost, or never set: it is whole only if nothing is missing since.
-            self.finish(missing);
-        }
-        self.after_loss |= missing;
-        if payload.is_empty() {
-            if let Some(picture) = &mut self.current {
-                picture.damaged |= missing;
-            }
-            return;
-        }
-        let picture = self.current.get_or_insert_with(|| Assembly::new(ticks));
+    fn ticks(&self) -> i64 {
+        self.ticks
+    }
+
+    fn add(&mut self, payload: &Bytes, missing: bool) {
         if missing {
-            // The missing ones may be of this picture or of those before it.
-            picture.damaged |= !picture.nals.is_empty() || picture.fragment.is_some() || !begins(payload);
+            self.damaged |= !self.nals.is_empty() || self.fragment.is_some() || !begins(payload);
         }
-        picture.add(payload);
-        if marker {
-            self.finish(false);
-        }
+        self.take(payload);
     }
 
-    /// The next picture that is complete.
-    pub fn poll(&mut self) -> Option<Picture> {
-        self.ready.pop_front()
+    fn damage(&mut self) {
+        self.damaged = true;
     }
 
-    /// Pictures that had packets and were given up.
-    pub const fn dropped(&self) -> u64 {
-        self.dropped
-    }
-
-    fn finish(&mut self, damaged: bool) {
-        let Some(picture) = self.current.take() else { return };
-        if damaged || picture.damaged || picture.fragment.is_some() || picture.nals.is_empty() {
-            self.after_loss = true;
-            self.dropped += 1;
-            return;
-        }
-        let after_loss = std::mem::take(&mut self.after_loss);
-        self.ready.push_back(Picture { ticks: picture.ticks, nals: picture.nals, after_loss });
+    fn finish(self, after_loss: bool) -> Option<Picture> {
+        let whole = !self.damaged && self.fragment.is_none() && !self.nals.is_empty();
+        whole.then_some(Picture { nals: self.nals, after_loss })
     }
 }
 
 impl Assembly {
-    const fn new(ticks: i64) -> Self {
-        Self { ticks, nals: Vec::new(), bytes: 0, fragment: None, damaged: false }
-    }
-
-    fn add(&mut self, payload: &Bytes) {
+    fn take(&mut self, payload: &Bytes) {
         self.bytes += payload.len();
         if self.bytes > MAX_BYTES || self.nals.len() >= MAX_NALS {
             self.damaged = true;
@@ -205,7 +160,7 @@ mod tests {
         out
     }
 
-    fn run(packets: impl IntoIterator<Item = (i64, i64, bool, Bytes)>) -> (Vec<Picture>, u64) {
+    fn run(packets: impl IntoIterator<Item = (i64, i64, bool, Bytes)>) -> (Vec<(i64, Picture)>, u64) {
         let mut depacketizer = Depacketizer::new();
         let mut pictures = Vec::new();
         for (sequence, ticks, marker, payload) in packets {
@@ -235,8 +190,8 @@ mod tests {
             (7, vec![0, 1, 2], -1, 1),
         ] {
             let (pictures, count) = run(packets(&gop()).into_iter().filter(|packet| packet.0 != lost));
-            assert_eq!(pictures.iter().map(|p| p.ticks).collect::<Vec<_>>(), ticks, "packet {lost}");
-            let marked = pictures.iter().find(|p| p.after_loss).map_or(-1, |p| p.ticks);
+            assert_eq!(pictures.iter().map(|(ticks, _)| *ticks).collect::<Vec<_>>(), ticks, "packet {lost}");
+            let marked = pictures.iter().find(|(_, p)| p.after_loss).map_or(-1, |(ticks, _)| *ticks);
             assert_eq!((marked, count), (after_loss, dropped), "packet {lost}");
         }
     }
@@ -247,7 +202,7 @@ mod tests {
             packets(&gop()).into_iter().map(|(seq, ticks, _, payload)| (seq, ticks, false, payload));
         let (pictures, dropped) = run(packets);
         assert_eq!((pictures.len(), dropped), (3, 0), "the last one has no end yet");
-        assert_eq!(pictures[0].nals, gop()[0]);
+        assert_eq!(pictures[0].1.nals, gop()[0]);
     }
 
     #[test]
@@ -257,7 +212,7 @@ mod tests {
         let (pictures, _) =
             run([sets(0, 0x67), sets(1, 0x68), slice.clone(), slice, (3, 6, true, Bytes::new())]);
         assert_eq!(pictures.len(), 1);
-        assert_eq!(pictures[0].nals.len(), 3);
+        assert_eq!(pictures[0].1.nals.len(), 3);
     }
 
     #[test]
@@ -268,7 +223,7 @@ mod tests {
             let (pictures, dropped) =
                 run([(0, 0, true, Bytes::copy_from_slice(hostile)), (1, 1, true, nal(0x41, 9))]);
             assert_eq!((pictures.len(), dropped), (1, 1), "{hostile:02x?}");
-            assert!(pictures[0].after_loss);
+            assert!(pictures[0].1.after_loss);
         }
         let open = (0, 0, true, Bytes::from_static(&[0x7c, 0x85, 1]));
         assert_eq!(run([open]).1, 1, "a fragment without its end");
@@ -301,7 +256,7 @@ mod tests {
                     sequence += 1;
                 }
                 let picture = depacketizer.poll();
-                prop_assert_eq!(picture, Some(Picture { ticks, nals: nals.clone(), after_loss: false }));
+                prop_assert_eq!(picture, Some((ticks, Picture { nals: nals.clone(), after_loss: false })));
             }
         }
     }

@@ -6,7 +6,7 @@
 mod depacketise;
 mod packetise;
 
-pub use depacketise::{Depacketizer, Picture};
+pub use depacketise::{Assembly, Depacketizer, Picture};
 pub use packetise::{PacketizationMode, Packetizer, Payload};
 
 use crate::wire::ByteReader;
