@@ -3,6 +3,10 @@
 //! Bytes, a path and the time come in; a response and the selected path come out. What a path is, the owner decides: to
 //! the agent it is a name for "this remote address by that transport".
 
+pub(crate) mod probe;
+
+pub use probe::Probe;
+
 use crate::wire::ByteReader;
 use rtc_crypto::RTCCryptoProvider;
 use rtc_stun::attributes::{ATTR_ICE_CONTROLLED, ATTR_MESSAGE_INTEGRITY, ATTR_USE_CANDIDATE, ATTR_USERNAME};
@@ -18,8 +22,9 @@ use thiserror::Error;
 
 /// Paths that a peer may have open at the same time.
 pub const MAX_PATHS: usize = 16;
-/// A peer that neither checks nor sends for so long has gone (compare RFC 7675, section 5.1).
-pub const CONSENT: Duration = Duration::from_secs(10);
+/// A peer that neither checks nor sends for so long has gone. RFC 7675, section 5.1, has checks every 4 to 6 s and takes
+/// 30 s: here two checks in a row may be lost at most times, one at any.
+pub const CONSENT: Duration = Duration::from_secs(15);
 /// Checks answered a second; those of paths that are not valid yet have a budget of their own, so that a forger cannot
 /// use up that of the peer.
 const MAX_CHECKS: u32 = 50;
@@ -91,7 +96,6 @@ pub struct Agent<P> {
     selected: Option<P>,
     nominated: bool,
     heard: Instant,
-    patience: Duration,
     second: Instant,
     checks: u32,
     strangers: u32,
@@ -187,7 +191,6 @@ impl<P: Copy + PartialEq> Agent<P> {
             selected: None,
             nominated: false,
             heard: now,
-            patience: CONSENT,
             second: now,
             checks: 0,
             strangers: 0,
@@ -220,11 +223,6 @@ impl<P: Copy + PartialEq> Agent<P> {
         self.heard = self.heard.max(now);
     }
 
-    /// Counts the peer as gone after a shorter silence than [`CONSENT`] from now on: one that sends all the time.
-    pub fn expect_traffic_within(&mut self, patience: Duration) {
-        self.patience = patience.min(CONSENT);
-    }
-
     /// Takes a path away, for instance a closed TCP connection. Another valid one is used instead.
     pub fn remove_path(&mut self, path: P) {
         self.paths.retain(|other| *other != path);
@@ -250,12 +248,17 @@ impl<P: Copy + PartialEq> Agent<P> {
 
     /// When the peer counts as gone, unless it is heard before.
     pub fn expires(&self) -> Instant {
-        self.heard + self.patience
+        self.heard + CONSENT
     }
 
-    /// What the peer was told.
-    pub const fn credentials(&self) -> &Credentials {
-        &self.credentials
+    /// When something authentic came last.
+    pub const fn heard(&self) -> Instant {
+        self.heard
+    }
+
+    /// What can ask the peer of this user name fragment and password for a sign of life.
+    pub fn probe(&self, ufrag: &str, password: &str) -> Probe {
+        Probe::new(ufrag, password, &self.credentials.ufrag, self.crypto.clone())
     }
 
     fn within_budget(&mut self, now: Instant, path: P) -> bool {
@@ -468,16 +471,14 @@ mod tests {
     }
 
     #[test]
-    fn consent_lasts_ten_seconds_or_less_if_so_agreed() {
+    fn consent_lasts_fifteen_seconds() {
         let mut client = client();
         client.check(3_000, 1, &[]);
-        assert_eq!(client.agent.expires(), client.began + Duration::from_secs(13));
+        assert_eq!(client.agent.expires(), client.began + Duration::from_secs(18));
         client.agent.note_traffic(client.began + Duration::from_secs(5));
-        assert_eq!(client.agent.expires(), client.began + Duration::from_secs(15));
+        assert_eq!(client.agent.expires(), client.began + Duration::from_secs(20));
         client.agent.note_traffic(client.began);
-        assert_eq!(client.agent.expires(), client.began + Duration::from_secs(15));
-        client.agent.expect_traffic_within(Duration::from_secs(4));
-        assert_eq!(client.agent.expires(), client.began + Duration::from_secs(9));
+        assert_eq!(client.agent.expires(), client.began + Duration::from_secs(20));
     }
 
     #[test]

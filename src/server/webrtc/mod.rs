@@ -18,6 +18,7 @@ mod numbering;
 mod parameter_sets;
 mod path;
 mod peer;
+mod presence;
 mod registry;
 mod ring;
 mod session;

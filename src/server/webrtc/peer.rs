@@ -6,6 +6,7 @@ use super::dtls::{Connected, Dtls, DtlsError, Identity, Progress};
 use super::feed::Feed;
 use super::ingest::Ingest;
 use super::path::{ConnectionId, Path, Via};
+use super::presence::Presence;
 use super::session::{Session, SessionKind};
 use super::viewer::{Sender, Viewer, send_rtcp};
 use super::wall::Wall;
@@ -28,8 +29,6 @@ use std::time::{Duration, Instant};
 
 /// From the answer to media keys. A peer that needs longer has lost its way.
 pub(super) const ESTABLISH: Duration = Duration::from_secs(10);
-/// A publisher sends media, reports or at least checks all the time. Its viewers are to know within 5 s that it is gone.
-const PUBLISHER_SILENCE: Duration = Duration::from_millis(4_500);
 /// Between sender reports, behind those that come with the first packets.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -59,6 +58,8 @@ pub(super) struct Peer {
     session: Arc<Session>,
     negotiated: Negotiated,
     agent: Agent<Path>,
+    /// Of a connected publisher.
+    presence: Option<Presence>,
     dtls: Dtls,
     opener: Option<Opener>,
     role: Role,
@@ -130,6 +131,7 @@ impl Peer {
             }
         };
         Self {
+            presence: None,
             agent: Agent::new(seed.session.credentials.clone(), identity.crypto(), now),
             session: seed.session,
             negotiated: seed.negotiated,
@@ -169,19 +171,31 @@ impl Peer {
             Role::Publisher { ingest, sealer: Some(_), .. } => ingest.deadline(),
             _ => None,
         };
-        let others = [self.established_by, self.report_at, self.dtls.poll_timeout(), ingest];
-        others.into_iter().flatten().fold(self.agent.expires(), Instant::min)
+        let asks_at = self.presence.as_ref().map(|presence| presence.asks_at(self.agent.heard()));
+        let others = [self.established_by, self.report_at, self.dtls.poll_timeout(), ingest, asks_at];
+        others.into_iter().flatten().fold(self.expires(), Instant::min)
+    }
+
+    /// When the peer counts as gone, unless it is heard before.
+    fn expires(&self) -> Instant {
+        let presence = self.presence.as_ref();
+        presence.map_or_else(|| self.agent.expires(), |presence| presence.expires(self.agent.heard()))
     }
 
     /// Does what is due.
     pub(super) fn handle_timeout(&mut self, now: Instant, hands: &mut Hands<'_>) {
-        if self.agent.expires() <= now {
+        if self.expires() <= now {
             hands.events.push(Event::Gone(Leave::Silent));
             return;
         }
         if self.established_by.is_some_and(|deadline| deadline <= now) {
             hands.events.push(Event::Gone(Leave::NotEstablished));
             return;
+        }
+        if let (Some(presence), Some(path)) = (&mut self.presence, self.agent.selected())
+            && let Some(request) = presence.ask(now, self.agent.heard())
+        {
+            hands.batch.push(path, &request);
         }
         let result = self.dtls.handle_timeout(now);
         self.send_dtls(hands.batch);
@@ -290,7 +304,12 @@ impl Peer {
     }
 
     fn check(&mut self, now: Instant, path: Path, datagram: &[u8], hands: &mut Hands<'_>) {
-        let Ok(check) = Check::parse(datagram) else { return };
+        let Ok(check) = Check::parse(datagram) else {
+            if self.presence.as_mut().is_some_and(|presence| presence.is_answered_by(datagram)) {
+                self.agent.note_traffic(now);
+            }
+            return;
+        };
         match self.agent.handle_check(now, path, path.remote, &check) {
             Verdict::Ignored => {}
             Verdict::Refused(response) => hands.batch.push(path, &response),
@@ -354,7 +373,8 @@ impl Peer {
         let viewer = match &mut self.role {
             Role::Publisher { sealer, .. } => {
                 *sealer = Some(new_sealer);
-                self.agent.expect_traffic_within(PUBLISHER_SILENCE);
+                let theirs = &self.negotiated.remote.credentials;
+                self.presence = Some(Presence::new(self.agent.probe(&theirs.ufrag, &theirs.password)));
                 None
             }
             Role::Viewer { stream, cname, .. } => {
@@ -379,6 +399,9 @@ impl Peer {
             return;
         };
         self.agent.note_traffic(now);
+        if let (Some(presence), false) = (&mut self.presence, is_rtcp) {
+            presence.note_media(now);
+        }
         self.opened(now, is_rtcp, plain.freeze(), batch);
     }
 

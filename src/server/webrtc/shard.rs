@@ -225,7 +225,8 @@ impl Shard {
         let route = if is_stun(datagram) {
             let known = peek_ufrag(datagram).map(|ufrag| (ufrag, self.by_ufrag.get(ufrag).copied()));
             match known {
-                None => None,
+                // An answer: it has no user name, and counts by the path alone.
+                None => self.routes.get(&RouteKey::from(path)).copied(),
                 Some((_, Some(id))) => Some(Route::Here(id)),
                 Some((ufrag, None)) => self.adopt(now, ufrag, datagram),
             }

@@ -331,6 +331,26 @@ async fn viewers_hear_within_five_seconds_of_a_publisher_that_vanishes() {
 }
 
 #[tokio::test]
+async fn a_publisher_without_media_lives_by_checks_six_seconds_apart() {
+    let world = World::new();
+    let mut publisher = Client::udp(world.server.local_addr()).await;
+    let answer = world.server.publish(name("room"), name("alice"), &publisher.offer("sendonly")).unwrap();
+    publisher.connect(&answer.sdp).await;
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!(world.server.sessions().len(), 1);
+}
+
+#[tokio::test]
+async fn a_publisher_whose_media_stops_is_asked_and_stays() {
+    let world = World::new();
+    let mut publisher = world.publisher().await;
+    let asked = async { while !matches!(publisher.next().await, Incoming::Asked) {} };
+    tokio::time::timeout(Duration::from_secs(4), asked).await.expect("the publisher is asked");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(world.server.sessions().len(), 1);
+}
+
+#[tokio::test]
 async fn the_server_ends_with_a_word_to_everybody() {
     let world = World::new();
     let mut publisher = world.publisher().await;

@@ -1,6 +1,7 @@
 //! A small WebRTC client over real sockets: full ICE as far as one check goes, DTLS client, SRTP.
 
 use super::super::dtls::{Dtls, Identity, Progress};
+use crate::protocol::ice::probe::answer;
 use crate::protocol::ice::{Agent, Check, Credentials, Verdict, is_stun};
 use crate::protocol::rtp::{ExtensionIds, Header, Ssrc, Values};
 use crate::protocol::sdp::{DtlsRole, Offer};
@@ -48,6 +49,8 @@ enum Io {
 pub(super) enum Incoming {
     /// STUN or DTLS.
     Other,
+    /// A request for a sign of life, which has been answered.
+    Asked,
     Rtp(Vec<u8>),
     Rtcp(Vec<u8>),
     Closed,
@@ -267,7 +270,16 @@ impl Client {
             }
         };
         match datagram[0] {
-            _ if is_stun(&datagram) => Incoming::Other,
+            _ if is_stun(&datagram) => {
+                // A request for a sign of life, which has to come with our password.
+                if let Ok(request) = Check::parse(&datagram) {
+                    assert!(request.is_authentic("passwordpasswordpassword", &*self.crypto));
+                    let transaction = datagram[8..20].try_into().unwrap();
+                    self.send(&answer(transaction, "passwordpasswordpassword")).await;
+                    return Incoming::Asked;
+                }
+                Incoming::Other
+            }
             20..=63 => {
                 let progress = self.dtls.as_mut().unwrap().handle(now(), &datagram);
                 self.flush().await;
