@@ -1,6 +1,6 @@
 //! The RTMP server over real sockets, with a client of our own: what publishers and players see of each other.
 
-#[path = "common/rtmp.rs"]
+#[path = "../common/rtmp.rs"]
 mod rtmp;
 
 use bytes::BytesMut;
