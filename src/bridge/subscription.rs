@@ -66,6 +66,26 @@ impl Subscription {
         }
     }
 
+    /// Waits until an event waits. Cancel-safe.
+    pub async fn ready(&mut self) {
+        loop {
+            tokio::select! {
+                biased;
+                () = self.subscriber.ready() => return,
+                Ok(()) = self.changes.changed() => self.follow(),
+            }
+        }
+    }
+
+    /// The next event, if one waits.
+    pub fn try_next(&mut self) -> Option<Event> {
+        // Whoever always finds something never waits, and is to hear of new tracks all the same.
+        if self.changes.has_changed().unwrap_or(false) {
+            self.follow();
+        }
+        self.subscriber.try_next()
+    }
+
     /// Asks the publisher for a keyframe; coalesced.
     pub fn request_keyframe(&self) {
         self.subscriber.request_keyframe();

@@ -25,6 +25,8 @@ pub struct Rtmp {
     pub write_timeout: Span,
     /// Media that waits for a slow player before it loses whole groups of pictures.
     pub player_queue: ByteSize,
+    /// How long media waits for a slow player before the same happens.
+    pub player_delay: Span,
 }
 
 impl Default for Rtmp {
@@ -37,6 +39,7 @@ impl Default for Rtmp {
             publisher_timeout: Span(Duration::from_secs(5)),
             write_timeout: Span(Duration::from_secs(10)),
             player_queue: ByteSize(8 << 20),
+            player_delay: Span(Duration::from_secs(10)),
         }
     }
 }

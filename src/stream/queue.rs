@@ -128,6 +128,12 @@ impl Queue {
         Some(event)
     }
 
+    /// Whether there is nothing to take, not even news of a loss.
+    pub(super) fn is_empty(&self) -> bool {
+        let state = self.lock();
+        state.events.is_empty() && state.lost_video == 0 && state.lost_audio == 0
+    }
+
     /// Waits until something may be there. Cancel-safe: a wake-up that nobody saw is kept.
     pub(super) async fn wait(&self) {
         self.ready.notified().await;

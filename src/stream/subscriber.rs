@@ -163,6 +163,13 @@ impl Subscriber {
         }
     }
 
+    /// Waits until an event waits. Cancel-safe.
+    pub async fn ready(&self) {
+        while self.queue.is_empty() {
+            self.queue.wait().await;
+        }
+    }
+
     /// Asks the publisher for a keyframe; requests of all subscribers are coalesced.
     pub fn request_keyframe(&self) {
         self.shared.request_keyframe();

@@ -2,6 +2,7 @@
 
 #[path = "../common/rtmp.rs"]
 mod rtmp;
+mod slow;
 
 use bytes::BytesMut;
 use commonroom::bridge::{Accepts, Bridge};
@@ -56,16 +57,7 @@ impl Gateway {
     }
 
     async fn connect(&self, app: &str) -> Peer {
-        let socket = TcpStream::connect(self.address).await.expect("the server listens");
-        let mut peer = Peer { socket, client: Client::new(), heard: vec![], warned: vec![] };
-        while !peer.client.is_open() {
-            peer.flush().await;
-            peer.read().await;
-        }
-        peer.client.connect(app);
-        peer.client.call(0, "createStream", 2.0, &[]);
-        peer.until("_result 1").await;
-        peer
+        Peer::connect(TcpStream::connect(self.address).await.expect("the server listens"), app).await
     }
 
     async fn publish(&self, key: &str) -> Peer {
@@ -105,6 +97,18 @@ struct Peer {
 }
 
 impl Peer {
+    async fn connect(socket: TcpStream, app: &str) -> Self {
+        let mut peer = Self { socket, client: Client::new(), heard: vec![], warned: vec![] };
+        while !peer.client.is_open() {
+            peer.flush().await;
+            peer.read().await;
+        }
+        peer.client.connect(app);
+        peer.client.call(0, "createStream", 2.0, &[]);
+        peer.until("_result 1").await;
+        peer
+    }
+
     async fn flush(&mut self) {
         let bytes = self.client.take_output();
         tokio::time::timeout(PATIENCE, self.socket.write_all(&bytes)).await.expect("it reads").expect("sent");

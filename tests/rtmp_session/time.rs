@@ -52,6 +52,19 @@ fn a_player_has_more_time() {
 }
 
 #[test]
+fn a_player_that_takes_something_is_alive() {
+    let (mut client, mut server) = connected();
+    client.call(1, "play", 4.0, &[Value::text("alice")]);
+    talk(&mut client, &mut server);
+    for _ in 0..9 {
+        server.wait(20.0).unwrap();
+        server.session.handle_progress(server.now);
+    }
+    assert_eq!(server.session.poll_timeout(), server.now + TIMEOUTS.idle / 2);
+    assert_eq!(server.wait(30.0), Err(SessionError::IdleTimeout));
+}
+
+#[test]
 fn a_client_that_only_chats_is_given_up() {
     let (mut client, mut server) = connected();
     for _ in 0..9 {

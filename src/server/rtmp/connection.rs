@@ -14,10 +14,11 @@ use crate::stream::{EndReason, QueueLimits};
 use crate::time::NtpTime;
 use bytes::BytesMut;
 use socket2::SockRef;
-use std::io;
-use std::pin::pin;
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::pin::{Pin, pin};
 use std::time::{Duration, SystemTime};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::time::Instant;
@@ -25,8 +26,11 @@ use tracing::{debug, info};
 
 /// How much room there is for a read.
 const READ: usize = 64 << 10;
-/// A client that asks for more answers than it takes is not read until it has taken some.
-const READ_WHILE_WAITING: usize = 256 << 10;
+/// A client that asks for more answers than it takes is not read until it has taken what waits. Media does not count: a
+/// slow player is to be heard all the same, and may publish besides.
+const MAX_ANSWERS: usize = 256 << 10;
+/// How much each player's queue gives at a time, once all that it gave before is written.
+const SLICE: usize = 64 << 10;
 /// How long the last words may take to be sent, and then the client to close.
 const CLOSING: Duration = Duration::from_secs(2);
 
@@ -35,7 +39,7 @@ const CLOSING: Duration = Duration::from_secs(2);
 const UNWATCHED_INTERVAL: Duration = Duration::from_millis(100);
 const UNWATCHED_BYTES: u32 = 48 << 10;
 /// What the system may hold of a player's media before it goes on the wire.
-const UNSENT: u32 = 256 << 10;
+const UNSENT: u32 = 128 << 10;
 const SHUTTING_DOWN: &str = "the server is shutting down";
 
 /// Serves a connection until it ends.
@@ -54,7 +58,9 @@ pub(super) async fn serve(shared: &Shared, mut socket: TcpStream) {
         tc_url: String::new(),
         input: BytesMut::new(),
         out: Outbox::default(),
+        answers: 0,
         last_write: now,
+        write_waited: false,
         look_at: None,
     };
     let (reader, writer) = socket.split();
@@ -79,8 +85,12 @@ struct Connection<'a> {
     tc_url: String,
     input: BytesMut,
     out: Outbox,
+    /// Bytes that answer the client, put into the outbox since that was last empty.
+    answers: usize,
     /// When the client last took something, or had nothing to take.
     last_write: Instant,
+    /// Whether what is to be written next waits for the client to take something.
+    write_waited: bool,
     /// While reading is put off: when to look anyhow.
     look_at: Option<Instant>,
 }
@@ -119,11 +129,12 @@ impl Connection<'_> {
             }
             let step = {
                 let (slices, idle) = (self.out.slices(), self.out.is_empty());
+                let is_heard = self.answers < MAX_ANSWERS;
                 tokio::select! {
                     biased;
                     () = &mut stop => Step::Stop,
-                    written = writer.write_vectored(&slices), if !idle => Step::Wrote(written),
-                    read = reader.read_buf(&mut self.input), if self.out.len() < READ_WHILE_WAITING => Step::Read(read),
+                    written = write(&mut writer, &slices, &mut self.write_waited), if !idle => Step::Wrote(written),
+                    read = reader.read_buf(&mut self.input), if is_heard => Step::Read(read),
                     () = self.streams.ready(), if idle => Step::Ready,
                     () = &mut timer => Step::Timer,
                 }
@@ -211,9 +222,11 @@ impl Connection<'_> {
     fn handle_input(&mut self) -> Result<(), SessionError> {
         let now = Instant::now();
         loop {
-            let result = self.session.handle_input(now.into_std(), &mut self.input);
+            let (result, waiting) =
+                (self.session.handle_input(now.into_std(), &mut self.input), self.out.len());
             // What came before an error counts.
             let connected = self.collect_at(now);
+            self.answers += self.out.len() - waiting;
             result?;
             if !connected {
                 return Ok(());
@@ -308,8 +321,12 @@ impl Connection<'_> {
             return self.refuse(now, id, Code::PlayStreamNotFound, Rejected::NotFound, &text);
         };
         info!(stream = %stream.name(), "playing");
-        let limits =
-            QueueLimits { bytes: self.shared.config.player_queue.as_usize(), ..QueueLimits::default() };
+        let config = &self.shared.config;
+        let limits = QueueLimits {
+            bytes: config.player_queue.as_usize(),
+            age: config.player_delay.0,
+            ..QueueLimits::default()
+        };
         let metadata = self.shared.directory.metadata(stream.name());
         let egress = Egress::new(&self.shared.bridge, &stream, id, limits, metadata);
         self.streams.begin(id, Role::Player(Box::new(egress)));
@@ -370,7 +387,9 @@ impl Connection<'_> {
                         self.session.warn(id, &warning.to_string());
                     }
                 }
-                Role::Player(egress) => ended.extend(egress.forward(&mut self.session).map(|end| (id, end))),
+                Role::Player(egress) => {
+                    ended.extend(egress.forward(&mut self.session, SLICE).map(|end| (id, end)));
+                }
             }
         }
         for (id, reason) in ended {
@@ -387,6 +406,12 @@ impl Connection<'_> {
     fn wrote(&mut self, written: usize) {
         self.out.advance(written);
         self.last_write = Instant::now();
+        if std::mem::take(&mut self.write_waited) {
+            self.session.handle_progress(self.last_write.into_std());
+        }
+        if self.out.is_empty() {
+            self.answers = 0;
+        }
         self.shared.counters.sent.increment(written as u64); // usize is at most 64 bits
     }
 
@@ -400,6 +425,16 @@ impl Connection<'_> {
             self.end(role, reason);
         }
     }
+}
+
+/// Writes, and notes whether that has to wait for the client.
+async fn write(writer: &mut WriteHalf<'_>, slices: &[IoSlice<'_>], waited: &mut bool) -> io::Result<usize> {
+    poll_fn(|context| {
+        let written = Pin::new(&mut *writer).poll_write_vectored(context, slices);
+        *waited |= written.is_pending();
+        written
+    })
+    .await
 }
 
 impl std::fmt::Display for End {

@@ -14,7 +14,6 @@ use tokio::sync::watch;
 pub(super) struct Egress {
     subscription: Subscription,
     id: StreamId,
-    events: Vec<Event>,
     /// What the publisher says of its stream, if it speaks RTMP.
     metadata: Option<watch::Receiver<Metadata>>,
     metadata_changed: bool,
@@ -51,7 +50,6 @@ impl Egress {
         Self {
             subscription: bridge.subscribe(stream, accepts, Start::CachedGop, limits),
             id,
-            events: Vec::new(),
             metadata,
             metadata_changed: false,
             described: false,
@@ -77,27 +75,29 @@ impl Egress {
         };
         tokio::select! {
             biased;
-            () = self.subscription.next_batch(&mut self.events) => {}
+            () = self.subscription.ready() => {}
             () = changed => {}
         }
     }
 
-    /// Gives what waits to the session. Says so when the stream has ended.
-    pub(super) fn forward(&mut self, session: &mut ServerSession) -> Option<EndReason> {
+    /// Gives the session what waits until that is `enough` bytes: the rest stays in the queue, where it can still be
+    /// lost. Says so when the stream has ended.
+    pub(super) fn forward(&mut self, session: &mut ServerSession, enough: usize) -> Option<EndReason> {
+        let unheard = |metadata: &watch::Receiver<Metadata>| metadata.has_changed().unwrap_or(false);
+        self.metadata_changed |= self.metadata.as_ref().is_some_and(unheard);
         if self.base.is_some() && self.metadata_changed {
             self.send_metadata(session);
         }
-        let mut events = std::mem::take(&mut self.events);
-        for event in events.drain(..) {
-            match event {
+        let mut given = 0;
+        while given < enough {
+            match self.subscription.try_next()? {
                 Event::Params(CodecParams::H264(config)) => self.video.set(config),
                 Event::Params(CodecParams::Aac(config)) => self.audio.set(config),
-                Event::Frame(frame) if !self.paused => self.frame(session, &frame),
+                Event::Frame(frame) if !self.paused => given += self.frame(session, &frame),
                 Event::Ended(reason) => return Some(reason),
                 _ => {}
             }
         }
-        self.events = events; // keeps its room
         None
     }
 
@@ -115,10 +115,11 @@ impl Egress {
         self.subscription.subscriber().lost()
     }
 
-    fn frame(&mut self, session: &mut ServerSession, frame: &Frame) {
+    /// How many bytes that makes.
+    fn frame(&mut self, session: &mut ServerSession, frame: &Frame) -> usize {
         if frame.kind == MediaKind::Video && self.needs_keyframe {
             if !frame.keyframe {
-                return;
+                return 0;
             }
             self.needs_keyframe = false;
         }
@@ -128,14 +129,14 @@ impl Egress {
         // Sound that lies before the picture that came first has no place on the wire: put at zero, it would make all that
         // follows late for a player that counts samples.
         if dts < 0 && frame.kind == MediaKind::Audio {
-            return;
+            return 0;
         }
         // The clock on the wire wraps at 2^32.
         let time = RtmpTime(dts.max(0) as u32);
         if first || (self.described && !(self.video.is_known() && self.audio.is_known())) {
             self.send_metadata(session);
         }
-        self.send_configs(session, time);
+        let configs = self.send_configs(session, time);
         let payload = frame.payload.bytes();
         match frame.kind {
             MediaKind::Video => {
@@ -144,16 +145,22 @@ impl Egress {
             }
             MediaKind::Audio => session.send_audio(self.id, time, &aac_header(false), payload),
         }
+        configs + payload.len()
     }
 
-    /// Sequence headers that the player does not know yet.
-    fn send_configs(&mut self, session: &mut ServerSession, time: RtmpTime) {
+    /// Sequence headers that the player does not know yet; how many bytes that makes.
+    fn send_configs(&mut self, session: &mut ServerSession, time: RtmpTime) -> usize {
+        let mut sent = 0;
         if let Some(config) = self.video.take_unsent() {
-            session.send_video(self.id, time, &avc_sequence_header(), &config.to_record());
+            let record = config.to_record();
+            session.send_video(self.id, time, &avc_sequence_header(), &record);
+            sent += record.len();
         }
         if let Some(config) = self.audio.take_unsent() {
             session.send_audio(self.id, time, &aac_header(true), config.bytes());
+            sent += config.bytes().len();
         }
+        sent
     }
 
     /// What the publisher says of its stream, or what can be seen of it.

@@ -28,7 +28,7 @@ const SMALLEST_WINDOW: u32 = 16 << 10;
 pub struct Timeouts {
     /// From the first moment, or the end of its last stream, until the client publishes or plays.
     pub setup: Duration,
-    /// From the last byte of a player, which is asked for a sign of life at half time.
+    /// From the last sign of life of a player, which is asked for a sign of life at half time.
     pub idle: Duration,
     /// The same for a publisher.
     pub publisher: Duration,
@@ -69,7 +69,7 @@ pub struct ServerSession {
     output: VecDeque<Output>,
     streams: Streams,
     opened: Instant,
-    last_input: Instant,
+    last_sign: Instant,
     /// When the client last began to have neither a publication nor a player.
     without_role: Option<Instant>,
     ping_sent: bool,
@@ -104,7 +104,7 @@ impl ServerSession {
             output: VecDeque::new(),
             streams: Streams::default(),
             opened: now,
-            last_input: now,
+            last_sign: now,
             without_role: Some(now),
             ping_sent: false,
             received: 0,
@@ -116,8 +116,7 @@ impl ServerSession {
     /// Takes what is complete off the front of `input`; the rest, at most a chunk header, is to stay there. While
     /// [`Event::Connect`] is not answered all stays there, so call again after the answer.
     pub fn handle_input(&mut self, now: Instant, input: &mut BytesMut) -> Result<(), SessionError> {
-        self.last_input = now;
-        self.ping_sent = false;
+        self.handle_progress(now);
         if let Phase::Handshake(handshake) = &mut self.phase {
             let step = handshake.handle_input(input)?;
             if !step.response.is_empty() {
@@ -156,10 +155,10 @@ impl ServerSession {
             return Err(SessionError::SetupTimeout);
         }
         let patience = self.patience();
-        if now >= self.last_input + patience {
+        if now >= self.last_sign + patience {
             return Err(SessionError::IdleTimeout);
         }
-        if now >= self.last_input + patience / 2 && !self.ping_sent {
+        if now >= self.last_sign + patience / 2 && !self.ping_sent {
             self.ping_sent = true;
             if !matches!(self.phase, Phase::Handshake(_)) {
                 let since = now.saturating_duration_since(self.opened).as_millis();
@@ -169,10 +168,17 @@ impl ServerSession {
         Ok(())
     }
 
+    /// To be called when the client has taken bytes that had to wait for it: a sign of life. A slow one answers a ping
+    /// only behind all that stands before it.
+    pub const fn handle_progress(&mut self, now: Instant) {
+        self.last_sign = now;
+        self.ping_sent = false;
+    }
+
     /// When [`handle_timeout`](Self::handle_timeout) is to be called.
     pub fn poll_timeout(&self) -> Instant {
         let patience = self.patience();
-        let idle = self.last_input + if self.ping_sent { patience } else { patience / 2 };
+        let idle = self.last_sign + if self.ping_sent { patience } else { patience / 2 };
         self.without_role.map_or(idle, |since| idle.min(since + self.timeouts.setup))
     }
 
