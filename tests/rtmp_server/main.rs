@@ -323,6 +323,15 @@ async fn everybody_hears_of_a_shutdown() {
 }
 
 #[tokio::test]
+async fn a_name_is_free_as_soon_as_its_connection_closes() {
+    let gateway = Gateway::start(|_| {});
+    let mut first = gateway.publish("alice").await;
+    first.client.call(7, "publish", 4.0, &[Value::text("bob")]); // on a stream that it never made
+    first.until("7: onStatus NetStream.Publish.Rejected").await;
+    gateway.publish("alice").await; // while its socket is open
+}
+
+#[tokio::test]
 async fn garbage_harms_its_sender_alone() {
     let gateway = Gateway::start(|_| {});
     let mut publisher = gateway.publish("alice").await;

@@ -65,7 +65,6 @@ pub(super) async fn serve(shared: &Shared, mut socket: TcpStream) {
     };
     let (reader, writer) = socket.split();
     let end = connection.run(reader, writer).await;
-    connection.leave(&end);
     let kind = match &end {
         End::Closed => return debug!("closed"),
         End::Io(error) if error.kind() == io::ErrorKind::ConnectionReset => return debug!("reset"),
@@ -117,6 +116,21 @@ enum End {
 
 impl Connection<'_> {
     async fn run(&mut self, mut reader: ReadHalf<'_>, mut writer: WriteHalf<'_>) -> End {
+        let end = self.converse(&mut reader, &mut writer).await;
+        self.collect();
+        // Names are free at once, however long the client takes over the last words.
+        self.leave(&end);
+        if !self.session.is_closing() {
+            return end;
+        }
+        match tokio::time::timeout(CLOSING, self.say_farewell(&mut reader, &mut writer)).await {
+            Ok(Err(error)) => End::Io(error),
+            Ok(Ok(())) | Err(_) => end,
+        }
+    }
+
+    /// Until either side closes.
+    async fn converse(&mut self, reader: &mut ReadHalf<'_>, writer: &mut WriteHalf<'_>) -> End {
         let mut stop = pin!(self.shared.stop.cancelled());
         let mut timer = pin!(tokio::time::sleep_until(self.deadline()));
         while !self.session.is_closing() {
@@ -133,7 +147,7 @@ impl Connection<'_> {
                 tokio::select! {
                     biased;
                     () = &mut stop => Step::Stop,
-                    written = write(&mut writer, &slices, &mut self.write_waited), if !idle => Step::Wrote(written),
+                    written = write(writer, &slices, &mut self.write_waited), if !idle => Step::Wrote(written),
                     read = reader.read_buf(&mut self.input), if is_heard => Step::Read(read),
                     () = self.streams.ready(), if idle => Step::Ready,
                     () = &mut timer => Step::Timer,
@@ -170,27 +184,28 @@ impl Connection<'_> {
                 }
             }
         }
-        self.collect();
-        // The client is to hear why: what it still sends must be read, or the system drops our words with a reset.
-        let farewell = async {
-            while !self.out.is_empty() {
-                let slices = self.out.slices();
-                let written = writer.write_vectored(&slices).await?;
-                drop(slices);
-                self.wrote(written);
+        End::Closed
+    }
+
+    /// The client is to hear why: what it still sends must be read, or the system drops our words with a reset.
+    async fn say_farewell(
+        &mut self,
+        reader: &mut ReadHalf<'_>,
+        writer: &mut WriteHalf<'_>,
+    ) -> io::Result<()> {
+        while !self.out.is_empty() {
+            let slices = self.out.slices();
+            let written = writer.write_vectored(&slices).await?;
+            drop(slices);
+            self.wrote(written);
+        }
+        writer.shutdown().await?;
+        loop {
+            self.input.clear();
+            self.input.reserve(READ);
+            if reader.read_buf(&mut self.input).await? == 0 {
+                return Ok(());
             }
-            writer.shutdown().await?;
-            loop {
-                self.input.clear();
-                self.input.reserve(READ);
-                if reader.read_buf(&mut self.input).await? == 0 {
-                    return Ok::<_, io::Error>(());
-                }
-            }
-        };
-        match tokio::time::timeout(CLOSING, farewell).await {
-            Ok(Err(error)) => End::Io(error),
-            Ok(Ok(())) | Err(_) => End::Closed,
         }
     }
 
