@@ -31,7 +31,7 @@ impl Config {
         let Self { rtmp, http, webrtc, rooms, bridge, log: _ } = self;
         let listen =
             [("rtmp.listen", rtmp.listen), ("http.listen", http.listen), ("webrtc.listen", webrtc.listen)];
-        let Rtmp { setup_timeout, idle_timeout, publisher_timeout, write_timeout, .. } = *rtmp;
+        let Rtmp { setup_timeout, idle_timeout, publisher_timeout, write_timeout, player_delay, .. } = *rtmp;
         None.or_else(|| listen.into_iter().find_map(|(key, address)| unusable(key, address)))
             .or_else(|| shared(&listen))
             .or_else(|| outside("rtmp.max_connections", rtmp.max_connections, &COUNT))
@@ -40,6 +40,7 @@ impl Config {
             .or_else(|| outside("rtmp.publisher_timeout", publisher_timeout, &TIMEOUT))
             .or_else(|| outside("rtmp.write_timeout", write_timeout, &TIMEOUT))
             .or_else(|| outside("rtmp.player_queue", rtmp.player_queue, &QUEUE))
+            .or_else(|| outside("rtmp.player_delay", player_delay, &TIMEOUT))
             .or_else(|| outside("http.max_connections", http.max_connections, &COUNT))
             .or_else(|| outside("http.request_timeout", http.request_timeout, &TIMEOUT))
             .or_else(|| outside("webrtc.max_sessions", webrtc.max_sessions, &COUNT))
