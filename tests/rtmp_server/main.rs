@@ -323,6 +323,19 @@ async fn everybody_hears_of_a_shutdown() {
 }
 
 #[tokio::test]
+async fn who_breaks_the_protocol_hears_how() {
+    let gateway = Gateway::start(|config| config.setup_timeout = Span(Duration::from_millis(500)));
+    let chunk_size_0: &[u8] = &[2, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0, 0, 0, 0, 0];
+    let too_long: &[u8] = &[3, 0, 0, 0, 0xff, 0xff, 0xff, 9, 1, 0, 0, 0];
+    let bad_amf: &[u8] = &[3, 0, 0, 0, 0, 0, 1, 20, 0, 0, 0, 0, 0x0e];
+    for bytes in [chunk_size_0, too_long, bad_amf, &[]] {
+        let mut peer = gateway.connect("room").await;
+        peer.client.output.extend(bytes);
+        assert_eq!(peer.rest().await, ["onStatus NetConnection.Connect.Closed"], "{bytes:02x?}");
+    }
+}
+
+#[tokio::test]
 async fn a_name_is_free_as_soon_as_its_connection_closes() {
     let gateway = Gateway::start(|_| {});
     let mut first = gateway.publish("alice").await;

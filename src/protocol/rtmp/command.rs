@@ -25,6 +25,8 @@ pub enum Code {
     ConnectSuccess,
     /// The client is not welcome.
     ConnectRejected,
+    /// The connection cannot go on.
+    ConnectClosed,
     /// The server goes down.
     AppShutdown,
     /// There is no such procedure.
@@ -63,6 +65,7 @@ impl Code {
         match self {
             Self::ConnectSuccess => "NetConnection.Connect.Success",
             Self::ConnectRejected => "NetConnection.Connect.Rejected",
+            Self::ConnectClosed => "NetConnection.Connect.Closed",
             Self::AppShutdown => "NetConnection.Connect.AppShutdown",
             Self::CallFailed => "NetConnection.Call.Failed",
             Self::PublishStart => "NetStream.Publish.Start",
@@ -85,6 +88,7 @@ impl Code {
     pub const fn level(self) -> &'static str {
         match self {
             Self::ConnectRejected
+            | Self::ConnectClosed
             | Self::AppShutdown
             | Self::CallFailed
             | Self::PublishBadName

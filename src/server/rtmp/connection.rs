@@ -117,6 +117,9 @@ enum End {
 impl Connection<'_> {
     async fn run(&mut self, mut reader: ReadHalf<'_>, mut writer: WriteHalf<'_>) -> End {
         let end = self.converse(&mut reader, &mut writer).await;
+        if let End::Session(error) = end {
+            self.session.fail(error);
+        }
         self.collect();
         // Names are free at once, however long the client takes over the last words.
         self.leave(&end);

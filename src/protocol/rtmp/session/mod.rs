@@ -229,6 +229,14 @@ impl ServerSession {
         self.phase = Phase::Closing;
     }
 
+    /// Tells the client why it cannot go on after an error, and closes. Before `connect` it would not understand.
+    pub fn fail(&mut self, error: SessionError) {
+        if matches!(self.phase, Phase::Connected) {
+            self.status(StreamId(0), Code::ConnectClosed, &error.to_string());
+            self.phase = Phase::Closing;
+        }
+    }
+
     fn handle_message(&mut self, now: Instant, raw: RawMessage) -> Result<(), SessionError> {
         match Message::parse(&raw)? {
             Message::Command(command) => self.handle_command(now, StreamId(raw.stream), command)?,
