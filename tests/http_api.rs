@@ -167,7 +167,9 @@ async fn a_publisher_gets_an_answer_and_a_session_of_its_own() {
     assert!(session.starts_with("/session/") && session.len() > 30, "{session}");
 
     site.ask("POST", "/whip/demo/alice", &[SDP], WHIP).await.is_problem(409, "in_use");
-    let watched = site.ask("POST", "/whep/demo/alice", &[SDP], WHEP).await;
+    site.ask("POST", "/whep/demo/alice", &[SDP], WHEP).await.is_problem(404, "no_stream");
+    let _bob = site.publish("demo", "bob");
+    let watched = site.ask("POST", "/whep/demo/bob", &[SDP], WHEP).await;
     assert_eq!(watched.status, 201, "{watched:?}");
     assert_ne!(watched.header("location"), session);
     assert_eq!(site.ask("DELETE", watched.header("location"), &[], "").await.status, 200);

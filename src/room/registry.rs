@@ -65,6 +65,8 @@ pub struct ParticipantInfo {
     pub protocol: Protocol,
     /// What it publishes.
     pub stream: Stream,
+    /// Whether it is connected; before, its name is taken and there is nothing to play.
+    pub live: bool,
 }
 
 /// The registry. Cloning gives another handle to the same.
@@ -98,8 +100,21 @@ impl Rooms {
         Self { shared: Arc::new(Shared { limits, state: Mutex::default() }) }
     }
 
-    /// Admits a publisher; the room comes into being with its first. `now` becomes the stream's origin.
+    /// Admits a publisher that is connected; the room comes into being with its first. `now` becomes the stream's origin.
     pub fn publish(
+        &self,
+        room: Name,
+        participant: Name,
+        protocol: Protocol,
+        now: NtpTime,
+    ) -> Result<Publication, Refusal> {
+        let publication = self.reserve(room, participant, protocol, now)?;
+        publication.begin();
+        Ok(publication)
+    }
+
+    /// The same for one that has yet to connect: nobody finds it before it [begins](Publication::begin).
+    pub fn reserve(
         &self,
         room: Name,
         participant: Name,
@@ -121,14 +136,16 @@ impl Rooms {
             _ => {}
         }
         let (stream, publisher) = Stream::publish(name, now);
-        let info = ParticipantInfo { name: participant.clone(), protocol, stream };
+        let info = ParticipantInfo { name: participant.clone(), protocol, stream, live: false };
         state.rooms.entry(room.clone()).or_default().insert(participant.clone(), info);
         Ok(Publication { shared: self.shared.clone(), room, participant, publisher: Some(publisher) })
     }
 
     /// What a participant publishes, if it does.
     pub fn find(&self, room: &Name, participant: &Name) -> Option<Stream> {
-        self.shared.lock().rooms.get(room)?.get(participant).map(|info| info.stream.clone())
+        let state = self.shared.lock();
+        let info = state.rooms.get(room)?.get(participant)?;
+        info.live.then(|| info.stream.clone())
     }
 
     /// One room.
@@ -157,6 +174,14 @@ impl Publication {
     /// Where to write tracks.
     pub fn publisher(&self) -> &Publisher {
         self.publisher.as_ref().expect("taken only by `end` and `drop`, which consume self")
+    }
+
+    /// The publisher is connected: its stream can be played from now on.
+    pub fn begin(&self) {
+        let mut state = self.shared.lock();
+        if let Some(info) = state.rooms.get_mut(&self.room).and_then(|room| room.get_mut(&self.participant)) {
+            info.live = true;
+        }
     }
 
     /// Ends the stream with a reason and frees the name.
@@ -226,6 +251,13 @@ mod tests {
         assert_eq!(stream.ended(), Some(EndReason::Unpublished));
         assert!(rooms.list().is_empty());
         drop(publish("s", "bob").unwrap_or_else(|e| panic!("{e}")));
+        let reserved = rooms.reserve(name("s"), name("eve"), Protocol::Whip, NtpTime::default());
+        let reserved = reserved.unwrap_or_else(|e| panic!("{e}"));
+        assert!(matches!(publish("s", "eve"), Err(Refusal::InUse(_))), "the name is taken");
+        assert!(rooms.find(&name("s"), &name("eve")).is_none(), "and there is nothing to play");
+        reserved.begin();
+        assert!(rooms.find(&name("s"), &name("eve")).is_some());
+        drop(reserved);
         rooms.close();
         assert!(matches!(publish("s", "bob"), Err(Refusal::ShuttingDown)));
     }

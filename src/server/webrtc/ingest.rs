@@ -90,6 +90,11 @@ impl Ingest {
         self.publication.publisher().keyframe_requests()
     }
 
+    /// The publisher is connected: viewers can come.
+    pub(super) fn begin(&self) {
+        self.publication.begin();
+    }
+
     /// Takes a decrypted RTP packet.
     pub(super) fn rtp(&mut self, now: Instant, packet: Bytes) {
         let Ok(view) = PacketView::parse(&packet) else { return };

@@ -110,7 +110,7 @@ impl Server {
         self.inner.address
     }
 
-    /// Answers a publisher's offer (WHIP). The name is taken from now on.
+    /// Answers a publisher's offer (WHIP). The name is taken from now on; it can be played once the publisher is connected.
     pub fn publish(&self, room: Name, participant: Name, offer: &str) -> Result<Answer, SignallingError> {
         signalling::publish(&self.inner, room, participant, offer)
     }

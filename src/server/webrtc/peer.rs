@@ -371,8 +371,9 @@ impl Peer {
         );
         let new_sealer = Sealer::new(profile, &connected.keys.local);
         let viewer = match &mut self.role {
-            Role::Publisher { sealer, .. } => {
+            Role::Publisher { sealer, ingest, .. } => {
                 *sealer = Some(new_sealer);
+                ingest.begin();
                 let theirs = &self.negotiated.remote.credentials;
                 self.presence = Some(Presence::new(self.agent.probe(&theirs.ufrag, &theirs.password)));
                 None

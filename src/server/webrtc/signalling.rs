@@ -91,7 +91,7 @@ pub(super) fn publish(
     let (sdp, negotiated) = answer(server, &offer, &credentials, &Want::Receive)?;
     let wall = Wall::read();
     let origin = wall.at(wall.instant());
-    let publication = server.rooms.publish(room.clone(), participant.clone(), Protocol::Whip, origin)?;
+    let publication = server.rooms.reserve(room.clone(), participant.clone(), Protocol::Whip, origin)?;
     enter(server, room, participant, sdp, credentials, negotiated, Purpose::Publish(publication), wall)
 }
 

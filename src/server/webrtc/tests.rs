@@ -363,7 +363,11 @@ async fn the_server_ends_with_a_word_to_everybody() {
 #[tokio::test]
 async fn names_and_places_are_given_out_and_given_back() {
     let world = World::new();
-    let publisher = world.publisher().await;
+    let mut publisher = Client::udp(world.server.local_addr()).await;
+    let reserved = world.server.publish(name("room"), name("alice"), &publisher.offer("sendonly")).unwrap();
+    let early = world.server.play(name("room"), name("alice"), &publisher.offer("recvonly"));
+    assert!(matches!(early, Err(SignallingError::NoStream { .. })), "nobody waits for who may never come");
+    publisher.connect(&reserved.sdp).await;
     let offer = publisher.offer("sendonly");
     let publish = |who: &str| world.server.publish(name("room"), name(who), &offer);
     assert!(matches!(publish("alice"), Err(SignallingError::InUse(_))));
