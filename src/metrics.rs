@@ -6,17 +6,18 @@
 
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_process::Collector;
 use std::sync::OnceLock;
 
-/// Bounds of the buckets of request durations, in seconds.
-const REQUEST_SECONDS: [f64; 8] = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 5.0];
+/// Bounds of the buckets of durations, in seconds.
+const BUCKETS: [f64; 9] = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0];
 
 /// The process's recorder, installed at the first call.
 pub fn handle() -> &'static PrometheusHandle {
     static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
     HANDLE.get_or_init(|| {
         let handle = PrometheusBuilder::new()
-            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &REQUEST_SECONDS)
+            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS)
             .expect("the list of buckets is not empty")
             .install_recorder()
             .expect("nothing else in this process installs a recorder");
@@ -26,6 +27,20 @@ pub fn handle() -> &'static PrometheusHandle {
     })
 }
 
+/// All metrics as they stand, those of the process among them, in the text format of Prometheus.
+pub fn render() -> String {
+    static PROCESS: OnceLock<Collector> = OnceLock::new();
+    let handle = handle();
+    PROCESS
+        .get_or_init(|| {
+            let collector = Collector::default();
+            collector.describe();
+            collector
+        })
+        .collect();
+    handle.render()
+}
+
 fn describe() {
     for (name, unit, text) in COUNTERS {
         describe_counter!(*name, *unit, *text);
@@ -33,11 +48,9 @@ fn describe() {
     for (name, unit, text) in GAUGES {
         describe_gauge!(*name, *unit, *text);
     }
-    describe_histogram!(
-        "commonroom_http_request_seconds",
-        Unit::Seconds,
-        "Time from a request to its answer."
-    );
+    for (name, unit, text) in HISTOGRAMS {
+        describe_histogram!(*name, *unit, *text);
+    }
 }
 
 type Description = (&'static str, Unit, &'static str);
@@ -49,6 +62,20 @@ const GAUGES: &[Description] = &[
     ("commonroom_renditions", Unit::Count, "Conversions that run now, by reason."),
     ("commonroom_http_connections", Unit::Count, "HTTP connections now."),
     ("commonroom_rtmp_connections", Unit::Count, "RTMP connections now."),
+    (
+        "commonroom_webrtc_sessions",
+        Unit::Count,
+        "WebRTC sessions that have an answer and have not ended, by kind.",
+    ),
+];
+
+const HISTOGRAMS: &[Description] = &[
+    ("commonroom_http_request_seconds", Unit::Seconds, "Time from a request to its answer, by route."),
+    (
+        "commonroom_webrtc_connect_seconds",
+        Unit::Seconds,
+        "Time from the answer to a WebRTC peer's offer to its media keys, by kind of session.",
+    ),
 ];
 
 const COUNTERS: &[Description] = &[
@@ -97,7 +124,46 @@ const COUNTERS: &[Description] = &[
     ("commonroom_webrtc_sent_datagrams_total", Unit::Count, "Datagrams sent to WebRTC peers."),
     ("commonroom_webrtc_send_calls_total", Unit::Count, "System calls that sent them."),
     ("commonroom_webrtc_send_dropped_total", Unit::Count, "Datagrams that could not be sent, by reason."),
-    ("commonroom_webrtc_sessions_ended_total", Unit::Count, "WebRTC sessions that have ended, by reason."),
+    (
+        "commonroom_webrtc_sessions_started_total",
+        Unit::Count,
+        "WebRTC offers that got an answer, by kind of session.",
+    ),
+    (
+        "commonroom_webrtc_media_bytes_total",
+        Unit::Bytes,
+        "RTP payload received from publishers and sent to viewers, by kind of session.",
+    ),
+    (
+        "commonroom_webrtc_media_packets_total",
+        Unit::Count,
+        "RTP packets received from publishers and sent to viewers, by kind of session.",
+    ),
+    (
+        "commonroom_webrtc_lost_packets_total",
+        Unit::Count,
+        "RTP packets that did not arrive: from publishers, and at viewers by their reports; by kind of session.",
+    ),
+    (
+        "commonroom_webrtc_retransmitted_packets_total",
+        Unit::Count,
+        "RTP packets that publishers sent again, or that viewers were sent again; by kind of session.",
+    ),
+    (
+        "commonroom_webrtc_nacks_total",
+        Unit::Count,
+        "Requests for lost packets, sent to publishers and got from viewers; by kind of session.",
+    ),
+    (
+        "commonroom_webrtc_keyframe_requests_total",
+        Unit::Count,
+        "Requests for keyframes (PLI, FIR), sent to publishers and got from viewers; by kind of session.",
+    ),
+    (
+        "commonroom_webrtc_sessions_ended_total",
+        Unit::Count,
+        "WebRTC sessions that have ended, by kind and reason.",
+    ),
     (
         "commonroom_webrtc_library_panics_total",
         Unit::Count,
@@ -147,8 +213,8 @@ mod tests {
     fn every_metric_is_described_and_exists() {
         let mut names = BTreeSet::from(["commonroom_build_info".to_owned()]);
         used(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut names);
-        let tables = COUNTERS.iter().chain(GAUGES).map(|(name, ..)| (*name).to_owned());
-        let described: BTreeSet<_> = tables.chain(["commonroom_http_request_seconds".to_owned()]).collect();
+        let tables = COUNTERS.iter().chain(GAUGES).chain(HISTOGRAMS);
+        let described: BTreeSet<_> = tables.map(|(name, ..)| (*name).to_owned()).collect();
         assert_eq!(names, described);
     }
 

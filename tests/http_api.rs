@@ -10,7 +10,7 @@ use commonroom::server::{http, webrtc};
 use commonroom::stream::{FeedKey, Form, Warning};
 use commonroom::time::NtpTime;
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -356,6 +356,90 @@ async fn operators_tools_are_served() {
     site.stop.cancel();
     site.get("/readyz").await.is_problem(503, "shutting_down");
     assert_eq!(site.get("/healthz").await.status, 200, "it still answers");
+}
+
+/// What a page of metrics says: the type of each metric, and the values of its series.
+#[derive(Default)]
+struct Exposition<'a> {
+    described: HashSet<&'a str>,
+    kinds: HashMap<&'a str, &'a str>,
+    series: HashMap<&'a str, f64>,
+}
+
+impl<'a> Exposition<'a> {
+    /// Reads Prometheus' text format as strictly as a scraper does, and holds names to its conventions.
+    fn read(text: &'a str) -> Self {
+        let mut read = Self::default();
+        for line in text.lines().filter(|line| !line.is_empty()) {
+            if let Some(help) = line.strip_prefix("# HELP ") {
+                let (name, words) = help.split_once(' ').unwrap_or_else(|| panic!("{line}"));
+                assert!(words.ends_with('.') && read.described.insert(name), "{line}");
+            } else if let Some(kind) = line.strip_prefix("# TYPE ") {
+                let (name, kind) = kind.split_once(' ').unwrap_or_else(|| panic!("{line}"));
+                assert!(["counter", "gauge", "histogram"].contains(&kind), "{line}");
+                assert_eq!(kind == "counter", name.ends_with("_total"), "{line}");
+                assert!(kind != "histogram" || name.ends_with("_seconds"), "{line}");
+                assert!(read.kinds.insert(name, kind).is_none(), "twice: {line}");
+            } else {
+                let (series, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("{line}"));
+                let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
+                assert!(
+                    name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'),
+                    "{line}"
+                );
+                let labels = labels.strip_suffix('}').unwrap_or_else(|| panic!("{line}"));
+                for label in labels.split("\",").filter(|label| !label.is_empty()) {
+                    let (label, text) = label.split_once("=\"").unwrap_or_else(|| panic!("{line}"));
+                    assert!(label.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{line}");
+                    assert!(!text.trim_end_matches('"').contains(['"', '\\']), "{line}");
+                }
+                let value = value.parse().unwrap_or_else(|_| panic!("{line}"));
+                assert!(read.series.insert(series, value).is_none(), "twice: {line}");
+                let parts = ["_bucket", "_sum", "_count"];
+                let part_of = parts.iter().find_map(|part| name.strip_suffix(part));
+                let metric =
+                    part_of.filter(|base| read.kinds.get(base) == Some(&"histogram")).unwrap_or(name);
+                assert!(read.kinds.contains_key(metric), "no type: {line}");
+                assert!(read.described.contains(metric), "no description: {line}");
+            }
+        }
+        read
+    }
+}
+
+#[tokio::test]
+async fn the_metrics_are_what_prometheus_reads_and_fill_a_dashboard() {
+    let gateway = Gateway::start(gateway_config()).unwrap();
+    let address = gateway.addresses().http;
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(gateway.run(stop.clone()));
+    let ask = async |method: &str, path: &str, body: &str| {
+        let mut connection = Connection(BufReader::new(TcpStream::connect(address).await.unwrap()));
+        connection.send(method, path, &[SDP], body).await;
+        connection.response().await
+    };
+    assert_eq!(ask("POST", "/whip/demo/alice", WHIP).await.status, 201);
+    let page = ask("GET", "/metrics", "").await;
+    assert_eq!(page.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
+    let read = Exposition::read(&page.body);
+    let per_kind = ["sessions", "sessions_started_total", "media_bytes_total", "media_packets_total"];
+    let losses =
+        ["lost_packets_total", "retransmitted_packets_total", "nacks_total", "keyframe_requests_total"];
+    for name in per_kind.into_iter().chain(losses) {
+        for kind in ["publisher", "viewer"] {
+            let series = format!("commonroom_webrtc_{name}{{kind=\"{kind}\"}}");
+            assert!(read.series.contains_key(&series[..]), "{series}");
+        }
+    }
+    assert!(read.series["commonroom_webrtc_sessions{kind=\"publisher\"}"] >= 1.0);
+    let whip = "commonroom_http_request_seconds_count{route=\"/whip/{room}/{participant}\"}";
+    assert!(read.series[whip] >= 1.0, "{}", page.body);
+    for name in ["resident_memory_bytes", "open_fds", "max_fds", "start_time_seconds"] {
+        assert!(read.series[&format!("process_{name}")[..]] > 0.0, "{name}");
+    }
+    assert!(read.series.contains_key("process_cpu_seconds_total"));
+    stop.cancel();
+    running.await.unwrap();
 }
 
 #[tokio::test]

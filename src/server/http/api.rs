@@ -128,6 +128,7 @@ struct SessionReport {
     packets: u64,
     lost: u64,
     retransmitted: u64,
+    nacks: u64,
     keyframe_requests: u64,
     round_trip_ms: Option<f64>,
 }
@@ -294,6 +295,7 @@ impl From<&SessionInfo> for SessionReport {
             packets: info.packets,
             lost: info.lost,
             retransmitted: info.retransmitted,
+            nacks: info.nacks,
             keyframe_requests: info.keyframe_requests,
             round_trip_ms: info.round_trip.map(millis),
         }

@@ -25,5 +25,5 @@ pub(super) async fn readyz(State(app): State<App>) -> Response {
 
 /// `/metrics`, in the text format of Prometheus.
 pub(super) async fn prometheus() -> Response {
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics::handle().render()).into_response()
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics::render()).into_response()
 }

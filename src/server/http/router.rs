@@ -131,9 +131,10 @@ async fn count(request: Request, next: Next) -> Response {
         400..500 => "4xx",
         500.. => "5xx",
     };
+    // Of each route: what asks every few seconds would drown what people wait for.
+    histogram!("commonroom_http_request_seconds", "route" => route.clone()).record(began.elapsed());
     counter!("commonroom_http_requests_total", "route" => route, "method" => method, "status" => status)
         .increment(1);
-    histogram!("commonroom_http_request_seconds").record(began.elapsed());
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));

@@ -156,6 +156,7 @@ impl Ingest {
                 begin(&mut self.plain, self.reduced_size, self.ssrc);
                 write::nack(&mut self.plain, self.ssrc, media, &lost);
                 send(&self.plain);
+                self.session.figures.nacks.fetch_add(1, Ordering::Relaxed);
             }
             self.keyframe.wanted |= given_up && track.kind() == MediaKind::Video;
         }

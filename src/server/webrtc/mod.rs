@@ -26,6 +26,7 @@ mod shard;
 mod signalling;
 mod socket;
 mod tcp;
+mod totals;
 mod track;
 mod viewer;
 mod wall;
@@ -51,6 +52,7 @@ use tcp::Connections;
 use tokio::sync::watch;
 use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
+use totals::Totals;
 
 /// The server. Cloning gives another handle to the same.
 #[derive(Clone)]
@@ -91,6 +93,10 @@ impl Server {
             bridge,
             stop,
         });
+        // A dashboard is to show zeros before the first session, not nothing.
+        for kind in [SessionKind::Publisher, SessionKind::Viewer] {
+            Totals::new(kind);
+        }
         let (running, alive) = watch::channel(());
         for (index, (socket, listener)) in sockets.into_iter().zip(listeners).enumerate() {
             let (common, alive) = (common.clone(), alive.clone());

@@ -270,6 +270,7 @@ impl Peer {
         }
         self.dtls.close(now);
         self.send_dtls(batch);
+        self.session.add_to_totals();
         if let Role::Publisher { ingest, .. } = self.role {
             ingest.end(match leave {
                 Leave::Closed => EndReason::Unpublished,
@@ -427,6 +428,7 @@ impl Peer {
                             blocks.for_each(|block| viewer.note_report(now, &block));
                         }
                         Packet::Nack { media, lost } => {
+                            self.session.figures.nacks.fetch_add(1, Ordering::Relaxed);
                             viewer.retransmit(now, media, lost, place.feed.borrow().rings(), batch);
                         }
                         Packet::Pli { media } => wants_keyframe |= viewer.is_video(media),

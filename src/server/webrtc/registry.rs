@@ -66,6 +66,7 @@ impl Registry {
         if sessions.by_ufrag.len() >= self.max_sessions {
             return false;
         }
+        session.totals.enter();
         let ufrag = session.credentials.ufrag.clone();
         sessions.by_id.insert(session.id.clone(), ufrag.clone());
         sessions.by_ufrag.insert(ufrag, Entry { place: Place::Pending(seed, deadline), session });
@@ -113,6 +114,7 @@ impl Registry {
             }
             Place::Closing(_) => Closing::Gone,
             Place::Pending(..) => {
+                entry.session.totals.leave("closed");
                 let seed = sessions.remove(&ufrag);
                 // Dropping a publication takes the lock of the rooms: not under ours.
                 drop(sessions);
@@ -130,12 +132,12 @@ impl Registry {
 
     /// Forgets those whose peer never came; gives them for the logs.
     pub(super) fn expire(&self, now: Instant) -> Vec<Arc<Session>> {
-        self.take(|place| matches!(place, Place::Pending(_, deadline) if *deadline <= now))
+        self.take("no_check", |place| matches!(place, Place::Pending(_, deadline) if *deadline <= now))
     }
 
     /// Forgets all that wait: the server is going down.
     pub(super) fn clear_pending(&self) {
-        self.take(|place| matches!(place, Place::Pending(..)));
+        self.take("ended", |place| matches!(place, Place::Pending(..)));
     }
 
     /// The session of an id.
@@ -150,7 +152,7 @@ impl Registry {
         self.lock().by_ufrag.values().map(|entry| entry.session.clone()).collect()
     }
 
-    fn take(&self, which: impl Fn(&Place) -> bool) -> Vec<Arc<Session>> {
+    fn take(&self, reason: &'static str, which: impl Fn(&Place) -> bool) -> Vec<Arc<Session>> {
         let mut sessions = self.lock();
         let ufrags: Vec<_> = sessions
             .by_ufrag
@@ -161,6 +163,7 @@ impl Registry {
         let removed: Vec<_> =
             ufrags.iter().filter_map(|session| sessions.remove(&session.credentials.ufrag)).collect();
         drop(sessions);
+        removed.iter().for_each(|entry| entry.session.totals.leave(reason));
         drop(removed);
         ufrags
     }

@@ -1,6 +1,7 @@
 //! What the rest of the server knows of a peer: its name and its figures.
 
 use super::path::Path;
+use super::totals::{Counts, Totals};
 use crate::codec::{Codec, MediaKind};
 use crate::protocol::ice::{Check, Credentials};
 use crate::protocol::srtp::Profile;
@@ -57,6 +58,8 @@ pub struct SessionInfo {
     pub lost: u64,
     /// RTP packets that came as retransmissions, or were sent as such.
     pub retransmitted: u64,
+    /// Requests for lost packets (NACK) sent to a publisher, or got from a viewer.
+    pub nacks: u64,
     /// Keyframe requests sent to a publisher, or got from a viewer.
     pub keyframe_requests: u64,
     /// Media bits a second over the last seconds.
@@ -75,6 +78,7 @@ pub(super) struct Session {
     pub(super) participant: Name,
     pub(super) created: Instant,
     pub(super) figures: Figures,
+    pub(super) totals: Totals,
     facts: Mutex<Facts>,
 }
 
@@ -85,6 +89,7 @@ pub(super) struct Figures {
     pub(super) packets: AtomicU64,
     pub(super) lost: AtomicU64,
     pub(super) retransmitted: AtomicU64,
+    pub(super) nacks: AtomicU64,
     pub(super) keyframe_requests: AtomicU64,
     pub(super) bitrate: AtomicU64,
     /// Microseconds; 0: not known.
@@ -101,6 +106,8 @@ struct Facts {
     audio: Option<Codec>,
     video: Option<Codec>,
     measured: Option<(Instant, u64)>,
+    /// What the totals have of this session already.
+    added: Counts,
 }
 
 impl SessionId {
@@ -138,6 +145,7 @@ impl Session {
             participant,
             created,
             figures: Figures::default(),
+            totals: Totals::new(kind),
             facts: Mutex::default(),
         }
     }
@@ -155,7 +163,9 @@ impl Session {
         let mut facts = self.facts();
         facts.dtls = dtls;
         facts.srtp = Some(srtp);
-        facts.connect_time = Some(now.saturating_duration_since(self.created));
+        let time = now.saturating_duration_since(self.created);
+        facts.connect_time = Some(time);
+        self.totals.connected(time);
     }
 
     pub(super) fn carries(&self, codec: Codec) {
@@ -166,8 +176,23 @@ impl Session {
         }
     }
 
-    /// Sets the bitrate by what has been counted since the last call.
+    /// Adds what has been counted since the last call to the totals of all sessions.
+    pub(super) fn add_to_totals(&self) {
+        let read = |figure: &AtomicU64| figure.load(Ordering::Relaxed);
+        let counts = Counts {
+            bytes: read(&self.figures.bytes),
+            packets: read(&self.figures.packets),
+            lost: read(&self.figures.lost),
+            retransmitted: read(&self.figures.retransmitted),
+            nacks: read(&self.figures.nacks),
+            keyframe_requests: read(&self.figures.keyframe_requests),
+        };
+        self.totals.add(&mut self.facts().added, counts);
+    }
+
+    /// Sets the bitrate by what has been counted since the last call, and adds to the totals.
     pub(super) fn measure(&self, now: Instant) {
+        self.add_to_totals();
         let bytes = self.figures.bytes.load(Ordering::Relaxed);
         let Some((then, before)) = self.facts().measured.replace((now, bytes)) else { return };
         let millis = now.saturating_duration_since(then).as_millis().max(1);
@@ -194,6 +219,7 @@ impl Session {
             packets: read(&self.figures.packets),
             lost: read(&self.figures.lost),
             retransmitted: read(&self.figures.retransmitted),
+            nacks: read(&self.figures.nacks),
             keyframe_requests: read(&self.figures.keyframe_requests),
             bitrate: read(&self.figures.bitrate),
             round_trip: (round_trip > 0).then(|| Duration::from_micros(round_trip.into())),

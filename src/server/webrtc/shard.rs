@@ -484,7 +484,7 @@ impl Shard {
         }
         self.by_ufrag.remove(&ended.session.credentials.ufrag);
         self.common.registry.remove(&ended.session.credentials.ufrag);
-        metrics::counter!("commonroom_webrtc_sessions_ended_total", "reason" => leave.as_str()).increment(1);
+        ended.session.totals.leave(leave.as_str());
         tracing::info!(
             session = ?ended.session.id,
             kind = ended.session.kind.as_str(),

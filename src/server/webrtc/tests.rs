@@ -13,6 +13,7 @@ use crate::room::{Limits, Name, Rooms};
 use crate::stream::Warning;
 use crate::time::RtpTime;
 use client::{Client, H264, Incoming, OPUS, PATIENCE, RTX, header};
+use metrics_exporter_prometheus::PrometheusBuilder;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -241,6 +242,54 @@ async fn what_a_viewer_misses_is_sent_again() {
     let view = PacketView::parse(&again).unwrap();
     assert_eq!(view.payload(), [&number.to_be_bytes()[..], KEY_PICTURE].concat());
     assert!(view.header().ssrc != media);
+}
+
+#[tokio::test]
+async fn the_totals_have_what_sessions_carried() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    // Sessions look their metrics up where they are made: on this thread.
+    let _local = metrics::set_default_local_recorder(&recorder);
+    let world = World::new();
+    let mut publisher = world.publisher().await;
+    let mut viewer = world.udp_viewer().await;
+    send_wanted_key_picture(&mut publisher, 101).await;
+    let picture = viewer.next_rtp(H264).await;
+    let mut nack = Vec::new();
+    write::nack(
+        &mut nack,
+        Ssrc(9),
+        PacketView::parse(&picture).unwrap().header().ssrc,
+        &[sequence(&picture)],
+    );
+    viewer.send_rtcp(&nack).await;
+    viewer.next_rtp(RTX).await;
+    let shown = |name: &str, kind: &str, value: usize| {
+        let text = recorder.handle().render();
+        let line = format!("{name}{{kind=\"{kind}\"}} {value}");
+        assert!(text.lines().any(|shown| shown.ends_with(&line)), "{line} in\n{text}");
+    };
+    for kind in ["publisher", "viewer"] {
+        shown("_webrtc_sessions", kind, 1);
+        shown("_webrtc_sessions_started_total", kind, 1);
+        shown("_webrtc_connect_seconds_count", kind, 1);
+    }
+    publisher.close().await;
+    let gone = async {
+        while !world.server.sessions().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, gone).await.expect("the viewer goes with its publisher");
+    let received = 2 * KEY_PICTURE.len() + SOUND.len();
+    for (kind, bytes, packets, again, nacks) in
+        [("publisher", received, 3, 0, 0), ("viewer", KEY_PICTURE.len(), 1, 1, 1)]
+    {
+        shown("_webrtc_sessions", kind, 0);
+        shown("_webrtc_media_bytes_total", kind, bytes);
+        shown("_webrtc_media_packets_total", kind, packets);
+        shown("_webrtc_retransmitted_packets_total", kind, again);
+        shown("_webrtc_nacks_total", kind, nacks);
+    }
 }
 
 #[tokio::test]
