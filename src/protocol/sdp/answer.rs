@@ -114,6 +114,9 @@ fn remote(offer: &Offer) -> Result<(Remote, DtlsRole), Refusal> {
     if media == 0 {
         return Err(Refusal::NoMedia);
     }
+    if !live().any(|section| section.media_kind().is_some() && section.is_rtp()) {
+        return Err(Refusal::Profile);
+    }
     if offer.bundle.is_empty() && media > 1 {
         return Err(Refusal::NotBundled);
     }
@@ -143,7 +146,8 @@ fn in_bundle(offer: &Offer, section: &OfferedSection) -> bool {
 
 /// Decides on one section, given those accepted before it.
 fn judge(offer: &Offer, section: &OfferedSection, want: &Want<'_>, before: &[Accepted]) -> Verdict {
-    let Some(kind) = section.media_kind().filter(|_| section.is_live() && in_bundle(offer, section)) else {
+    let is_possible = section.is_live() && section.is_rtp() && in_bundle(offer, section);
+    let Some(kind) = section.media_kind().filter(|_| is_possible) else {
         return Verdict::Refuse;
     };
     let codecs = match want {
@@ -454,12 +458,30 @@ mod tests {
             ("a=fingerprint:sha-256", "a=fingerprint:sha-1", Refusal::NoFingerprint),
             ("t=0 0\n", "t=0 0\na=ice-lite\n", Refusal::IceLite),
             ("m=audio 9", "m=audio 0", Refusal::NoMedia),
+            ("UDP/TLS/RTP/SAVPF", "RTP/XAVP", Refusal::Profile),
             ("m=audio", "m=text", Refusal::NoMedia),
             ("t=0 0\n", "t=0 0\na=group:BUNDLE z\n", Refusal::NotBundled),
         ] {
             let offer = whole.replace(from, to);
             assert_ne!(offer, whole, "{from}");
             assert_eq!(respond(&offer, &Want::Receive).unwrap_err(), refusal.into(), "{from}");
+        }
+        let plain = whole.replace("UDP/TLS/RTP/SAVPF", "RTP/AVP");
+        let (text, _) = receive(&plain);
+        assert!(text.contains("m=audio 8189 RTP/AVP 111"), "the offer's own words (RFC 9429, section 5.1.2)");
+        let open = plain.replace("a=fingerprint", "a=x");
+        assert_eq!(
+            respond(&open, &Want::Receive).unwrap_err(),
+            Refusal::NoFingerprint.into(),
+            "never in clear"
+        );
+        let mixed = offer("a=group:BUNDLE a v\n", &[AUDIO, &VIDEO.replace("UDP/TLS/RTP/SAVPF", "RTP/XAVP")]);
+        let (text, agreed) = receive(&mixed);
+        assert!(agreed.sections.len() == 1 && text.contains("m=video 0 RTP/XAVP 96"));
+        for (formats, offered) in [("0", "PCMU"), ("8 9", "PCMA, G722"), ("35", "payload type 35")] {
+            let unnamed = whole.replace(" 111\n", &format!(" {formats}\n"));
+            let error = SdpError::NoCommonCodec { offered: offered.into(), needed: "opus, H264, VP8".into() };
+            assert_eq!(respond(&unnamed, &Want::Receive).unwrap_err(), error, "{formats}");
         }
         let alien = whole.replace("opus/48000/2", "G722/8000");
         let error = SdpError::NoCommonCodec { offered: "G722".into(), needed: "opus, H264, VP8".into() };

@@ -6,6 +6,7 @@ use super::negotiated::Accepted;
 use super::offer::Offer;
 use super::{Refusal, SdpError};
 use crate::codec::Codec;
+use std::borrow::Cow;
 
 /// What can be received and sent, and the needs named when an offer has none of them.
 const CODECS: [Codec; 3] = [Codec::Opus, Codec::H264, Codec::Vp8];
@@ -31,17 +32,18 @@ pub(super) fn check(
     let sections = offer.sections.iter().filter(|section| section.media_kind().is_some());
     // Who offers H.264 is to learn what is wrong with it.
     let mut single_nal_alone = false;
-    let mut offered: Vec<&str> = sections
+    let mut offered: Vec<Cow<'_, str>> = sections
         .flat_map(|section| &section.formats)
         .map(|format| match format.format {
             Format::H264(h264) if h264.is_single_nal() && !tracks.is_empty() => {
                 single_nal_alone = true;
-                "H264 in packetization-mode 0"
+                "H264 in packetization-mode 0".into()
             }
-            _ => format.name.as_str(),
+            _ if format.name.is_empty() => unnamed(format.payload_type),
+            _ => format.name.as_str().into(),
         })
         .collect();
-    offered.retain(|name| !name.is_empty() && !name.eq_ignore_ascii_case("rtx"));
+    offered.retain(|name| !name.eq_ignore_ascii_case("rtx"));
     offered.dedup();
     let needed: Vec<&str> = match tracks {
         [] => CODECS.map(Codec::as_str).to_vec(),
@@ -54,4 +56,20 @@ pub(super) fn check(
             .collect(),
     };
     Err(SdpError::NoCommonCodec { offered: offered.join(", "), needed: needed.join(", ") })
+}
+
+/// What a payload type without `a=rtpmap` stands for (RFC 3551, section 6).
+fn unnamed(payload_type: u8) -> Cow<'static, str> {
+    let name = match payload_type {
+        0 => "PCMU",
+        3 => "GSM",
+        8 => "PCMA",
+        9 => "G722",
+        13 => "CN",
+        18 => "G729",
+        26 => "JPEG",
+        34 => "H263",
+        other => return format!("payload type {other}").into(),
+    };
+    name.into()
 }

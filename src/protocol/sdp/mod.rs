@@ -75,6 +75,9 @@ pub enum Refusal {
     /// Both sides only send, or both only receive.
     #[error("no media section has the direction that this endpoint needs")]
     Direction,
+    /// No media section has a profile of RTP.
+    #[error("no media section is RTP over DTLS (UDP/TLS/RTP/SAVPF)")]
+    Profile,
     /// There is no audio and no video section.
     #[error("there is no audio and no video section")]
     NoMedia,

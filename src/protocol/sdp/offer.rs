@@ -115,7 +115,7 @@ impl Parser {
             Some(("a", value)) => {
                 let (name, value) = value.split_once(':').unwrap_or((value, ""));
                 match self.sections.last_mut() {
-                    Some(section) => section.attribute(name, value),
+                    Some(section) => section.attribute(name, value).and_then(|()| self.no_name_twice()),
                     None => self.attribute(name, value),
                 }
             }
@@ -137,6 +137,16 @@ impl Parser {
             _ => return self.session.attribute(name, value),
         }
         Ok(())
+    }
+
+    /// Checks the name of the last section: who sends by it must be told from the others.
+    fn no_name_twice(&self) -> Result<(), Why> {
+        match self.sections.split_last() {
+            Some((last, others)) if last.mid.is_some() && others.iter().any(|s| s.mid == last.mid) => {
+                Err("the mid of another section")
+            }
+            _ => Ok(()),
+        }
     }
 
     fn finish(self) -> Result<Offer, SdpError> {
@@ -419,6 +429,13 @@ mod tests {
             let text = format!("v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\n{line}\r\n");
             assert_eq!(fails_at(&text), Some((3, why)), "{line}");
         }
+    }
+
+    #[test]
+    fn no_two_sections_have_one_name() {
+        let sections = "m=audio 9 UDP/TLS/RTP/SAVPF 0\na=mid:x\nm=video 9 UDP/TLS/RTP/SAVPF 96\na=mid:";
+        assert_eq!(fails_at(&format!("v=0\n{sections}x\n")), Some((5, "the mid of another section")));
+        assert_eq!(fails_at(&format!("v=0\n{sections}y\na=mid:y\n")), None);
     }
 
     #[test]

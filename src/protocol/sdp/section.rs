@@ -121,6 +121,18 @@ pub struct OfferedExtension {
     pub direction: Direction,
 }
 
+/// Those that RFC 9429, section 5.1.2, has accepted.
+const PROFILES: [&str; 8] = [
+    "UDP/TLS/RTP/SAVPF",
+    "TCP/DTLS/RTP/SAVPF",
+    "UDP/TLS/RTP/SAVP",
+    "TCP/DTLS/RTP/SAVP",
+    "RTP/SAVPF",
+    "RTP/SAVP",
+    "RTP/AVPF",
+    "RTP/AVP",
+];
+
 /// A media section of an offer; attributes of the session level hold where it has none of its own.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OfferedSection {
@@ -170,6 +182,12 @@ impl OfferedSection {
     /// Whether the offerer wants it at all.
     pub(super) const fn is_live(&self) -> bool {
         self.port != 0 || self.bundle_only
+    }
+
+    /// Whether its profile may be meant as RTP over DTLS. RFC 9429, section 5.1.2: some clients write a plainer one, what
+    /// counts is the fingerprint, and without one there is no session.
+    pub(super) fn is_rtp(&self) -> bool {
+        PROFILES.contains(&self.protocol.as_str())
     }
 
     /// The payload type that repeats packets of `payload_type`.
