@@ -180,6 +180,11 @@ const COUNTERS: &[Description] = &[
         "Jumps and stalls of WebRTC publishers' clocks that were mended, by kind.",
     ),
     ("commonroom_rtmp_clock_jumps_total", Unit::Count, "Jumps of RTMP publishers' clocks that were mended."),
+    (
+        "commonroom_rtmp_bad_data_total",
+        Unit::Count,
+        "Data messages of RTMP publishers that cannot be read, or say too much to be kept whole.",
+    ),
     ("commonroom_rtmp_rejected_total", Unit::Count, "RTMP clients turned away, by reason."),
     ("commonroom_rtmp_errors_total", Unit::Count, "RTMP connections that ended in an error, by kind."),
 ];

@@ -34,6 +34,10 @@ pub enum Warning {
     VideoConfig,
     /// Part of the picture cannot be read.
     VideoUnreadable,
+    /// A data message, such as metadata, cannot be read.
+    DataUnreadable,
+    /// The metadata says more than is kept.
+    MetadataTooLarge,
 }
 
 /// A warning that holds until this is dropped.
@@ -135,6 +139,8 @@ impl Warning {
             Self::AudioUnreadable => "audio_unreadable",
             Self::VideoConfig => "video_config",
             Self::VideoUnreadable => "video_unreadable",
+            Self::DataUnreadable => "data_unreadable",
+            Self::MetadataTooLarge => "metadata_too_large",
         }
     }
 }
@@ -163,6 +169,8 @@ impl fmt::Display for Warning {
             Self::AudioUnreadable => "sound that cannot be read is left out",
             Self::VideoConfig => "an H.264 configuration that cannot be used is passed over",
             Self::VideoUnreadable => "video that cannot be read is left out",
+            Self::DataUnreadable => "metadata and other data that cannot be read are left out",
+            Self::MetadataTooLarge => "of the metadata only 64 KB are passed on",
         })
     }
 }

@@ -418,6 +418,26 @@ async fn a_publisher_hears_each_warning_once_wherever_it_comes_from() {
 }
 
 #[tokio::test]
+async fn metadata_that_cannot_be_kept_do_not_end_the_publication() {
+    let gateway = Gateway::start(|_| {});
+    let mut publisher = gateway.publish_media("alice").await;
+    let (set, name) = (Value::text("@setDataFrame"), Value::text("onMetaData"));
+    let pairs = [("title", Value::text("x".repeat(3_000_000))), ("width", Value::Number(640.0))];
+    publisher.client.data(&[set, name, Value::EcmaArray(Object::from_iter(pairs))]);
+    publisher.client.send(kind::DATA, 1, 0, &[2, 0, 0, 0xff]);
+    publisher.settle().await;
+    let warnings = [Warning::MetadataTooLarge, Warning::DataUnreadable];
+    assert_eq!(gateway.stream("alice").warnings(), warnings);
+    while publisher.warned.len() < 2 {
+        publisher.read().await;
+    }
+    assert_eq!(publisher.warned, warnings.map(|warning| warning.to_string()));
+    let mut player = gateway.play("alice").await;
+    player.until("onMetaData").await;
+    player.until(&line("video", &picture(false, &[2]))).await;
+}
+
+#[tokio::test]
 async fn connections_are_limited() {
     let gateway = Gateway::start(|config| config.max_connections = 1);
     let mut first = gateway.publish("alice").await;

@@ -87,6 +87,24 @@ fn hostile_values_end_the_session() {
 }
 
 #[test]
+fn data_that_cannot_be_read_are_left_out() {
+    let head = encode_all(&[Value::text("@setDataFrame"), Value::text("onMetaData")]);
+    let many = Object((0..100_000).map(|index| (index.to_string(), Value::Number(0.0))).collect());
+    let title = encode_all(&[Value::Object(Object::from_iter([("title", Value::text("a"))]))]);
+    let (junk, cut) = ([&title[..], &[0xff, 0xff]].concat(), &title[..title.len() - 5]);
+    for body in [&junk[..], cut, &encode_all(&[Value::Object(many)])] {
+        for kind in [kind::DATA, kind::DATA_AMF3] {
+            let (mut client, mut server) = publishing();
+            client.send(kind, 1, 0, &[&head, body].concat());
+            client.send(kind::AUDIO, 1, 0, &[0xaf, 1]);
+            client.send(kind, 0, 0, &[&head, body].concat()); // where nobody publishes it is nothing
+            talk(&mut client, &mut server);
+            assert!(matches!(server.events[..], [Event::BadData { .. }, Event::Audio { .. }]), "{body:02x?}");
+        }
+    }
+}
+
+#[test]
 fn what_asks_nothing_is_passed_over() {
     let (mut client, mut server) = publishing();
     client.send(kind::USER_CONTROL, 0, 0, &[0, 0x1b, 0, 0, 0, 0]);

@@ -3,6 +3,10 @@
 use crate::codec::aac::AudioSpecificConfig;
 use crate::protocol::amf0::{Object, Value, encode_all};
 
+/// What is kept of a publisher's properties, in bytes as they are sent on: real ones have a kilobyte, unless an index of
+/// a file's keyframes is among them, of which nobody has any use here.
+const MAX_LEN: usize = 64 << 10;
+
 /// The properties of `onMetaData`, as the publisher named them.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Metadata(pub Object);
@@ -36,6 +40,17 @@ impl Metadata {
         Self(Object(properties))
     }
 
+    /// Leaves out the properties that do not fit within 64 KB. Whether there are any.
+    pub fn limit(&mut self) -> bool {
+        let (mut room, before) = (MAX_LEN, self.0.0.len());
+        self.0.0.retain(|(name, value)| {
+            let rest = room.checked_sub(2 + name.len() + encode_all([value]).len());
+            room = rest.unwrap_or(room);
+            rest.is_some()
+        });
+        self.0.0.len() < before
+    }
+
     /// Whether nothing is said.
     pub const fn is_empty(&self) -> bool {
         self.0.0.is_empty()
@@ -65,6 +80,20 @@ mod tests {
         );
         assert_eq!(read(&[name, Value::Null]), Some(Object::default()));
         assert_eq!(read(&[Value::text("onTextData"), Value::Object(width)]), None);
+    }
+
+    #[test]
+    fn what_is_too_large_is_left_out_alone() {
+        let index = Value::StrictArray(vec![Value::Number(0.0); MAX_LEN / 9]);
+        let pairs = [("width", Value::Number(640.0)), ("keyframes", index), ("height", Value::Number(360.0))];
+        let mut metadata = Metadata(Object::from_iter(pairs));
+        assert!(metadata.limit() && !metadata.limit());
+        let left: Vec<_> = metadata.0.0.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(left, ["width", "height"]);
+        let mut many = Metadata(Object((0..9_000).map(|n| (n.to_string(), Value::Null)).collect()));
+        many.0.0.push(("last".into(), Value::text("x".repeat(MAX_LEN))));
+        assert!(many.limit());
+        assert!(many.to_message().len() <= MAX_LEN + 100, "the name and the frame of the array besides");
     }
 
     #[test]

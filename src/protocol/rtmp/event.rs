@@ -1,5 +1,6 @@
 //! What a session tells its owner.
 
+use super::message::MessageError;
 use crate::protocol::amf0::{Object, Value};
 use crate::protocol::flv::Metadata;
 use crate::time::RtmpTime;
@@ -82,5 +83,12 @@ pub enum Event {
         stream: StreamId,
         /// All of it: it replaces what was said before.
         metadata: Metadata,
+    },
+    /// A publisher's data message that cannot be read, and is left out.
+    BadData {
+        /// Where.
+        stream: StreamId,
+        /// Why.
+        error: MessageError,
     },
 }

@@ -301,10 +301,17 @@ impl Connection<'_> {
             Event::Video { stream, time, body } => {
                 self.ingest(now, stream, |ingest| ingest.video(now, time, &body));
             }
-            Event::Metadata { stream, metadata } => self.ingest(now, stream, |ingest| {
-                ingest.metadata(metadata);
-                Ok(())
-            }),
+            Event::Metadata { stream, metadata } => {
+                if self.streams.publisher(stream).is_some_and(|ingest| ingest.metadata(metadata)) {
+                    self.shared.counters.bad_data.increment(1);
+                }
+            }
+            Event::BadData { stream, error } => {
+                self.shared.counters.bad_data.increment(1);
+                if let Some(ingest) = self.streams.publisher(stream) {
+                    ingest.bad_data(error);
+                }
+            }
         }
     }
 

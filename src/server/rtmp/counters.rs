@@ -17,6 +17,8 @@ pub(super) struct Counters {
     pub(super) lost: Counter,
     /// Jumps of publishers' clocks that were mended.
     pub(super) jumps: Counter,
+    /// Publishers' data messages that were left out, or shortened.
+    pub(super) bad_data: Counter,
 }
 
 /// Why a client was turned away; the label `reason`.
@@ -45,6 +47,7 @@ impl Counters {
             sent: counter!("commonroom_rtmp_sent_bytes_total"),
             lost: counter!("commonroom_rtmp_lost_frames_total"),
             jumps: counter!("commonroom_rtmp_clock_jumps_total"),
+            bad_data: counter!("commonroom_rtmp_bad_data_total"),
         }
     }
 

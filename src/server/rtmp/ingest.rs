@@ -6,6 +6,7 @@ use crate::codec::aac::AudioSpecificConfig;
 use crate::codec::h264::{AvcConfig, AvcConfigError, NalKind, is_recovery_point};
 use crate::media::{AccessUnit, Codec, CodecParams, Frame, MediaKind, Payload};
 use crate::protocol::flv::{AudioTag, Metadata, VideoTag};
+use crate::protocol::rtmp::message::MessageError;
 use crate::room::Publication;
 use crate::stream::{EndReason, FeedKey, FeedWriter, Form, Warning, WarningMark, Warnings};
 use crate::time::{MediaDuration, RtmpTime, Timestamp};
@@ -91,9 +92,19 @@ impl Ingest {
         self.timeline.jumps()
     }
 
-    /// What the publisher says of its stream.
-    pub(super) fn metadata(&self, metadata: Metadata) {
+    /// What the publisher says of its stream. Whether that was too much to be kept whole.
+    pub(super) fn metadata(&mut self, mut metadata: Metadata) -> bool {
+        let is_too_large = metadata.limit();
+        if is_too_large {
+            self.warn(Warning::MetadataTooLarge, &"properties that do not fit");
+        }
         self.listing.set_metadata(metadata);
+        is_too_large
+    }
+
+    /// A data message that cannot be read.
+    pub(super) fn bad_data(&mut self, error: MessageError) {
+        self.warn(Warning::DataUnreadable, &error);
     }
 
     /// An audio message.

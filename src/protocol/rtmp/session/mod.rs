@@ -238,7 +238,16 @@ impl ServerSession {
     }
 
     fn handle_message(&mut self, now: Instant, raw: RawMessage) -> Result<(), SessionError> {
-        match Message::parse(&raw)? {
+        let message = match Message::parse(&raw) {
+            Ok(message) => message,
+            // Nothing that follows depends on it.
+            Err(error) if matches!(raw.kind, kind::DATA | kind::DATA_AMF3) => {
+                self.handle_media(&raw, |stream, _| Event::BadData { stream, error });
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        match message {
             Message::Command(command) => self.handle_command(now, StreamId(raw.stream), command)?,
             Message::Audio(body) => {
                 self.handle_media(&raw, |stream, time| Event::Audio { stream, time, body })
