@@ -231,6 +231,11 @@ async fn candidates_are_taken_for_the_session_they_are_for() {
     assert_eq!(patch(session, &[FRAGMENT], fragment).await.status, 204, "simple clients name no session");
     patch(session, &[FRAGMENT, ("If-Match", "\"other\"")], fragment).await.is_problem(412, "etag_mismatch");
     patch(session, &[FRAGMENT, ("If-Match", "*")], fragment).await.is_problem(422, "no_ice_restart");
+    let ufrag = WHIP.lines().find_map(|line| line.strip_prefix("a=ice-ufrag:")).unwrap();
+    let of = |ufrag: &str| format!("a=ice-ufrag:{ufrag}\r\na=ice-pwd:{}\r\n{fragment}", "x".repeat(24));
+    assert_eq!(patch(session, &[FRAGMENT, ("If-Match", etag)], &of(ufrag)).await.status, 204);
+    let restart = patch(session, &[FRAGMENT, ("If-Match", etag)], &of("other")).await;
+    restart.is_problem(422, "no_ice_restart");
     patch(session, &[FRAGMENT], "nonsense").await.is_problem(400, "bad_fragment");
     patch(session, &[SDP], fragment).await.is_problem(415, "unsupported_media_type");
     patch("/session/0123", &[FRAGMENT], fragment).await.is_problem(404, "no_session");

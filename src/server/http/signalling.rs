@@ -68,11 +68,7 @@ pub(super) async fn trickle(
             app.webrtc.trickle(&session.0, &fragment)?;
             Ok((StatusCode::NO_CONTENT, [(ETAG, etag)]).into_response())
         }
-        Patch::Restart => {
-            let message =
-                "ICE restarts are not needed here: a client that changes its address stays connected";
-            Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "no_ice_restart", message))
-        }
+        Patch::Restart => Err(SignallingError::IceRestart.into()),
         Patch::Mismatch => {
             let message = "If-Match names another ICE session than the one that runs";
             Err(Problem::new(StatusCode::PRECONDITION_FAILED, "etag_mismatch", message))
@@ -142,6 +138,7 @@ impl From<SignallingError> for Problem {
         let (status, code) = match &error {
             SignallingError::Offer(_) => (StatusCode::BAD_REQUEST, "bad_offer"),
             SignallingError::Fragment(_) => (StatusCode::BAD_REQUEST, "bad_fragment"),
+            SignallingError::IceRestart => (StatusCode::UNPROCESSABLE_ENTITY, "no_ice_restart"),
             SignallingError::NoCommonCodec(_) => (StatusCode::NOT_ACCEPTABLE, "no_common_codec"),
             SignallingError::NoStream { .. } => (StatusCode::NOT_FOUND, "no_stream"),
             SignallingError::NoSession => (StatusCode::NOT_FOUND, "no_session"),

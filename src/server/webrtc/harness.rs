@@ -115,7 +115,8 @@ impl Harness {
         let (_, negotiated) = answer(&Offer::parse(offer).ok()?, &local, want).ok()?;
         let name: Name = "harness".parse().ok()?;
         let kind = SessionKind::from(&purpose);
-        let session = Session::new(credentials, kind, name.clone(), name, wall.instant());
+        let peer_ufrag = negotiated.remote.credentials.ufrag.clone();
+        let session = Session::new(credentials, peer_ufrag, kind, name.clone(), name, wall.instant());
         let session = Arc::new(session);
         let sent = Rc::new(Sink::default());
         Some(Self {

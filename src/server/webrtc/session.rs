@@ -73,6 +73,8 @@ pub(super) struct Session {
     pub(super) id: SessionId,
     /// What the answer told the peer for its checks.
     pub(super) credentials: Credentials,
+    /// The peer's own user name fragment, by its offer.
+    pub(super) peer_ufrag: String,
     pub(super) kind: SessionKind,
     pub(super) room: Name,
     pub(super) participant: Name,
@@ -132,6 +134,7 @@ impl SessionId {
 impl Session {
     pub(super) fn new(
         credentials: Credentials,
+        peer_ufrag: String,
         kind: SessionKind,
         room: Name,
         participant: Name,
@@ -140,6 +143,7 @@ impl Session {
         Self {
             id: SessionId::generate(),
             credentials,
+            peer_ufrag,
             kind,
             room,
             participant,

@@ -60,6 +60,9 @@ pub enum SignallingError {
     /// The fragment of candidates is malformed: 400.
     #[error(transparent)]
     Fragment(#[from] FragmentError),
+    /// The fragment is of another ICE session of the client: 422 (RFC 9725, section 4.3.1).
+    #[error("ICE restarts are not needed here: a client that changes its address stays connected")]
+    IceRestart,
 }
 
 impl From<SdpError> for SignallingError {
@@ -120,11 +123,11 @@ pub(super) fn play(
 }
 
 pub(super) fn trickle(server: &Inner, session: &SessionId, fragment: &str) -> Result<(), SignallingError> {
-    if server.common.registry.get(session).is_none() {
-        return Err(SignallingError::NoSession);
+    let session = server.common.registry.get(session).ok_or(SignallingError::NoSession)?;
+    match Fragment::parse(fragment)?.credentials {
+        Some(credentials) if credentials.ufrag != session.peer_ufrag => Err(SignallingError::IceRestart),
+        _ => Ok(()),
     }
-    Fragment::parse(fragment)?;
-    Ok(())
 }
 
 /// The entity tag of a session's answer: there is one ICE session in each, and its user name is its own.
@@ -161,7 +164,8 @@ fn enter(
     wall: Wall,
 ) -> Result<Answer, SignallingError> {
     let kind = SessionKind::from(&purpose);
-    let session = Session::new(credentials, kind, room, participant, wall.instant());
+    let peer_ufrag = negotiated.remote.credentials.ufrag.clone();
+    let session = Session::new(credentials, peer_ufrag, kind, room, participant, wall.instant());
     let session = Arc::new(session);
     let answer = Answer { session: session.id.clone(), sdp, etag: etag(&session) };
     let seed = Box::new(Seed { session: session.clone(), negotiated, purpose, wall });

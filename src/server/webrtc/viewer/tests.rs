@@ -73,7 +73,14 @@ impl Seat {
         let wall = Wall::read();
         let now = wall.instant();
         let name: crate::room::Name = "test".parse().unwrap();
-        let session = Session::new(Credentials::generate(), SessionKind::Viewer, name.clone(), name, now);
+        let session = Session::new(
+            Credentials::generate(),
+            "theirs".into(),
+            SessionKind::Viewer,
+            name.clone(),
+            name,
+            now,
+        );
         let sender = Sender { cname: "c".into(), wall, origin: wall.at(now) };
         let path = Path { remote: SocketAddr::from(([192, 0, 2, 1], 9)), via: Via::Udp { local: None } };
         let sealer = Sealer::new(profile, &keys(DtlsRole::Server).local);
