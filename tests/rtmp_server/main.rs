@@ -1,5 +1,6 @@
 //! The RTMP server over real sockets, with a client of our own: what publishers and players see of each other.
 
+mod logs;
 #[path = "../common/rtmp.rs"]
 mod rtmp;
 mod slow;

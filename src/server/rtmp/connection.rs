@@ -10,7 +10,7 @@ use super::sockopt;
 use super::streams::{Role, Streams};
 use crate::protocol::rtmp::{Code, Event, Output, ServerSession, SessionError, StreamId, Timeouts};
 use crate::room::{Protocol, Refusal};
-use crate::stream::{EndReason, QueueLimits};
+use crate::stream::{EndReason, QueueLimits, StreamName};
 use crate::time::NtpTime;
 use bytes::BytesMut;
 use socket2::SockRef;
@@ -40,6 +40,8 @@ const UNWATCHED_INTERVAL: Duration = Duration::from_millis(100);
 const UNWATCHED_BYTES: u32 = 48 << 10;
 /// What the system may hold of a player's media before it goes on the wire.
 const UNSENT: u32 = 128 << 10;
+/// How much of an address that makes no sense goes to the log.
+const SHOWN: usize = 64;
 const SHUTTING_DOWN: &str = "the server is shutting down";
 
 /// Serves a connection until it ends.
@@ -320,10 +322,10 @@ impl Connection<'_> {
         let Address { room, participant, .. } = address;
         #[expect(clippy::disallowed_methods, reason = "the publication's wall-clock anchor, read once")]
         let origin = NtpTime::from(SystemTime::now());
-        match self.shared.rooms.publish(room, participant, Protocol::Rtmp, origin) {
+        match self.shared.rooms.publish(room.clone(), participant.clone(), Protocol::Rtmp, origin) {
             Ok(publication) => {
+                info!(%room, %participant, "publishing");
                 let name = publication.publisher().stream().name().clone();
-                info!(stream = %name, "publishing");
                 let listing = self.shared.directory.enter(name);
                 let ingest = Ingest::new(publication, listing, now);
                 self.streams.begin(stream, Role::Publisher(Box::new(ingest)));
@@ -334,18 +336,21 @@ impl Connection<'_> {
                     Refusal::InUse(_) => (Code::PublishBadName, Rejected::InUse),
                     _ => (Code::PublishRejected, Rejected::Rooms),
                 };
-                self.refuse(now, stream, code, reason, &refusal.to_string());
+                let name = (room.as_str(), participant.as_str());
+                self.refuse(now, stream, name, code, reason, &refusal.to_string());
             }
         }
     }
 
     fn play(&mut self, now: Instant, id: StreamId, key: &str) {
         let Some(address) = self.resolve(now, id, key, Code::PlayFailed) else { return };
-        let Some(stream) = self.shared.rooms.find(&address.room, &address.participant) else {
-            let text = format!("nobody publishes {}/{} now", address.room, address.participant);
-            return self.refuse(now, id, Code::PlayStreamNotFound, Rejected::NotFound, &text);
+        let Address { room, participant, .. } = address;
+        let Some(stream) = self.shared.rooms.find(&room, &participant) else {
+            let text = format!("nobody publishes {room}/{participant} now");
+            let name = (room.as_str(), participant.as_str());
+            return self.refuse(now, id, name, Code::PlayStreamNotFound, Rejected::NotFound, &text);
         };
-        info!(stream = %stream.name(), "playing");
+        info!(%room, %participant, "playing");
         let config = &self.shared.config;
         let limits = QueueLimits {
             bytes: config.player_queue.as_usize(),
@@ -360,20 +365,38 @@ impl Connection<'_> {
 
     fn resolve(&mut self, now: Instant, stream: StreamId, key: &str, code: Code) -> Option<Address> {
         Address::resolve(&self.app, &self.tc_url, key)
-            .map_err(|error| self.refuse(now, stream, code, Rejected::Address, &error.to_string()))
+            .map_err(|error| {
+                // What does not make names is shown as it came, but for the query: that may hold secrets.
+                let shown = |text: &str| -> String {
+                    text.split('?').next().unwrap_or_default().chars().take(SHOWN).collect()
+                };
+                let name = (&*shown(&self.app), &*shown(key));
+                self.refuse(now, stream, name, code, Rejected::Address, &error.to_string());
+            })
             .ok()
     }
 
-    fn refuse(&mut self, now: Instant, stream: StreamId, code: Code, reason: Rejected, text: &str) {
+    /// `name` is that of the room and the participant.
+    fn refuse(
+        &mut self,
+        now: Instant,
+        stream: StreamId,
+        (room, participant): (&str, &str),
+        code: Code,
+        reason: Rejected,
+        text: &str,
+    ) {
         Counters::rejected(reason);
-        info!(code = code.as_str(), reason = text, "refused");
+        info!(room, participant, code = code.as_str(), reason = text, "refused");
         self.session.refuse(now.into_std(), stream, code, text);
     }
 
     fn close(&mut self, stream: StreamId) {
         if let Some(role) = self.streams.end(stream) {
-            if matches!(role, Role::Publisher(_)) {
-                info!("unpublished");
+            if let Role::Publisher(ingest) = &role {
+                let stream = ingest.stream();
+                let StreamName { room, participant } = stream.name();
+                info!(%room, %participant, "unpublished");
             }
             self.end(role, EndReason::Unpublished);
         }
@@ -396,8 +419,11 @@ impl Connection<'_> {
         stream: StreamId,
         act: impl FnOnce(&mut Ingest) -> Result<(), ingest::Refusal>,
     ) {
-        if let Some(Err(ingest::Refusal(text))) = self.streams.publisher(stream).map(act) {
-            self.refuse(now, stream, Code::PublishRejected, Rejected::Codec, &text);
+        let Some(publisher) = self.streams.publisher(stream) else { return };
+        if let Err(ingest::Refusal(text)) = act(publisher) {
+            let published = publisher.stream();
+            let StreamName { room, participant } = published.name();
+            self.refuse(now, stream, (room, participant), Code::PublishRejected, Rejected::Codec, &text);
             self.close(stream);
         }
     }
@@ -444,8 +470,10 @@ impl Connection<'_> {
     fn leave(&mut self, end: &End) {
         let reason = if self.shared.stop.is_cancelled() { EndReason::Shutdown } else { EndReason::Vanished };
         for role in self.streams.take() {
-            if matches!(role, Role::Publisher(_)) {
-                info!(%reason, cause = %end, "publisher gone");
+            if let Role::Publisher(ingest) = &role {
+                let stream = ingest.stream();
+                let StreamName { room, participant } = stream.name();
+                info!(%room, %participant, %reason, cause = %end, "publisher gone");
             }
             self.end(role, reason);
         }

@@ -8,7 +8,9 @@ use crate::media::{AccessUnit, Codec, CodecParams, Frame, MediaKind, Payload};
 use crate::protocol::flv::{AudioTag, Metadata, VideoTag};
 use crate::protocol::rtmp::message::MessageError;
 use crate::room::Publication;
-use crate::stream::{EndReason, FeedKey, FeedWriter, Form, Warning, WarningMark, Warnings};
+use crate::stream::{
+    EndReason, FeedKey, FeedWriter, Form, Stream, StreamName, Warning, WarningMark, Warnings,
+};
 use crate::time::{MediaDuration, RtmpTime, Timestamp};
 use bytes::Bytes;
 use std::fmt;
@@ -62,6 +64,11 @@ impl Ingest {
             shown: None,
             found: Vec::new(),
         }
+    }
+
+    /// What is published.
+    pub(super) fn stream(&self) -> Stream {
+        self.publication.publisher().stream()
     }
 
     /// Ends the publication.
@@ -263,8 +270,10 @@ impl Ingest {
     /// Raises a warning, once. What led to it goes to the log alone.
     fn warn(&mut self, warning: Warning, cause: &dyn fmt::Display) {
         if self.found.iter().all(|(found, _)| *found != warning) {
-            tracing::info!(reason = warning.as_str(), %cause, "the publisher is warned");
-            self.found.push((warning, self.publication.publisher().stream().warn(warning)));
+            let stream = self.stream();
+            let StreamName { room, participant } = stream.name();
+            tracing::info!(%room, %participant, reason = warning.as_str(), %cause, "the publisher is warned");
+            self.found.push((warning, stream.warn(warning)));
         }
     }
 }
