@@ -216,6 +216,11 @@ async fn limits_and_the_end_refuse_for_now() {
     site.ask("POST", "/whip/demo/bob", &[SDP], WHIP).await.is_problem(503, "unavailable");
     site.rooms.close();
     site.ask("POST", "/whip/demo/bob", &[SDP], WHIP).await.is_problem(503, "unavailable");
+    let unresolvable = vec!["no-such-host.invalid".parse().unwrap()];
+    let site = Site::with(Http::default(), Webrtc { announce: unresolvable, ..Webrtc::default() });
+    let refused = site.ask("POST", "/whip/demo/alice", &[SDP], WHIP).await;
+    assert!(refused.body.contains("webrtc.announce"), "{refused:?}");
+    refused.is_problem(503, "unavailable");
 }
 
 #[tokio::test]

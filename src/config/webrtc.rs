@@ -14,7 +14,7 @@ pub struct Webrtc {
     /// The address all peers share: UDP, and the same number over TCP.
     #[serde(deserialize_with = "written::address")]
     pub listen: SocketAddr,
-    /// Addresses, or names to resolve at the start, that peers are told to send to. Empty: every local address.
+    /// Addresses, or names to resolve, that peers are told to send to. Empty: every local address but container bridges.
     #[serde(deserialize_with = "written::list")]
     pub announce: Vec<Host>,
     /// Peers, publishers and viewers together, at the same time.
@@ -29,7 +29,7 @@ pub struct Webrtc {
 pub enum Host {
     /// An address as it is.
     Address(IpAddr),
-    /// A name that is resolved when the server starts.
+    /// A name that is resolved when the server starts, and again every minute.
     Name(String),
 }
 

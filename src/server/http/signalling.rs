@@ -143,9 +143,9 @@ impl From<SignallingError> for Problem {
             SignallingError::NoStream { .. } => (StatusCode::NOT_FOUND, "no_stream"),
             SignallingError::NoSession => (StatusCode::NOT_FOUND, "no_session"),
             SignallingError::InUse(_) => (StatusCode::CONFLICT, "in_use"),
-            SignallingError::TooManySessions(_) | SignallingError::Refused(_) => {
-                (StatusCode::SERVICE_UNAVAILABLE, "unavailable")
-            }
+            SignallingError::TooManySessions(_)
+            | SignallingError::NoAddress
+            | SignallingError::Refused(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         };
         Self::new(status, code, error.to_string())
     }

@@ -36,8 +36,8 @@ pub use signalling::{Answer, SignallingError};
 
 use crate::bridge::Bridge;
 use crate::config;
-use crate::protocol::sdp::HostCandidate;
 use crate::room::{Name, Rooms};
+use addresses::Addresses;
 use batch::Batch;
 use dtls::Identity;
 use mailbox::{Mailbox, ShardId};
@@ -63,14 +63,15 @@ pub struct Server {
 struct Inner {
     rooms: Rooms,
     common: Arc<Common>,
-    candidates: Vec<HostCandidate>,
+    addresses: Addresses,
     address: SocketAddr,
-    /// Every shard holds a receiver for as long as it runs.
+    /// Every shard holds a receiver for as long as it runs, and so does the keeper of the addresses.
     running: watch::Sender<()>,
 }
 
 impl Server {
-    /// Binds the port and starts the shards. They run until `stop` is cancelled; then all peers are told.
+    /// Binds the port and starts the shards. They run until `stop` is cancelled; then all peers are told. Must be called
+    /// within a tokio runtime.
     pub fn bind(
         config: config::Webrtc,
         rooms: Rooms,
@@ -84,7 +85,7 @@ impl Server {
         let address = socket::free_address(config.listen)?;
         let sockets: Vec<_> = (0..shards).map(|_| BoundSocket::bind(address)).collect::<io::Result<_>>()?;
         let listeners: Vec<_> = (0..shards).map(|_| tcp::listen(address)).collect::<io::Result<_>>()?;
-        let candidates = addresses::candidates(address, &config.announce)?;
+        let addresses = Addresses::find(address, config.announce);
         let identity = Identity::generate().map_err(io::Error::other)?;
         let common = Arc::new(Common {
             registry: Arc::new(Registry::new(config.max_sessions)),
@@ -107,8 +108,13 @@ impl Server {
                 drop(alive);
             })?;
         }
-        tracing::info!(%address, shards, candidates = candidates.len(), "WebRTC server listens");
-        Ok(Self { inner: Arc::new(Inner { rooms, common, candidates, address, running }) })
+        let keeper = addresses.clone().keep(common.stop.clone());
+        tokio::spawn(async move {
+            keeper.await;
+            drop(alive);
+        });
+        tracing::info!(%address, shards, "WebRTC server listens");
+        Ok(Self { inner: Arc::new(Inner { rooms, common, addresses, address, running }) })
     }
 
     /// Where it listens: the port, if 0 was configured.

@@ -54,6 +54,11 @@ pub enum SignallingError {
     /// No room for more: 503.
     #[error("the server has reached its limit of {0} WebRTC sessions (webrtc.max_sessions)")]
     TooManySessions(usize),
+    /// No name to announce has an address: 503.
+    #[error(
+        "no host of webrtc.announce has an address at the moment, so that no peer could reach this server"
+    )]
+    NoAddress,
     /// A limit of the rooms, or the end of the server: 503.
     #[error(transparent)]
     Refused(room::Refusal),
@@ -140,16 +145,20 @@ fn answer(
     offer: &Offer,
     credentials: &ice::Credentials,
     want: &Want<'_>,
-) -> Result<(String, Negotiated), SdpError> {
+) -> Result<(String, Negotiated), SignallingError> {
     static SESSIONS: AtomicU64 = AtomicU64::new(1);
+    let candidates = server.addresses.candidates();
+    if candidates.is_empty() {
+        return Err(SignallingError::NoAddress);
+    }
     let local = Local {
         ufrag: &credentials.ufrag,
         password: &credentials.password,
         fingerprint: server.common.identity.fingerprint(),
-        candidates: &server.candidates,
+        candidates: &candidates,
         session_id: SESSIONS.fetch_add(1, Ordering::Relaxed),
     };
-    sdp::answer(offer, &local, want)
+    Ok(sdp::answer(offer, &local, want)?)
 }
 
 #[expect(clippy::too_many_arguments, reason = "the parts of a seed, put together here and nowhere else")]
