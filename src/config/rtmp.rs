@@ -13,7 +13,7 @@ pub struct Rtmp {
     /// The TCP address it listens on.
     #[serde(deserialize_with = "written::address")]
     pub listen: SocketAddr,
-    /// Connections at the same time; further ones are closed at once.
+    /// Connections at the same time; beyond, one that neither publishes nor plays gives way, or else the new one is closed.
     pub max_connections: usize,
     /// How long a client may take until it publishes or plays.
     pub setup_timeout: Span,

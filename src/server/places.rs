@@ -1,5 +1,5 @@
 //! Places for connections, in a number that is bounded. When all are taken, the connection that has done nothing for longest
-//! gives way to the newcomer: clients who connect and do nothing keep nobody out.
+//! gives way to the newcomer: clients who connect and do nothing keep nobody out. Those that are in use keep their place.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,8 +22,8 @@ struct Taken {
 }
 
 struct Holder {
-    /// When it came or was last of use.
-    active: Instant,
+    /// When it came or was last of use; `None` while it is.
+    idle_since: Option<Instant>,
     leave: CancellationToken,
 }
 
@@ -40,21 +40,20 @@ impl Places {
         Self(Arc::new(Shared { most: most.max(1), taken: Mutex::default() }))
     }
 
-    /// Gives a place to a new connection, and whether another one had to give way.
-    pub(super) fn take(&self, now: Instant) -> (Place, bool) {
+    /// Gives a place to a new connection, and says whether another one had to give way. `None`: all are in use.
+    pub(super) fn take(&self, now: Instant) -> Option<(Place, bool)> {
         let leave = CancellationToken::new();
         let mut taken = self.0.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let full = taken.holders.len() >= self.0.most;
-        if full && let Some(longest) = taken.longest_inactive() {
+        if full {
             // Its place is free at once, though its task has yet to end.
-            if let Some(holder) = taken.holders.remove(&longest) {
-                holder.leave.cancel();
-            }
+            let longest = taken.longest_idle()?;
+            taken.holders.remove(&longest)?.leave.cancel();
         }
         let number = taken.next;
         taken.next += 1;
-        taken.holders.insert(number, Holder { active: now, leave: leave.clone() });
-        (Place { places: self.clone(), number, leave }, full)
+        taken.holders.insert(number, Holder { idle_since: Some(now), leave: leave.clone() });
+        Some((Place { places: self.clone(), number, leave }, full))
     }
 
     fn with(&self, number: u64, change: impl FnOnce(&mut Holder)) {
@@ -66,18 +65,21 @@ impl Places {
 }
 
 impl Taken {
-    fn longest_inactive(&self) -> Option<u64> {
-        self.holders
-            .iter()
-            .min_by_key(|(number, holder)| (holder.active, **number))
-            .map(|(number, _)| *number)
+    fn longest_idle(&self) -> Option<u64> {
+        let idle = self.holders.iter().filter_map(|(number, holder)| Some((holder.idle_since?, *number)));
+        idle.min().map(|(_, number)| number)
     }
 }
 
 impl Place {
-    /// The connection has just been of use.
-    pub(super) fn active(&self, now: Instant) {
-        self.places.with(self.number, |holder| holder.active = now);
+    /// The connection is in use from now on.
+    pub(super) fn keep(&self) {
+        self.places.with(self.number, |holder| holder.idle_since = None);
+    }
+
+    /// The connection has been of use until now.
+    pub(super) fn idle(&self, now: Instant) {
+        self.places.with(self.number, |holder| holder.idle_since = Some(now));
     }
 
     /// Returns when the place was needed for somebody else.
@@ -102,10 +104,10 @@ mod tests {
     fn who_did_nothing_for_longest_gives_way() {
         let (places, start) = (Places::new(2), Instant::now());
         let at = |seconds| start + Duration::from_secs(seconds);
-        let ((first, none), (second, _)) = (places.take(at(0)), places.take(at(1)));
+        let ((first, none), (second, _)) = (places.take(at(0)).unwrap(), places.take(at(1)).unwrap());
         assert!(!none);
-        first.active(at(2));
-        let (third, gave_way) = places.take(at(3));
+        first.idle(at(2));
+        let (third, gave_way) = places.take(at(3)).unwrap();
         assert!(gave_way && second.leave.is_cancelled());
         assert!(!first.leave.is_cancelled() && !third.leave.is_cancelled());
         // What has lost its place gives back nothing when it goes.
@@ -114,10 +116,20 @@ mod tests {
     }
 
     #[test]
+    fn who_is_in_use_stays() {
+        let (places, now) = (Places::new(1), Instant::now());
+        let (place, _) = places.take(now).unwrap();
+        place.keep();
+        assert!(places.take(now).is_none() && !place.leave.is_cancelled());
+        place.idle(now);
+        assert!(places.take(now).is_some() && place.leave.is_cancelled());
+    }
+
+    #[test]
     fn a_place_given_back_is_free() {
         let places = Places::new(1);
         for _ in 0..3 {
-            let (place, gave_way) = places.take(Instant::now());
+            let (place, gave_way) = places.take(Instant::now()).unwrap();
             assert!(!gave_way);
             drop(place);
         }

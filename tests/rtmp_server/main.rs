@@ -439,12 +439,21 @@ async fn metadata_that_cannot_be_kept_do_not_end_the_publication() {
 }
 
 #[tokio::test]
-async fn connections_are_limited() {
-    let gateway = Gateway::start(|config| config.max_connections = 1);
+async fn connections_are_limited_and_those_that_do_nothing_give_way() {
+    let gateway = Gateway::start(|config| config.max_connections = 2);
     let mut first = gateway.publish("alice").await;
-    let mut second = TcpStream::connect(gateway.address).await.unwrap();
-    let mut answer = vec![];
-    let read = tokio::time::timeout(PATIENCE, second.read_to_end(&mut answer)).await.expect("closed");
-    assert_eq!(read.unwrap_or(0), 0);
+    let mut silent = TcpStream::connect(gateway.address).await.unwrap();
+    let mut second = gateway.publish("bob").await;
+    closed(&mut silent).await;
+    let mut third = TcpStream::connect(gateway.address).await.unwrap();
+    closed(&mut third).await;
     first.settle().await;
+    second.settle().await;
+}
+
+/// Waits until the server has closed without a word.
+async fn closed(socket: &mut TcpStream) {
+    let mut answer = vec![];
+    let read = tokio::time::timeout(PATIENCE, socket.read_to_end(&mut answer)).await.expect("closed");
+    assert_eq!(read.unwrap_or(0), 0);
 }

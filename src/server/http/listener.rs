@@ -105,7 +105,7 @@ impl Server {
                     continue;
                 }
             };
-            let (place, gave_way) = places.take(Instant::now());
+            let Some((place, gave_way)) = places.take(Instant::now()) else { continue };
             if gave_way {
                 counter!("commonroom_http_gave_way_total").increment(1);
             }
@@ -140,7 +140,7 @@ async fn serve(
         let answer = router.call(request);
         async {
             let answer = answer.await;
-            place.active(Instant::now());
+            place.idle(Instant::now());
             answer
         }
     });

@@ -10,6 +10,7 @@ use super::sockopt;
 use super::streams::{Role, Streams};
 use crate::protocol::rtmp::{Code, Event, Output, ServerSession, SessionError, StreamId, Timeouts};
 use crate::room::{Protocol, Refusal};
+use crate::server::places::Place;
 use crate::stream::{EndReason, QueueLimits, StreamName};
 use crate::time::NtpTime;
 use bytes::BytesMut;
@@ -45,7 +46,7 @@ const SHOWN: usize = 64;
 const SHUTTING_DOWN: &str = "the server is shutting down";
 
 /// Serves a connection until it ends.
-pub(super) async fn serve(shared: &Shared, mut socket: TcpStream) {
+pub(super) async fn serve(shared: &Shared, mut socket: TcpStream, place: &Place) {
     let now = Instant::now();
     let timeouts = Timeouts {
         setup: shared.config.setup_timeout.0,
@@ -54,6 +55,7 @@ pub(super) async fn serve(shared: &Shared, mut socket: TcpStream) {
     };
     let mut connection = Connection {
         shared,
+        place,
         session: ServerSession::new(now.into_std(), timeouts),
         streams: Streams::default(),
         app: String::new(),
@@ -80,6 +82,8 @@ pub(super) async fn serve(shared: &Shared, mut socket: TcpStream) {
 
 struct Connection<'a> {
     shared: &'a Shared,
+    /// Kept while something is published or played.
+    place: &'a Place,
     session: ServerSession,
     streams: Streams,
     app: String,
@@ -293,7 +297,7 @@ impl Connection<'_> {
                     egress.pause(paused);
                 }
             }
-            Event::Closed { stream } => self.close(stream),
+            Event::Closed { stream } => self.close(now, stream),
             Event::Audio { stream, time, body } => {
                 self.ingest(now, stream, |ingest| {
                     ingest.audio(now, time, &body);
@@ -329,6 +333,7 @@ impl Connection<'_> {
                 let listing = self.shared.directory.enter(name);
                 let ingest = Ingest::new(publication, listing, now);
                 self.streams.begin(stream, Role::Publisher(Box::new(ingest)));
+                self.place.keep();
                 self.session.accept_publish(stream);
             }
             Err(refusal) => {
@@ -360,6 +365,7 @@ impl Connection<'_> {
         let metadata = self.shared.directory.metadata(stream.name());
         let egress = Egress::new(&self.shared.bridge, &stream, id, limits, metadata);
         self.streams.begin(id, Role::Player(Box::new(egress)));
+        self.place.keep();
         self.session.accept_play(id);
     }
 
@@ -391,7 +397,7 @@ impl Connection<'_> {
         self.session.refuse(now.into_std(), stream, code, text);
     }
 
-    fn close(&mut self, stream: StreamId) {
+    fn close(&mut self, now: Instant, stream: StreamId) {
         if let Some(role) = self.streams.end(stream) {
             if let Role::Publisher(ingest) = &role {
                 let stream = ingest.stream();
@@ -399,6 +405,9 @@ impl Connection<'_> {
                 info!(%room, %participant, "unpublished");
             }
             self.end(role, EndReason::Unpublished);
+        }
+        if self.streams.is_empty() {
+            self.place.idle(now);
         }
     }
 
@@ -424,7 +433,7 @@ impl Connection<'_> {
             let published = publisher.stream();
             let StreamName { room, participant } = published.name();
             self.refuse(now, stream, (room, participant), Code::PublishRejected, Rejected::Codec, &text);
-            self.close(stream);
+            self.close(now, stream);
         }
     }
 
@@ -448,8 +457,9 @@ impl Connection<'_> {
                 self.session.shut_down(SHUTTING_DOWN);
                 break;
             }
-            self.session.end_play(Instant::now().into_std(), id, &reason.to_string());
-            self.close(id);
+            let now = Instant::now();
+            self.session.end_play(now.into_std(), id, &reason.to_string());
+            self.close(now, id);
         }
         self.collect();
     }

@@ -6,13 +6,14 @@ use super::directory::Directory;
 use crate::bridge::Bridge;
 use crate::config::Rtmp as Config;
 use crate::room::Rooms;
+use crate::server::places::Places;
 use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, info, info_span, warn};
@@ -62,8 +63,7 @@ impl Server {
 
     /// Serves until cancelled; then tells the clients, and returns within 5 s.
     pub async fn run(&self) {
-        let (tasks, permits) =
-            (TaskTracker::new(), Arc::new(Semaphore::new(self.shared.config.max_connections)));
+        let (tasks, places) = (TaskTracker::new(), Places::new(self.shared.config.max_connections));
         loop {
             let accepted = tokio::select! {
                 () = self.shared.stop.cancelled() => break,
@@ -78,11 +78,14 @@ impl Server {
                     continue;
                 }
             };
-            let Ok(permit) = permits.clone().try_acquire_owned() else {
+            let Some((place, gave_way)) = places.take(Instant::now()) else {
                 debug!(%peer, "RTMP connection closed: too many");
                 Counters::rejected(Rejected::Limit);
                 continue;
             };
+            if gave_way {
+                Counters::failed("gave_way");
+            }
             if let Err(error) = prepare(&socket) {
                 debug!(%peer, %error, "RTMP socket cannot be set up");
                 continue;
@@ -93,9 +96,11 @@ impl Server {
                 async move {
                     shared.counters.accepted.increment(1);
                     shared.counters.connections.increment(1.0);
-                    connection::serve(&shared, socket).await;
+                    tokio::select! {
+                        () = connection::serve(&shared, socket, &place) => {}
+                        () = place.lost() => debug!("gave way to another connection"),
+                    }
                     shared.counters.connections.decrement(1.0);
-                    drop(permit);
                 }
                 .instrument(span),
             );
