@@ -69,6 +69,7 @@ impl Gateway {
             rooms: rooms.clone(),
             bridge: bridge.clone(),
             webrtc: webrtc.clone(),
+            players: rtmp.players(),
             rtmp_port: rtmp_address.port(),
             stop: stop.clone(),
         };

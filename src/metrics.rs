@@ -62,6 +62,7 @@ const GAUGES: &[Description] = &[
     ("commonroom_renditions", Unit::Count, "Conversions that run now, by reason."),
     ("commonroom_http_connections", Unit::Count, "HTTP connections now."),
     ("commonroom_rtmp_connections", Unit::Count, "RTMP connections now."),
+    ("commonroom_rtmp_players", Unit::Count, "Streams being played over RTMP now."),
     (
         "commonroom_webrtc_sessions",
         Unit::Count,

@@ -6,7 +6,7 @@ use commonroom::config::{Config, Http, Span, Webrtc};
 use commonroom::gateway::Gateway;
 use commonroom::media::{Codec, CodecParams};
 use commonroom::room::{Limits, Name, Protocol, Publication, Rooms};
-use commonroom::server::{http, webrtc};
+use commonroom::server::{http, rtmp, webrtc};
 use commonroom::stream::{FeedKey, Form, Warning};
 use commonroom::time::NtpTime;
 use serde_json::Value;
@@ -54,7 +54,14 @@ impl Site {
         let webrtc = Webrtc { listen: any_port(), shards: 1, ..webrtc };
         let webrtc = webrtc::Server::bind(webrtc, rooms.clone(), bridge.clone(), media_stop.clone())
             .expect("loopback has free ports");
-        let parts = http::Parts { rooms: rooms.clone(), bridge, webrtc, rtmp_port: 1935, stop: stop.clone() };
+        let parts = http::Parts {
+            rooms: rooms.clone(),
+            bridge,
+            webrtc,
+            players: rtmp::Players::default(),
+            rtmp_port: 1935,
+            stop: stop.clone(),
+        };
         let server =
             http::Server::bind(Http { listen: any_port(), ..http }, parts).expect("loopback has free ports");
         let address = server.local_addr().expect("it is bound");

@@ -72,19 +72,32 @@ impl Program {
         (head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status"), body.to_owned())
     }
 
-    fn publish(&self) -> Publisher {
-        let mut publisher = Publisher { socket: connect(self.rtmp), client: Client::new(), heard: vec![] };
-        while !publisher.client.is_open() {
-            publisher.exchange();
+    /// A client in the room that has a stream and does nothing on it.
+    fn enter(&self) -> Peer {
+        let mut peer = Peer { socket: connect(self.rtmp), client: Client::new(), heard: vec![] };
+        while !peer.client.is_open() {
+            peer.exchange();
         }
-        publisher.client.set_chunk_size();
-        publisher.client.connect("room");
-        publisher.client.call(0, "createStream", 2.0, &[]);
+        peer.client.set_chunk_size();
+        peer.client.connect("room");
+        peer.client.call(0, "createStream", 2.0, &[]);
+        peer
+    }
+
+    fn publish(&self) -> Peer {
+        let mut publisher = self.enter();
         publisher.client.call(1, "publish", 3.0, &[Value::text("alice"), Value::text("live")]);
         publisher.client.data(&[Value::text("onMetaData"), Value::Object(Object::default())]);
         publisher.client.send(kind::AUDIO, 1, 0, &[0xaf, 0, 0x11, 0x90]);
         publisher.until("onStatus NetStream.Publish.Start");
         publisher
+    }
+
+    fn play(&self) -> Peer {
+        let mut player = self.enter();
+        player.client.call(1, "play", 3.0, &[Value::text("alice")]);
+        player.until("onStatus NetStream.Play.Start");
+        player
     }
 }
 
@@ -95,14 +108,14 @@ impl Drop for Program {
     }
 }
 
-/// A publisher that never closes by itself.
-struct Publisher {
+/// A client that never closes by itself.
+struct Peer {
     socket: TcpStream,
     client: Client,
     heard: Vec<String>,
 }
 
-impl Publisher {
+impl Peer {
     /// Says what there is to say and reads once.
     fn exchange(&mut self) {
         self.socket.write_all(&self.client.take_output()).expect("it reads");
@@ -164,6 +177,29 @@ fn a_client_that_does_not_leave_cannot_hold_it() {
     program.signal("TERM");
     assert_eq!(program.ended(FAREWELL).code(), Some(0));
     drop(publisher);
+}
+
+#[test]
+fn who_plays_is_shown_beside_who_publishes() {
+    let program = Program::start();
+    let (_publisher, player) = (program.publish(), program.play());
+    let shown = || {
+        let room: serde_json::Value = serde_json::from_str(&program.get("/api/v1/rooms/room").1).unwrap();
+        room["participants"][0]["streams"][0]["viewers"].as_array().unwrap().clone()
+    };
+    let viewers = shown();
+    assert_eq!((viewers.len(), &viewers[0]["protocol"]), (1, &"rtmp".into()), "{viewers:?}");
+    for key in ["age_seconds", "bytes", "frames", "lost_frames"] {
+        assert!(viewers[0][key].is_number(), "{key} in {viewers:?}");
+    }
+    assert!(viewers[0]["codecs"].is_array(), "{viewers:?}");
+    let metrics = program.get("/metrics").1;
+    assert!(metrics.contains("\ncommonroom_rtmp_players 1\n"), "{metrics}");
+    drop(player);
+    let until = now() + PATIENCE;
+    while !shown().is_empty() {
+        assert!(now() < until, "it has gone and is shown");
+    }
 }
 
 #[test]

@@ -5,8 +5,9 @@ use super::router::App;
 use crate::codec::h264::Sps;
 use crate::media::{Codec, CodecParams};
 use crate::room::{InvalidName, Name, ParticipantInfo, RoomInfo};
+use crate::server::rtmp::PlayerInfo;
 use crate::server::webrtc::{SessionInfo, SessionKind};
-use crate::stream::{FeedInfo, FeedKey, Form, Stream, Warning};
+use crate::stream::{FeedInfo, FeedKey, Form, Stream, StreamName, Warning};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -49,7 +50,27 @@ struct StreamReport {
     warnings: Vec<Remark>,
     #[serde(skip_serializing_if = "Option::is_none")]
     publisher: Option<SessionReport>,
-    viewers: Vec<SessionReport>,
+    /// Everybody who watches, by whatever protocol.
+    viewers: Vec<ViewerReport>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum ViewerReport {
+    Webrtc(SessionReport),
+    Rtmp(PlayerReport),
+}
+
+/// Somebody who plays over RTMP.
+#[derive(Serialize)]
+struct PlayerReport {
+    protocol: &'static str,
+    age_seconds: f64,
+    codecs: Vec<&'static str>,
+    bytes: u64,
+    frames: u64,
+    /// Frames that it did not get because it was too slow.
+    lost_frames: u64,
 }
 
 /// What the publisher itself sends.
@@ -82,6 +103,8 @@ struct FeedReport {
     /// Payload bits a second over the last seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     bitrate: Option<u64>,
+    /// Who reads this feed as it is: RTMP players one each, the WebRTC viewers of one thread together, and conversions. How
+    /// many people watch is the length of `viewers`.
     subscribers: usize,
 }
 
@@ -117,6 +140,7 @@ struct ParamsReport {
 /// A WebRTC session.
 #[derive(Serialize)]
 struct SessionReport {
+    protocol: &'static str,
     age_seconds: f64,
     transport: Option<&'static str>,
     dtls: Option<String>,
@@ -145,8 +169,8 @@ pub(super) async fn server(State(app): State<App>) -> Json<ServerReport> {
 
 /// `GET /api/v1/rooms`.
 pub(super) async fn rooms(State(app): State<App>) -> Json<RoomsReport> {
-    let sessions = app.webrtc.sessions();
-    let rooms = app.rooms.list().iter().map(|room| RoomReport::new(&app, room, &sessions)).collect();
+    let present = Present::of(&app);
+    let rooms = app.rooms.list().iter().map(|room| RoomReport::new(&app, room, &present)).collect();
     Json(RoomsReport { rooms })
 }
 
@@ -161,34 +185,57 @@ pub(super) async fn room(
     let Some(room) = app.rooms.room(&name) else {
         return Err(Problem::not_found(format!("nobody is in room {name}")));
     };
-    Ok(Json(RoomReport::new(&app, &room, &app.webrtc.sessions())))
+    Ok(Json(RoomReport::new(&app, &room, &Present::of(&app))))
+}
+
+/// All who publish over WebRTC, and all who watch.
+struct Present {
+    sessions: Vec<SessionInfo>,
+    players: Vec<PlayerInfo>,
+}
+
+impl Present {
+    fn of(app: &App) -> Self {
+        Self { sessions: app.webrtc.sessions(), players: app.players.list() }
+    }
+
+    fn sessions(&self, stream: &StreamName, kind: SessionKind) -> impl Iterator<Item = SessionReport> {
+        let (room, participant) = (&*stream.room, &*stream.participant);
+        let is_own = move |session: &&SessionInfo| {
+            session.kind == kind
+                && (session.room.as_str(), session.participant.as_str()) == (room, participant)
+        };
+        self.sessions.iter().filter(is_own).map(SessionReport::from)
+    }
+
+    fn viewers(&self, stream: &StreamName) -> Vec<ViewerReport> {
+        let players = self.players.iter().filter(|player| player.stream == *stream).map(PlayerReport::from);
+        let sessions = self.sessions(stream, SessionKind::Viewer).map(ViewerReport::Webrtc);
+        sessions.chain(players.map(ViewerReport::Rtmp)).collect()
+    }
 }
 
 impl RoomReport {
-    fn new(app: &App, room: &RoomInfo, sessions: &[SessionInfo]) -> Self {
-        let participants = room.participants.iter().map(|participant| {
-            let name = (&room.name, &participant.name);
-            let own = sessions.iter().filter(|session| (&session.room, &session.participant) == name);
-            ParticipantReport::new(app, participant, &own.collect::<Vec<_>>())
-        });
+    fn new(app: &App, room: &RoomInfo, present: &Present) -> Self {
+        let participants =
+            room.participants.iter().map(|participant| ParticipantReport::new(app, participant, present));
         Self { name: room.name.to_string(), participants: participants.collect() }
     }
 }
 
 impl ParticipantReport {
-    fn new(app: &App, participant: &ParticipantInfo, sessions: &[&SessionInfo]) -> Self {
+    fn new(app: &App, participant: &ParticipantInfo, present: &Present) -> Self {
         Self {
             name: participant.name.to_string(),
             protocol: participant.protocol.as_str(),
-            streams: vec![StreamReport::new(app, &participant.stream, sessions)],
+            streams: vec![StreamReport::new(app, &participant.stream, present)],
         }
     }
 }
 
 impl StreamReport {
-    fn new(app: &App, stream: &Stream, sessions: &[&SessionInfo]) -> Self {
+    fn new(app: &App, stream: &Stream, present: &Present) -> Self {
         let feeds = stream.feeds();
-        let of = |kind| sessions.iter().filter(move |session| session.kind == kind);
         let rendition = |feed: &FeedInfo, info: &crate::bridge::RenditionInfo| RenditionReport {
             feed: FeedReport::new(app, stream, feed),
             from: info.from.into(),
@@ -207,8 +254,8 @@ impl StreamReport {
                 .collect(),
             renditions: renditions.collect(),
             warnings,
-            publisher: of(SessionKind::Publisher).next().map(|session| SessionReport::from(*session)),
-            viewers: of(SessionKind::Viewer).map(|session| SessionReport::from(*session)).collect(),
+            publisher: present.sessions(stream.name(), SessionKind::Publisher).next(),
+            viewers: present.viewers(stream.name()),
         }
     }
 }
@@ -280,10 +327,31 @@ impl From<&CodecParams> for ParamsReport {
     }
 }
 
+/// Milliseconds, to a tenth.
+fn millis(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e4).round() / 10.0
+}
+
+impl From<&PlayerInfo> for PlayerReport {
+    fn from(info: &PlayerInfo) -> Self {
+        Self {
+            protocol: "rtmp",
+            age_seconds: millis(info.age) / 1000.0,
+            codecs: info.codecs.iter().map(|codec| codec.as_str()).collect(),
+            bytes: info.bytes,
+            frames: info.frames,
+            lost_frames: info.lost,
+        }
+    }
+}
+
 impl From<&SessionInfo> for SessionReport {
     fn from(info: &SessionInfo) -> Self {
-        let millis = |time: Duration| (time.as_secs_f64() * 1e4).round() / 10.0;
         Self {
+            protocol: match info.kind {
+                SessionKind::Publisher => "whip",
+                SessionKind::Viewer => "whep",
+            },
             age_seconds: millis(info.age) / 1000.0,
             transport: info.transport,
             dtls: info.dtls.clone(),

@@ -6,7 +6,7 @@ use crate::bridge::Bridge;
 use crate::config::Http;
 use crate::room::Rooms;
 use crate::server::places::{Place, Places};
-use crate::server::webrtc;
+use crate::server::{rtmp, webrtc};
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
@@ -52,6 +52,8 @@ pub struct Parts {
     pub bridge: Bridge,
     /// Who answers offers.
     pub webrtc: webrtc::Server,
+    /// Who plays over RTMP.
+    pub players: rtmp::Players,
     /// Where RTMP listens, for people to be told.
     pub rtmp_port: u16,
     /// Cancelled when the whole server begins to go down: it is no longer ready.
@@ -67,9 +69,10 @@ impl Server {
         socket.bind(&config.listen.into())?;
         socket.listen(BACKLOG)?;
         let listener = TcpListener::from_std(socket.into())?;
-        let Parts { rooms, bridge, webrtc, rtmp_port, stop } = parts;
+        let Parts { rooms, bridge, webrtc, players, rtmp_port, stop } = parts;
         let sampler = Sampler::default();
-        let app = Shared { rooms, bridge, webrtc, sampler, started: Instant::now(), rtmp_port, stop };
+        let app =
+            Shared { rooms, bridge, webrtc, players, sampler, started: Instant::now(), rtmp_port, stop };
         Ok(Self { config, listener, app: App::new(app) })
     }
 

@@ -6,7 +6,7 @@ use super::{api, cors, health, pages, signalling};
 use crate::bridge::Bridge;
 use crate::config::Origins;
 use crate::room::{InvalidName, Name, Rooms};
-use crate::server::webrtc;
+use crate::server::{rtmp, webrtc};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRequestParts, MatchedPath, Path, Request, State};
 use axum::http::header::{ACCEPT, CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
@@ -28,6 +28,7 @@ pub(super) struct Shared {
     pub(super) rooms: Rooms,
     pub(super) bridge: Bridge,
     pub(super) webrtc: webrtc::Server,
+    pub(super) players: rtmp::Players,
     pub(super) sampler: Sampler,
     pub(super) started: Instant,
     pub(super) rtmp_port: u16,

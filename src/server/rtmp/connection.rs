@@ -363,7 +363,8 @@ impl Connection<'_> {
             ..QueueLimits::default()
         };
         let metadata = self.shared.directory.metadata(stream.name());
-        let egress = Egress::new(&self.shared.bridge, &stream, id, limits, metadata);
+        let playing = self.shared.players.enter(stream.name().clone(), Instant::now());
+        let egress = Egress::new(&self.shared.bridge, &stream, id, limits, metadata, playing);
         self.streams.begin(id, Role::Player(Box::new(egress)));
         self.place.keep();
         self.session.accept_play(id);
@@ -418,7 +419,7 @@ impl Connection<'_> {
                 self.shared.counters.jumps.increment(ingest.jumps());
                 ingest.end(reason);
             }
-            Role::Player(egress) => self.shared.counters.lost.increment(egress.lost()),
+            Role::Player(egress) => egress.note_lost(),
         }
     }
 

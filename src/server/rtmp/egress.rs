@@ -1,5 +1,6 @@
 //! Frames from the bus, made into FLV tag bodies for a player.
 
+use super::players::Playing;
 use crate::bridge::{Accepts, Bridge, Subscription};
 use crate::codec::aac::AudioSpecificConfig;
 use crate::codec::h264::AvcConfig;
@@ -13,6 +14,7 @@ use tokio::sync::watch;
 /// One player.
 pub(super) struct Egress {
     subscription: Subscription,
+    playing: Playing,
     id: StreamId,
     /// What the publisher says of its stream, if it speaks RTMP.
     metadata: Option<watch::Receiver<Metadata>>,
@@ -42,6 +44,7 @@ impl Egress {
         id: StreamId,
         limits: QueueLimits,
         metadata: Option<watch::Receiver<Metadata>>,
+        playing: Playing,
     ) -> Self {
         let accepts = Accepts {
             audio: vec![FeedKey::new(Codec::Aac, Form::Frames)],
@@ -49,6 +52,7 @@ impl Egress {
         };
         Self {
             subscription: bridge.subscribe(stream, accepts, Start::CachedGop, limits),
+            playing,
             id,
             metadata,
             metadata_changed: false,
@@ -88,6 +92,7 @@ impl Egress {
         if self.base.is_some() && self.metadata_changed {
             self.send_metadata(session);
         }
+        self.note_lost();
         let mut given = 0;
         while given < enough {
             match self.subscription.try_next()? {
@@ -110,9 +115,9 @@ impl Egress {
         self.paused = paused;
     }
 
-    /// Frames lost because this player was too slow.
-    pub(super) fn lost(&self) -> u64 {
-        self.subscription.subscriber().lost()
+    /// Counts what was lost because this player was too slow.
+    pub(super) fn note_lost(&self) {
+        self.playing.note_lost(self.subscription.subscriber().lost());
     }
 
     /// How many bytes that makes.
@@ -145,6 +150,7 @@ impl Egress {
             }
             MediaKind::Audio => session.send_audio(self.id, time, &aac_header(false), payload),
         }
+        self.playing.sent(frame.kind, payload.len());
         configs + payload.len()
     }
 

@@ -3,6 +3,7 @@
 use super::connection;
 use super::counters::{Counters, Rejected};
 use super::directory::Directory;
+use super::players::Players;
 use crate::bridge::Bridge;
 use crate::config::Rtmp as Config;
 use crate::room::Rooms;
@@ -38,6 +39,7 @@ pub(super) struct Shared {
     pub(super) rooms: Rooms,
     pub(super) bridge: Bridge,
     pub(super) directory: Directory,
+    pub(super) players: Players,
     pub(super) counters: Counters,
     pub(super) stop: CancellationToken,
 }
@@ -52,13 +54,19 @@ impl Server {
         socket.listen(BACKLOG)?;
         let listener = Arc::new(TcpListener::from_std(socket.into())?);
         let (directory, counters) = (Directory::default(), Counters::new());
-        let shared = Arc::new(Shared { config, rooms, bridge, directory, counters, stop });
+        let players = Players::default();
+        let shared = Arc::new(Shared { config, rooms, bridge, directory, players, counters, stop });
         Ok(Self { shared, listener })
     }
 
     /// Where it listens.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
+    }
+
+    /// Who plays, now and later.
+    pub fn players(&self) -> Players {
+        self.shared.players.clone()
     }
 
     /// Serves until cancelled; then tells the clients, and returns within 5 s.

@@ -2,7 +2,7 @@
 //!
 //! `connection` owns a socket and its [`ServerSession`](crate::protocol::rtmp::ServerSession); `streams` are what it
 //! publishes and plays; `ingest` makes frames of what a publisher sends, on a `timeline` that mends the publisher's clock;
-//! `egress` makes tag bodies for a player; `directory` carries a publisher's metadata to players; `address` finds the room.
+//! `egress` makes tag bodies for a player; `directory` carries a publisher's metadata to players; `players` lists those; `address` finds the room.
 
 mod address;
 mod connection;
@@ -12,9 +12,11 @@ mod egress;
 mod ingest;
 mod listener;
 mod outbox;
+mod players;
 mod sockopt;
 mod streams;
 mod timeline;
 
 pub use address::{Address, AddressError};
 pub use listener::Server;
+pub use players::{PlayerInfo, Players};
