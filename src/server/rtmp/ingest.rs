@@ -1,6 +1,7 @@
 //! FLV tag bodies from a publisher, made into frames on the bus.
 
 use super::directory::Listing;
+use super::reordering::Reordering;
 use super::timeline::Timeline;
 use crate::codec::aac::AudioSpecificConfig;
 use crate::codec::h264::{AvcConfig, AvcConfigError, NalKind, is_recovery_point};
@@ -11,7 +12,7 @@ use crate::room::Publication;
 use crate::stream::{
     EndReason, FeedKey, FeedWriter, Form, Stream, StreamName, Warning, WarningMark, Warnings,
 };
-use crate::time::{MediaDuration, RtmpTime, Timestamp};
+use crate::time::{MediaDuration, RtmpTime};
 use bytes::Bytes;
 use std::fmt;
 use tokio::time::Instant;
@@ -32,8 +33,7 @@ pub(super) struct Ingest {
     video: Option<Track<AvcConfig>>,
     length_size: usize,
     seen_idr: bool,
-    /// The latest presentation time since the last key frame: a picture before it was reordered.
-    shown: Option<Timestamp>,
+    reordering: Reordering,
     /// What was found here; it holds until the end.
     found: Vec<(Warning, WarningMark)>,
 }
@@ -61,7 +61,7 @@ impl Ingest {
             video: None,
             length_size: 4,
             seen_idr: false,
-            shown: None,
+            reordering: Reordering::default(),
             found: Vec::new(),
         }
     }
@@ -191,6 +191,7 @@ impl Ingest {
         let elapsed = now.duration_since(self.opened).into();
         let dts = self.timeline.map(MediaKind::Video, time, elapsed);
         let pts = dts + composition;
+        let found = self.reordering.look(pts, keyframe, &unit, &track.config);
         track.writer.write(Frame {
             kind: MediaKind::Video,
             dts,
@@ -198,15 +199,14 @@ impl Ingest {
             keyframe,
             payload: Payload::Nalus(unit),
         });
-        self.notice_reordering(pts, keyframe);
-    }
-
-    /// Pictures that are sent in another order than shown: B-frames, which browsers cannot show.
-    fn notice_reordering(&mut self, pts: Timestamp, keyframe: bool) {
-        let shown = self.shown.filter(|_| !keyframe);
-        self.shown = Some(shown.map_or(pts, |shown| shown.max(pts)));
-        if shown.is_some_and(|shown| pts < shown) {
-            self.warn(Warning::BFrames, &"times that go back");
+        match found {
+            Some(Warning::BFrameReferences) => {
+                // It says all that the other does, and worse.
+                self.found.retain(|(found, _)| *found != Warning::BFrames);
+                self.warn(Warning::BFrameReferences, &"P pictures that refer to B pictures");
+            }
+            Some(warning) => self.warn(warning, &"times that go back"),
+            None => {}
         }
     }
 
@@ -284,7 +284,7 @@ mod tests {
     use super::*;
     use crate::room::{Limits, Protocol, Rooms};
     use crate::stream::{Event, QueueLimits, Start, Subscriber};
-    use crate::time::NtpTime;
+    use crate::time::{NtpTime, Timestamp};
 
     const AVC: &[u8] =
         &[0x17, 0, 0, 0, 0, 1, 0x42, 0xc0, 0x1e, 0xff, 0xe1, 0, 4, 0x67, 0x42, 0xc0, 0x1e, 1, 0, 2, 0x68, 1];

@@ -13,6 +13,7 @@ mod ingest;
 mod listener;
 mod outbox;
 mod players;
+mod reordering;
 mod sockopt;
 mod streams;
 mod timeline;
