@@ -1,21 +1,22 @@
 //! One shard: a thread with a socket of its own and the peers whose first valid check came to it.
 
+mod peers;
+
 use super::batch::Batch;
 use super::dtls::Identity;
-use super::feed::{self, Feed, Takes};
 use super::mailbox::{Mail, Mailbox, ShardId};
 use super::path::{ConnectionId, Path, Via};
-use super::peer::{Event, Hands, Leave, Peer, Place};
+use super::peer::{Event, Hands, Leave, Peer};
 use super::registry::{Lookup, Registry};
 use super::session::{Session, SessionId};
 use super::socket::{ReceiveBuffer, Socket};
 use super::tcp::Connections;
-use super::viewer::Viewer;
 use crate::bridge::Bridge;
 use crate::protocol::ice::{Check, is_stun, peek_ufrag};
-use crate::stream::{EndReason, KeyframeRequests};
+use crate::stream::EndReason;
 use bytes::Bytes;
 use metrics::Counter;
+use peers::{FeedSlot, Inbox};
 use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -24,7 +25,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -77,11 +77,6 @@ struct Slot {
     _requests: Option<AbortOnDropHandle<()>>,
 }
 
-struct FeedSlot {
-    feed: Rc<RefCell<Feed>>,
-    _task: AbortOnDropHandle<()>,
-}
-
 /// What tells one peer's datagrams from another's: an address, or a TCP connection.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 enum RouteKey {
@@ -93,18 +88,6 @@ enum RouteKey {
 enum Route {
     Here(PeerId),
     Elsewhere(ShardId),
-}
-
-/// What tasks of this thread leave for the loop; at most one item for each of them.
-#[derive(Default)]
-struct Inbox {
-    items: RefCell<Vec<Item>>,
-    arrived: Notify,
-}
-
-enum Item {
-    FeedEnded(FeedId, EndReason),
-    KeyframeWanted(PeerId),
 }
 
 /// How much a shard keeps of peers and their paths.
@@ -305,62 +288,6 @@ impl Shard {
         self.events = events;
     }
 
-    fn perform(&mut self, id: PeerId, event: Event) {
-        match event {
-            Event::PathAdded(path) => {
-                self.routes.insert(RouteKey::from(path), Route::Here(id));
-                match path.via {
-                    Via::Udp { .. } => self.tell_others(|shard| Mail::Bind(path.remote, shard)),
-                    Via::Tcp(connection) => self.connections.accept(connection),
-                }
-            }
-            Event::PathRemoved(path) => self.unroute(id, path),
-            Event::Connected(viewer) => self.connected(id, viewer),
-            Event::Gone(leave) => self.remove(id, &leave),
-        }
-    }
-
-    fn connected(&mut self, id: PeerId, viewer: Option<Box<Viewer>>) {
-        match viewer {
-            Some(viewer) => self.seat(id, *viewer),
-            None => {
-                let Some(slot) = self.peers.get_mut(&id) else { return };
-                let Some(requests) = slot.peer.keyframe_requests() else { return };
-                let task = tokio::task::spawn_local(listen(requests, id, self.inbox.clone()));
-                slot._requests = Some(AbortOnDropHandle::new(task));
-            }
-        }
-    }
-
-    /// Gives a viewer its place in a feed, which begins with its first viewer.
-    fn seat(&mut self, id: PeerId, viewer: Viewer) {
-        let Some(slot) = self.peers.get_mut(&id) else { return };
-        let Some(stream) = slot.peer.watched().cloned() else { return };
-        let takes = Takes::new(slot.peer.negotiated());
-        let existing = self.feeds.values().find(|slot| slot.feed.borrow().is_for(&stream, &takes));
-        let feed = match existing {
-            Some(slot) => slot.feed.clone(),
-            None => {
-                let feed_id = FeedId(self.next_feed);
-                self.next_feed += 1;
-                let feed = Rc::new(RefCell::new(Feed::new(stream, takes)));
-                let subscription = feed::subscribe(&self.common.bridge, &feed.borrow());
-                let ending = Ending { inbox: self.inbox.clone(), feed: feed_id, reason: EndReason::Vanished };
-                let (read, batch) = (feed.clone(), self.batch.clone());
-                let task = tokio::task::spawn_local(async move {
-                    let mut ending = ending;
-                    ending.reason = feed::run(read, subscription, batch).await;
-                });
-                let slot = FeedSlot { feed: feed.clone(), _task: AbortOnDropHandle::new(task) };
-                self.feeds.insert(feed_id, slot);
-                feed
-            }
-        };
-        let viewer = Rc::new(RefCell::new(viewer));
-        feed.borrow_mut().join(now(), viewer.clone(), &mut self.batch.borrow_mut());
-        slot.peer.set_place(Place { viewer, feed });
-    }
-
     /// Follows up on what a peer has been given: the bus, and its timer.
     fn after(&mut self, now: Instant, id: PeerId) {
         self.call(id, |peer, hands| peer.publish(now, hands.batch));
@@ -391,30 +318,6 @@ impl Shard {
             if let Some(slot) = self.peers.get_mut(&id) {
                 slot.wakes = slot.peer.deadline().max(now + GRID);
                 self.timers.push(Reverse((slot.wakes, id)));
-            }
-        }
-    }
-
-    fn serve_inbox(&mut self) {
-        let now = now();
-        let items = std::mem::take(&mut *self.inbox.items.borrow_mut());
-        for item in items {
-            match item {
-                Item::KeyframeWanted(id) => {
-                    self.call(id, |peer, hands| peer.request_keyframe(now, hands.batch))
-                }
-                Item::FeedEnded(feed_id, reason) => {
-                    let Some(slot) = self.feeds.remove(&feed_id) else { continue };
-                    let viewers: Vec<_> = self
-                        .peers
-                        .iter()
-                        .filter(|(_, peer)| peer.peer.is_in(&slot.feed))
-                        .map(|(id, _)| *id)
-                        .collect();
-                    for id in viewers {
-                        self.remove(id, &Leave::Ended(reason));
-                    }
-                }
             }
         }
     }
@@ -471,51 +374,6 @@ impl Shard {
         }
     }
 
-    fn remove(&mut self, id: PeerId, leave: &Leave) {
-        let Some(slot) = self.peers.remove(&id) else { return };
-        let ended = slot.peer.end(now(), leave, &mut self.batch.borrow_mut());
-        for path in ended.paths {
-            self.unroute(id, path);
-        }
-        if let Some(Place { viewer, feed }) = ended.place
-            && feed.borrow_mut().leave(&viewer)
-        {
-            self.feeds.retain(|_, slot| !Rc::ptr_eq(&slot.feed, &feed));
-        }
-        self.by_ufrag.remove(&ended.session.credentials.ufrag);
-        self.common.registry.remove(&ended.session.credentials.ufrag);
-        ended.session.totals.leave(leave.as_str());
-        tracing::info!(
-            session = ?ended.session.id,
-            kind = ended.session.kind.as_str(),
-            room = %ended.session.room,
-            participant = %ended.session.participant,
-            reason = %leave,
-            "WebRTC peer gone"
-        );
-    }
-
-    fn unroute(&mut self, id: PeerId, path: Path) {
-        let key = RouteKey::from(path);
-        // The address may be another peer's by now.
-        if self.routes.get(&key) == Some(&Route::Here(id)) {
-            self.routes.remove(&key);
-            match path.via {
-                Via::Udp { .. } => self.tell_others(|shard| Mail::Unbind(path.remote, shard)),
-                // Nothing else goes by it, so it is closed.
-                Via::Tcp(connection) => drop(self.connections.remove(connection)),
-            }
-        }
-    }
-
-    fn tell_others(&self, mail: impl Fn(ShardId) -> Mail) {
-        for (index, mailbox) in self.common.mailboxes.iter().enumerate() {
-            if index != self.id.0 {
-                mailbox.post(mail(self.id));
-            }
-        }
-    }
-
     fn expire(&self) {
         for session in self.common.registry.expire(now()) {
             tracing::info!(
@@ -529,39 +387,12 @@ impl Shard {
     }
 }
 
-/// Tells the loop that a feed is over, however its task ends.
-struct Ending {
-    inbox: Rc<Inbox>,
-    feed: FeedId,
-    reason: EndReason,
-}
-
-impl Drop for Ending {
-    fn drop(&mut self) {
-        self.inbox.leave(Item::FeedEnded(self.feed, self.reason));
-    }
-}
-
-impl Inbox {
-    fn leave(&self, item: Item) {
-        self.items.borrow_mut().push(item);
-        self.arrived.notify_one();
-    }
-}
-
 impl From<Path> for RouteKey {
     fn from(path: Path) -> Self {
         match path.via {
             Via::Udp { .. } => Self::Udp(path.remote),
             Via::Tcp(connection) => Self::Tcp(connection),
         }
-    }
-}
-
-async fn listen(mut requests: KeyframeRequests, id: PeerId, inbox: Rc<Inbox>) {
-    loop {
-        requests.next().await;
-        inbox.leave(Item::KeyframeWanted(id));
     }
 }
 
