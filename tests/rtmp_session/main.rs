@@ -236,19 +236,12 @@ fn a_refusal_is_the_last_word() {
 }
 
 #[test]
-fn a_long_refusal_of_connect_arrives_whole() {
-    let mut client = Client::new();
-    let mut server = Server::new();
-    talk(&mut client, &mut server);
-    client.connect("room");
-    server.input.extend_from_slice(&client.take_output());
-    server.session.handle_input(server.now, &mut server.input).unwrap();
-    while let Some(output) = server.session.poll_output() {
-        assert!(matches!(output, Output::Event(Event::Connect { .. })));
-    }
-    server.session.refuse_connect(&"because ".repeat(40)); // several chunks of 128 bytes
+fn a_long_refusal_arrives_whole() {
+    let (mut client, mut server) = connected();
+    let reason = "because ".repeat(8_000); // more than one chunk, as long as a string may be
+    server.session.refuse(server.now, StreamId(1), Code::PublishRejected, &reason);
     server.drain();
-    assert_eq!(talk(&mut client, &mut server), ["_error NetConnection.Connect.Rejected"]);
+    assert_eq!(talk(&mut client, &mut server), ["onStatus NetStream.Publish.Rejected"]);
 }
 
 #[test]

@@ -23,8 +23,6 @@ pub struct Command {
 pub enum Code {
     /// The client is welcome.
     ConnectSuccess,
-    /// The client is not welcome.
-    ConnectRejected,
     /// The connection cannot go on.
     ConnectClosed,
     /// The server goes down.
@@ -64,7 +62,6 @@ impl Code {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::ConnectSuccess => "NetConnection.Connect.Success",
-            Self::ConnectRejected => "NetConnection.Connect.Rejected",
             Self::ConnectClosed => "NetConnection.Connect.Closed",
             Self::AppShutdown => "NetConnection.Connect.AppShutdown",
             Self::CallFailed => "NetConnection.Call.Failed",
@@ -87,8 +84,7 @@ impl Code {
     /// `status`, `warning` or `error`.
     pub const fn level(self) -> &'static str {
         match self {
-            Self::ConnectRejected
-            | Self::ConnectClosed
+            Self::ConnectClosed
             | Self::AppShutdown
             | Self::CallFailed
             | Self::PublishBadName

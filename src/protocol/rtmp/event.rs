@@ -22,7 +22,7 @@ pub enum Output {
 /// What happened.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Event {
-    /// The client wants to connect: answer with `accept_connect` or `refuse_connect`.
+    /// The client wants to connect: answer with `accept_connect`.
     Connect {
         /// The application: all of the address's path but the stream's name, possibly with a query.
         app: String,

@@ -72,11 +72,6 @@ impl NackGenerator {
         }
     }
 
-    /// Forgets what is missing before `sequence`, as a decoder that starts there anew needs none of it.
-    pub fn forget_before(&mut self, sequence: i64) {
-        self.missing = self.missing.split_off(&sequence);
-    }
-
     /// Begins anew: the source has jumped.
     pub fn reset(&mut self) {
         self.highest = None;
@@ -229,13 +224,12 @@ mod tests {
     }
 
     #[test]
-    fn a_key_frame_makes_the_past_irrelevant() {
+    fn a_new_beginning_makes_the_past_irrelevant() {
         let (mut nack, start) = (NackGenerator::new(true), test_start());
         for sequence in [1, 5, 8] {
             nack.received(sequence, start);
         }
-        nack.forget_before(5);
-        assert_eq!(asked(&mut nack, start + REORDER_WAIT), [6, 7]);
+        assert_eq!(nack.missing(), 5);
         nack.reset();
         nack.received(100_000, start);
         assert_eq!((nack.missing(), nack.take_given_up()), (0, 0));

@@ -5,7 +5,6 @@ use super::{Ssrc, extensions};
 use crate::time::RtpTime;
 use crate::wire::{ByteReader, Truncated};
 use bytes::BufMut;
-use std::ops::Range;
 use thiserror::Error;
 
 /// Size of the fixed header in bytes.
@@ -48,7 +47,6 @@ pub struct PacketView<'a> {
     header: Header,
     elements: Elements<'a>,
     payload: &'a [u8],
-    payload_start: usize,
 }
 
 impl<'a> PacketView<'a> {
@@ -76,13 +74,12 @@ impl<'a> PacketView<'a> {
             Elements::new(profile, reader.bytes(usize::from(words) * 4)?)
         };
         let mut payload = reader.rest();
-        let payload_start = bytes.len() - payload.len();
         if first & 0x20 != 0 {
             let padding = payload.last().copied().unwrap_or_default();
             let kept = payload.len().checked_sub(padding.into()).filter(|_| padding > 0);
             (payload, _) = payload.split_at(kept.ok_or(RtpError::Padding(padding))?);
         }
-        Ok(Self { header, elements, payload, payload_start })
+        Ok(Self { header, elements, payload })
     }
 
     /// The fixed header.
@@ -93,11 +90,6 @@ impl<'a> PacketView<'a> {
     /// The payload without padding. Empty for a packet that is nothing but padding, as senders use to probe.
     pub const fn payload(&self) -> &'a [u8] {
         self.payload
-    }
-
-    /// Where the payload lies in the datagram, to slice it out of a [`Bytes`](bytes::Bytes).
-    pub const fn payload_range(&self) -> Range<usize> {
-        self.payload_start..self.payload_start + self.payload.len()
     }
 
     /// The header extension's elements as they stand.
@@ -165,7 +157,7 @@ mod tests {
         assert_eq!(bytes, [0x80, 0xe0, 0x12, 0x34, 1, 2, 3, 4, 0xaa, 0xbb, 0xcc, 0xdd]);
         assert_eq!(bytes.len(), FIXED_HEADER_LEN);
         let view = PacketView::parse(&bytes).unwrap();
-        assert_eq!((*view.header(), view.payload(), view.payload_range()), (HEADER, &[][..], 12..12));
+        assert_eq!((*view.header(), view.payload()), (HEADER, &[][..]));
     }
 
     #[test]
@@ -175,7 +167,7 @@ mod tests {
         bytes.extend([0xbe, 0xde, 0, 1, 0x10, 7, 0, 0]); // id 1, one byte
         bytes.extend([b'x', b'y', 0, 0, 3]);
         let view = PacketView::parse(&bytes).unwrap();
-        assert_eq!((view.payload(), view.payload_range()), (&b"xy"[..], 28..30));
+        assert_eq!(view.payload(), b"xy");
         assert_eq!(view.elements().clone().collect::<Vec<_>>(), [(1, &[7][..])]);
     }
 

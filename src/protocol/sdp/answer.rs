@@ -356,9 +356,6 @@ mod tests {
         assert_eq!(section_.best(Codec::Vp8, None).unwrap().payload_type, 96);
         let baseline = ProfileLevelId { profile: 0x42, constraints: 0xc0, level: 0x1e };
         assert_eq!(section_.best(Codec::H264, Some(baseline)).unwrap().payload_type, 108);
-        assert_eq!(agreed.section_of(None, 97).map(|s| s.kind), Some(MediaKind::Video));
-        assert_eq!(agreed.section_of(Some(b"1"), 97).map(|s| s.kind), Some(MediaKind::Audio));
-        assert_eq!(agreed.section_of(Some(b"x"), 9), None);
         assert!(!text.contains("transport"), "neither feedback nor numbers");
         let lines = section(&text, 0);
         for line in [

@@ -98,15 +98,6 @@ impl Negotiated {
         }
         all
     }
-
-    /// The section that a packet belongs to by its mid, where it has one, else by its payload type: RFC 9143, section 9.2.
-    pub fn section_of(&self, mid: Option<&[u8]>, payload_type: u8) -> Option<&Accepted> {
-        let named = |section: &&Accepted| {
-            mid.is_some() && section.mid.as_ref().map(|name| name.as_str().as_bytes()) == mid
-        };
-        let typed = |section: &&Accepted| section.by_payload_type(payload_type).is_some();
-        self.sections.iter().find(named).or_else(|| self.sections.iter().find(typed))
-    }
 }
 
 impl Accepted {

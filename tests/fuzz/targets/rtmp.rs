@@ -79,7 +79,7 @@ fn answer(session: &mut ServerSession, now: Instant, stage: u8) -> usize {
         let Output::Event(event) = output else { continue };
         match event {
             Event::Connect { .. } if stage & 0x80 == 0 => session.accept_connect(),
-            Event::Connect { .. } => session.refuse_connect("not today"),
+            Event::Connect { .. } => session.shut_down("not today"),
             Event::Publish { stream, .. } if stage & 0x40 == 0 => session.accept_publish(stream),
             Event::Publish { stream, .. } => session.refuse(now, stream, Code::ConnectSuccess, "not today"),
             Event::Play { stream, .. } => {

@@ -214,13 +214,6 @@ impl ServerSession {
         self.command(0, &Command::result(transaction, Value::Object(properties), Value::Object(info)));
     }
 
-    /// Answers [`Event::Connect`] with a refusal, after which the connection is to be closed.
-    pub fn refuse_connect(&mut self, description: &str) {
-        let Phase::Asked { transaction, .. } = self.phase else { return };
-        self.command(0, &Command::error(transaction, Code::ConnectRejected, description));
-        self.phase = Phase::Closing;
-    }
-
     /// Tells the client that the server goes down, and closes.
     pub fn shut_down(&mut self, description: &str) {
         if matches!(self.phase, Phase::Connected) {
