@@ -7,6 +7,7 @@ use socket2::{Domain, Protocol, Type};
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
 use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// With the system's default of 208 KB a burst, such as a key frame to many viewers, is lost in the kernel.
 const SOCKET_BUFFER: usize = 4 << 20;
@@ -17,7 +18,7 @@ const MESSAGES: usize = if BATCH_SIZE < 8 { BATCH_SIZE } else { 8 };
 
 /// The socket.
 pub(super) struct Socket {
-    io: tokio::net::UdpSocket,
+    io: AsyncFd<std::net::UdpSocket>,
     state: UdpSocketState,
     ipv6: bool,
 }
@@ -62,13 +63,18 @@ impl BoundSocket {
     }
 
     /// Hands it to the runtime of the calling thread.
+    #[expect(unsafe_code, reason = "tokio's own socket cannot be registered for reading alone")]
     pub(super) fn into_socket(self) -> io::Result<Socket> {
         let ipv6 = self.0.local_addr()?.is_ipv6();
         let state = UdpSocketState::new(UdpSockRef::from(&self.0))?;
         // Where the system allows less, it is less.
         let _ = state.set_recv_buffer_size(UdpSockRef::from(&self.0), SOCKET_BUFFER);
         let _ = state.set_send_buffer_size(UdpSockRef::from(&self.0), SOCKET_BUFFER);
-        Ok(Socket { io: tokio::net::UdpSocket::from_std(self.0)?, state, ipv6 })
+        // Nobody waits for room to send: to be told of it would wake the shard once more for each burst that has left.
+        // SAFETY: a standard socket owns its descriptor, which stays open and the same until the socket is dropped, with
+        // the `AsyncFd` that owns it.
+        let io = unsafe { AsyncFd::register_with_interest(self.0, Interest::READABLE) }?;
+        Ok(Socket { io, state, ipv6 })
     }
 }
 
@@ -81,7 +87,8 @@ impl Default for ReceiveBuffer {
 impl Socket {
     /// Waits until there may be something to receive. Cancel-safe.
     pub(super) async fn readable(&self) -> io::Result<()> {
-        self.io.readable().await
+        // Stays readable until a receiving call has found nothing.
+        self.io.readable().await.map(|mut ready| ready.retain_ready())
     }
 
     /// Receives what one system call gives, and calls `each` for every datagram. Gives how many system messages there
@@ -96,8 +103,8 @@ impl Socket {
             let mut slices = buffer.0.chunks_exact_mut(MESSAGE_BUFFER).map(IoSliceMut::new);
             let mut slices: [IoSliceMut<'_>; MESSAGES] =
                 std::array::from_fn(|_| slices.next().unwrap_or_else(|| IoSliceMut::new(&mut [])));
-            self.io.try_io(Interest::READABLE, || {
-                self.state.recv(UdpSockRef::from(&self.io), &mut slices, &mut metas)
+            self.io.try_io(Interest::READABLE, |socket| {
+                self.state.recv(UdpSockRef::from(socket), &mut slices, &mut metas)
             })?
         };
         for (message, meta) in buffer.0.chunks_exact(MESSAGE_BUFFER).zip(&metas).take(count) {
@@ -144,7 +151,7 @@ impl Wire for Socket {
             segment_size: (segment < bytes.len()).then_some(segment),
             src_ip: local.map(|ip| self.ip_to_wire(ip)),
         };
-        self.state.try_send(UdpSockRef::from(&self.io), &transmit)
+        self.state.try_send(UdpSockRef::from(self.io.get_ref()), &transmit)
     }
 
     fn max_segments(&self) -> usize {
