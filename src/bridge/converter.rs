@@ -1,4 +1,4 @@
-//! What a rendition runs: one row of the plan, as a state machine without I/O.
+//! What a rendition runs: a row of the plan, or several, as a state machine without I/O.
 
 use super::Reason;
 use crate::media::{CodecParams, Frame, PacketGroup};

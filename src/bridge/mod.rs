@@ -4,10 +4,11 @@
 //! where that fits, else to a derived one, which it starts with the first subscriber that needs it, shares, and stops a
 //! few seconds after the last has left.
 //!
-//! [`plan`] is the table of what can become what; a *converter* does one row of it without I/O, and `rendition` runs it
-//! as a task between a subscriber queue and a feed.
+//! [`plan`] is the table of what can become what; a *converter* does one row of it without I/O, `chain` several, and
+//! `rendition` runs them as a task between a subscriber queue and a feed.
 
 mod audio;
+mod chain;
 mod converter;
 mod depacketise;
 mod order;

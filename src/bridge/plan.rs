@@ -152,6 +152,11 @@ fn cost(way: &[Conversion]) -> u32 {
     way.iter().map(|conversion| conversion.cost()).sum()
 }
 
+/// Why a way is needed: what its dearest step does. `None` for a way without steps.
+pub(super) fn reason(way: &[Conversion]) -> Option<Reason> {
+    way.iter().max_by_key(|conversion| conversion.cost()).map(|conversion| conversion.reason())
+}
+
 impl Reason {
     /// A word for metrics and the API.
     pub const fn as_str(self) -> &'static str {
@@ -253,6 +258,15 @@ mod tests {
         for fragmented in [frames(Codec::H264), packets(Codec::H264)] {
             assert_eq!(plan(&[fragmented], &[single]), None);
         }
+    }
+
+    #[test]
+    fn a_way_is_needed_for_its_dearest_step() {
+        use Conversion::{AacToOpus, DepacketiseOpus, OpusToAac, PacketiseOpus};
+        assert_eq!(reason(&[AacToOpus, PacketiseOpus]), Some(Reason::AacToOpus));
+        assert_eq!(reason(&[DepacketiseOpus, OpusToAac]), Some(Reason::OpusToAac));
+        assert_eq!(reason(&[PacketiseOpus]), Some(Reason::Packetised));
+        assert_eq!(reason(&[]), None);
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Derived feeds: started with the first subscriber that needs one, shared, stopped some time after the last has left.
 
 use super::audio;
+use super::chain::Then;
 use super::converter::{Converter, Output};
-use super::plan::{Conversion, Reason, Refusal, plan};
+use super::plan::{self, Conversion, Reason, Refusal, plan};
 use super::subscription::{Accepts, Subscription};
 use super::{depacketise, packetise};
 use crate::config;
@@ -30,15 +31,15 @@ pub struct Bridge {
 pub struct RenditionInfo {
     /// The derived feed.
     pub feed: FeedKey,
-    /// What it is made of.
+    /// The publisher's own feed that it is made of.
     pub from: FeedKey,
     /// Why it is needed, and what is lost if something is.
     pub reason: Reason,
-    /// Subscribers and renditions that read it now.
+    /// Subscribers that read it now.
     pub users: usize,
 }
 
-/// A place among the users of a rendition, and of all those it is made of. Dropping it leaves.
+/// A place among the users of a rendition. Dropping it leaves.
 pub(super) struct Lease {
     users: Arc<watch::Sender<usize>>,
 }
@@ -66,7 +67,7 @@ struct Entry {
 
 #[derive(Clone)]
 struct Rendition {
-    conversion: Conversion,
+    from: FeedKey,
     reason: Reason,
     users: Arc<watch::Sender<usize>>,
 }
@@ -75,9 +76,8 @@ struct Rendition {
 struct Worker {
     shared: Arc<Shared>,
     stream: Stream,
-    conversion: Conversion,
-    /// Keeps what this one reads alive.
-    _upstream: Option<Lease>,
+    /// What it makes.
+    feed: FeedKey,
     users: watch::Receiver<usize>,
     source: Subscriber,
     converter: Box<dyn Converter>,
@@ -116,13 +116,13 @@ impl Bridge {
         let Some(entry) = streams.get(stream.name()).filter(|entry| entry.stream.is(stream)) else {
             return Vec::new();
         };
-        let info = |rendition: &Rendition| RenditionInfo {
-            feed: rendition.conversion.to(),
-            from: rendition.conversion.from(),
+        let info = |(feed, rendition): (&FeedKey, &Rendition)| RenditionInfo {
+            feed: *feed,
+            from: rendition.from,
             reason: rendition.reason,
             users: *rendition.users.borrow(),
         };
-        entry.renditions.values().map(info).collect()
+        entry.renditions.iter().map(info).collect()
     }
 
     /// Ends all renditions and waits for them.
@@ -146,14 +146,11 @@ impl Bridge {
         let Some((key, way)) = plan(&published, accepted) else {
             return Err(Refusal::NoConverter { from: first.codec });
         };
-        let mut lease = None;
-        for conversion in way {
-            match self.shared.lease(stream, conversion, &mut lease) {
-                Some(next) => lease = Some(next),
-                None => return Ok(None), // the stream has just ended, or is changing its tracks
-            }
+        if way.is_empty() {
+            return Ok(Some((key, None)));
         }
-        Ok(Some((key, lease)))
+        // Without one the stream has just ended, or is changing its tracks.
+        Ok(self.shared.lease(stream, key, &way).map(|lease| (key, Some(lease))))
     }
 
     /// Notes that somebody is refused a track, until the mark is dropped.
@@ -188,34 +185,30 @@ impl Shared {
         act(entry)
     }
 
-    /// Joins the users of a rendition, starting it if need be; it then takes over what it is made of.
-    fn lease(
-        self: &Arc<Self>,
-        stream: &Stream,
-        conversion: Conversion,
-        upstream: &mut Option<Lease>,
-    ) -> Option<Lease> {
+    /// Joins the users of a rendition, starting it if need be: the whole `way` from what is published to `feed`.
+    fn lease(self: &Arc<Self>, stream: &Stream, feed: FeedKey, way: &[Conversion]) -> Option<Lease> {
+        let (first, rest) = way.split_first()?;
+        let (from, reason) = (first.from(), plan::reason(way)?);
         let worker = self.lock_entry(stream, |entry| {
-            if let Some(rendition) = entry.renditions.get(&conversion.to()) {
+            if let Some(rendition) = entry.renditions.get(&feed) {
                 return Ok(Lease::new(rendition.users.clone()));
             }
             if self.stop.is_cancelled() {
                 return Err(None);
             }
-            let writer = stream.derive(conversion.to()).ok_or(None)?;
+            let writer = stream.derive(feed).ok_or(None)?;
             let users = Arc::new(watch::Sender::new(0));
             let lease = Lease::new(users.clone());
-            let rendition = Rendition { conversion, reason: conversion.reason(), users: users.clone() };
-            entry.renditions.insert(conversion.to(), rendition);
-            let source = stream.subscriber(QueueLimits::default());
+            entry.renditions.insert(feed, Rendition { from, reason, users: users.clone() });
             let worker = Worker {
                 shared: self.clone(),
                 stream: stream.clone(),
-                conversion,
-                _upstream: upstream.take(),
+                feed,
                 users: users.subscribe(),
-                source,
-                converter: converter(conversion),
+                source: stream.subscriber(QueueLimits::default()),
+                converter: rest.iter().fold(converter(*first), |before, next| {
+                    Box::new(Then::new(before, converter(*next), next.from().kind()))
+                }),
                 writer: Some(writer),
                 warning: None,
             };
@@ -225,20 +218,19 @@ impl Shared {
             Ok(lease) => Some(lease),
             Err(None) => None,
             Err(Some((worker, lease))) => {
-                worker.source.attach(&[conversion.from()], start(conversion));
-                self.spawn(worker).then_some(lease)
+                worker.source.attach(&[from], start(*first));
+                self.spawn(worker, reason).then_some(lease)
             }
         }
     }
 
-    fn spawn(&self, worker: Worker) -> bool {
+    fn spawn(&self, worker: Worker, reason: Reason) -> bool {
         let Some(runtime) = self.runtime.clone().or_else(|| Handle::try_current().ok()) else {
             tracing::error!("a rendition is wanted outside of a runtime");
             return false;
         };
-        let conversion = worker.conversion;
-        let span = tracing::info_span!("rendition", stream = %worker.stream.name(), feed = %conversion.to());
-        tracing::info!(parent: &span, reason = conversion.reason().as_str(), "rendition starts");
+        let span = tracing::info_span!("rendition", stream = %worker.stream.name(), feed = %worker.feed);
+        tracing::info!(parent: &span, reason = reason.as_str(), "rendition starts");
         self.tasks.spawn_on(worker.run().instrument(span), &runtime);
         true
     }
@@ -306,7 +298,7 @@ impl Worker {
             Output::Reason(reason) => {
                 self.warning = reason.warning().map(|warning| self.stream.warn(warning));
                 self.shared.lock_entry(&self.stream, |entry| {
-                    if let Some(rendition) = entry.renditions.get_mut(&self.conversion.to()) {
+                    if let Some(rendition) = entry.renditions.get_mut(&self.feed) {
                         rendition.reason = reason;
                     }
                 });
@@ -331,7 +323,7 @@ impl Worker {
         drop(writer);
         let entry = streams.get_mut(self.stream.name()).filter(|entry| entry.stream.is(&self.stream));
         if let Some(entry) = entry {
-            entry.renditions.remove(&self.conversion.to());
+            entry.renditions.remove(&self.feed);
         }
     }
 }

@@ -7,14 +7,13 @@ use crate::media::{AccessUnit, Codec, CodecParams, Frame, MediaKind, Payload};
 use crate::stream::{
     EndReason, Event, FeedKey, FeedWriter, Form, Publisher, QueueLimits, Start, Stream, StreamName, Warning,
 };
-use crate::time::{NtpTime, Timestamp};
+use crate::time::{ClockRate, NtpTime, Timestamp};
 use bytes::Bytes;
 use std::time::Duration;
 
 const H264_FRAMES: FeedKey = FeedKey::new(Codec::H264, Form::Frames);
 const H264_PACKETS: FeedKey = FeedKey::new(Codec::H264, Form::Packets);
 const AAC_FRAMES: FeedKey = FeedKey::new(Codec::Aac, Form::Frames);
-const OPUS_FRAMES: FeedKey = FeedKey::new(Codec::Opus, Form::Frames);
 const OPUS_PACKETS: FeedKey = FeedKey::new(Codec::Opus, Form::Packets);
 const VP8_PACKETS: FeedKey = FeedKey::new(Codec::Vp8, Form::Packets);
 
@@ -90,19 +89,27 @@ async fn a_rendition_starts_is_shared_lingers_and_stops() {
     assert_eq!(stream.feeds().len(), 1, "its feed is gone");
 }
 
+/// 1024 samples of nothing, in stereo.
+const SILENT_AAC: [u8; 6] = [0x21, 0x10, 0x04, 0x60, 0x8c, 0x1c];
+
 #[tokio::test(start_paused = true)]
-async fn a_chain_lives_and_dies_from_its_end() {
+async fn one_rendition_goes_the_whole_way() {
     let ((stream, publisher), bridge) = (published(), Bridge::default());
     let audio = publisher.track(AAC_FRAMES).unwrap();
     audio.set_params(CodecParams::Aac(AudioSpecificConfig::aac_lc(48_000, 2).unwrap()));
-    let viewer = view(&bridge, &stream);
-    assert_eq!(running(&bridge, &stream), [(OPUS_FRAMES, 1), (OPUS_PACKETS, 1)]);
-    assert_eq!(bridge.renditions(&stream)[0].reason, Reason::AacToOpus);
+    let mut viewer = view(&bridge, &stream);
+    assert_eq!(running(&bridge, &stream), [(OPUS_PACKETS, 1)]);
+    let info = &bridge.renditions(&stream)[0];
+    assert_eq!((info.from, info.reason), (AAC_FRAMES, Reason::AacToOpus));
+    for block in 0..4 {
+        let silence = Bytes::from_static(&SILENT_AAC);
+        audio.write(Frame::audio(Timestamp::from_ticks(1_024 * block, ClockRate::OPUS), silence));
+    }
+    assert_eq!(read(&mut viewer).await[..2], ["opus", "audio -120"], "less the encoder's delay");
     drop(viewer);
     tokio::time::sleep(Duration::from_millis(5_100)).await;
-    assert_eq!(running(&bridge, &stream), [(OPUS_FRAMES, 0)], "the last in the chain leaves first");
-    tokio::time::sleep(Duration::from_millis(5_100)).await;
     assert_eq!(running(&bridge, &stream), []);
+    assert_eq!(stream.feeds().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
