@@ -257,8 +257,6 @@ impl Worker {
             tokio::select! {
                 biased;
                 () = self.shared.stop.cancelled() => return,
-                () = self.source.next_batch(&mut events) => {}
-                () = until(due) => {}
                 changed = self.users.changed() => {
                     let users = *self.users.borrow_and_update();
                     if changed.is_err() {
@@ -272,17 +270,24 @@ impl Worker {
                     }
                     idle = None;
                 }
+                // Behind the others: where conversion is slower than the source there is always more to take.
+                () = self.source.next_batch(&mut events) => {}
+                () = until(due) => {}
             }
             let now = Instant::now().into_std();
+            let mut ended = false;
             for event in events.drain(..) {
-                if matches!(event, Event::TrackEnded(_) | Event::Ended(_)) {
-                    return;
+                ended |= matches!(event, Event::TrackEnded(_) | Event::Ended(_));
+                if !ended {
+                    self.converter.handle(event, now, &mut outputs);
                 }
-                self.converter.handle(event, now, &mut outputs);
             }
             self.converter.poll(now, &mut outputs);
             for output in outputs.drain(..) {
                 self.write(output);
+            }
+            if ended {
+                return;
             }
         }
     }

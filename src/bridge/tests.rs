@@ -132,8 +132,10 @@ async fn a_track_that_ends_takes_its_renditions_along_and_may_come_back() {
     let mut viewer = view(&bridge, &stream);
     video.write(picture(0, true));
     read(&mut viewer).await;
+    // What was sent right before the end is converted still.
+    video.write(picture(40, false));
     drop(video);
-    assert_eq!(read(&mut viewer).await, ["H264 ends"]);
+    assert_eq!(read(&mut viewer).await, ["video 3600", "H264 ends"]);
     assert_eq!(running(&bridge, &stream), []);
     let video = rtmp_video(&publisher);
     read(&mut viewer).await;
