@@ -171,7 +171,9 @@ impl Peer {
             Role::Publisher { ingest, sealer: Some(_), .. } => ingest.deadline(),
             _ => None,
         };
-        let asks_at = self.presence.as_ref().map(|presence| presence.asks_at(self.agent.heard()));
+        // Without a path there is nowhere to ask.
+        let asked = self.presence.as_ref().filter(|_| self.agent.selected().is_some());
+        let asks_at = asked.map(|presence| presence.asks_at(self.agent.heard()));
         let others = [self.established_by, self.report_at, self.dtls.poll_timeout(), ingest, asks_at];
         others.into_iter().flatten().fold(self.expires(), Instant::min)
     }
@@ -263,13 +265,16 @@ impl Peer {
             Role::Viewer { place, .. } => place.take(),
             Role::Publisher { .. } => None,
         };
-        if let Some(place) = &place
-            && !matches!(leave, Leave::Closed | Leave::Silent)
-        {
-            place.viewer.borrow_mut().send_goodbye(batch);
+        // What has panicked half-way is not asked for last words.
+        if !matches!(leave, Leave::Panicked) {
+            if let Some(place) = &place
+                && !matches!(leave, Leave::Closed | Leave::Silent)
+            {
+                place.viewer.borrow_mut().send_goodbye(batch);
+            }
+            self.dtls.close(now);
+            self.send_dtls(batch);
         }
-        self.dtls.close(now);
-        self.send_dtls(batch);
         self.session.add_to_totals();
         if let Role::Publisher { ingest, .. } = self.role {
             ingest.end(match leave {
