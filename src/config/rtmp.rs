@@ -38,7 +38,7 @@ impl Default for Rtmp {
             idle_timeout: Span(Duration::from_secs(30)),
             publisher_timeout: Span(Duration::from_secs(5)),
             write_timeout: Span(Duration::from_secs(10)),
-            player_queue: ByteSize(8 << 20),
+            player_queue: ByteSize(20 << 20),
             player_delay: Span(Duration::from_secs(10)),
         }
     }

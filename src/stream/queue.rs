@@ -21,9 +21,9 @@ pub struct QueueLimits {
 }
 
 impl Default for QueueLimits {
-    /// 8 MiB, 4096 events and 10 s: some ten seconds of 6 Mbit/s, so that a GOP cached for a joiner fits.
+    /// 20 MiB, 4096 events and 10 s: whatever GOP is kept for joiners fits, and what comes while it is sent.
     fn default() -> Self {
-        Self { bytes: 8 << 20, items: 4096, age: Duration::from_secs(10) }
+        Self { bytes: 20 << 20, items: 4096, age: Duration::from_secs(10) }
     }
 }
 

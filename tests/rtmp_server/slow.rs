@@ -66,7 +66,7 @@ impl Peer {
 #[tokio::test]
 async fn a_slow_player_stays_and_loses_whole_gops() {
     let gateway = Gateway::start(|config| {
-        config.idle_timeout = Span(Duration::from_millis(1_500));
+        config.idle_timeout = Span(Duration::from_millis(2_500));
         config.player_delay = Span(Duration::from_millis(300));
     });
     let mut publisher = gateway.publish_picture("alice").await;
@@ -103,7 +103,7 @@ async fn a_slow_player_stays_and_loses_whole_gops() {
     assert!(!losses.is_empty(), "it cannot have had all");
     assert!(losses.iter().all(|pair| pair[1].1 && pair[0].0 < pair[1].0), "{losses:?}");
     let waited = seen[slowly..].iter().filter(|(index, _)| *index < PICTURES).count();
-    assert!(waited < 150, "{waited} pictures waited for a player that had {slowly}");
+    assert!(waited < 300, "{waited} pictures waited for a player that had {slowly}");
 }
 
 /// As Flash applications do it, over one connection.
