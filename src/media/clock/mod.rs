@@ -2,7 +2,7 @@
 //!
 //! The two tracks of a peer count from random starts on clocks of their own. Media must flow at once, so each track is
 //! first placed by when its packets arrive. Sender reports then say which ticks belong to the same instant; from there
-//! on the picture slides to where the reports put it beside the sound, at most [`SLIDE`] of media time, so nothing is ever cut.
+//! on the picture slides to where the reports put it beside the sound, at most [`SLIDE`] of media time, so nothing is cut.
 //!
 //! The sound itself only follows its arrival, and as slowly as that allows: a picture whose stamps slide looks the same,
 //! while sound that is decoded and coded again has to be stretched.
@@ -20,8 +20,8 @@ const SLIDE: i64 = 200;
 const GENTLE_SLIDE: i64 = 4_000;
 /// The time in which sound would wear off what it is away from its place, were it not for these two bounds.
 const SOUND_SETTLES_MS: i64 = 20_000;
-/// For so long behind its first packet a track goes to its place at once: what came late then was held up while the
-/// connection came into being, and hardly anybody was there to see it.
+/// For so long behind its first packet, or behind a leap of its clock, a track goes to its place at once: what came late then
+/// was held up while the connection came into being, and slid to its place it would be out of it for a minute.
 const STARTUP: MediaDuration = MediaDuration::from_millis(1_000);
 /// Beyond this, sliding would take minutes: the source's clock jumped or stood still, and the track is placed anew.
 const JUMP: MediaDuration = MediaDuration::from_millis(500);

@@ -488,6 +488,7 @@ impl Connection<'_> {
             }
             self.end(role, reason);
         }
+        self.place.idle(Instant::now());
     }
 }
 

@@ -15,8 +15,9 @@ export async function bringIntoStep(peer) {
   const receiver = peer.getReceivers().find(({track}) => track.kind === 'video');
   if (!receiver || !('jitterBufferTarget' in receiver)) return;
   let before = {};
-  for (let waited = 0; waited < LONGEST && peer.connectionState === 'connected'; waited += READ) {
+  for (let waited = 0; waited < LONGEST; waited += READ) {
     await new Promise((done) => setTimeout(done, READ));
+    if (peer.connectionState !== 'connected') return;
     const now = await inbound(peer);
     const {ahead, delay} = position(now, before);
     before = now;
