@@ -182,16 +182,7 @@ impl Session {
 
     /// Adds what has been counted since the last call to the totals of all sessions.
     pub(super) fn add_to_totals(&self) {
-        let read = |figure: &AtomicU64| figure.load(Ordering::Relaxed);
-        let counts = Counts {
-            bytes: read(&self.figures.bytes),
-            packets: read(&self.figures.packets),
-            lost: read(&self.figures.lost),
-            retransmitted: read(&self.figures.retransmitted),
-            nacks: read(&self.figures.nacks),
-            keyframe_requests: read(&self.figures.keyframe_requests),
-        };
-        self.totals.add(&mut self.facts().added, counts);
+        self.totals.add(&mut self.facts().added, self.figures.counts());
     }
 
     /// Sets the bitrate by what has been counted since the last call, and adds to the totals.
@@ -205,8 +196,7 @@ impl Session {
     }
 
     pub(super) fn info(&self, now: Instant) -> SessionInfo {
-        let facts = self.facts();
-        let read = |figure: &AtomicU64| figure.load(Ordering::Relaxed);
+        let (facts, counts) = (self.facts(), self.figures.counts());
         let round_trip = self.figures.round_trip.load(Ordering::Relaxed);
         SessionInfo {
             kind: self.kind,
@@ -219,19 +209,33 @@ impl Session {
             srtp: facts.srtp.map(Profile::as_str),
             connect_time: facts.connect_time,
             codecs: facts.audio.into_iter().chain(facts.video).collect(),
-            bytes: read(&self.figures.bytes),
-            packets: read(&self.figures.packets),
-            lost: read(&self.figures.lost),
-            retransmitted: read(&self.figures.retransmitted),
-            nacks: read(&self.figures.nacks),
-            keyframe_requests: read(&self.figures.keyframe_requests),
-            bitrate: read(&self.figures.bitrate),
+            bytes: counts.bytes,
+            packets: counts.packets,
+            lost: counts.lost,
+            retransmitted: counts.retransmitted,
+            nacks: counts.nacks,
+            keyframe_requests: counts.keyframe_requests,
+            bitrate: self.figures.bitrate.load(Ordering::Relaxed),
             round_trip: (round_trip > 0).then(|| Duration::from_micros(round_trip.into())),
         }
     }
 
     fn facts(&self) -> MutexGuard<'_, Facts> {
         self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Figures {
+    fn counts(&self) -> Counts {
+        let read = |figure: &AtomicU64| figure.load(Ordering::Relaxed);
+        Counts {
+            bytes: read(&self.bytes),
+            packets: read(&self.packets),
+            lost: read(&self.lost),
+            retransmitted: read(&self.retransmitted),
+            nacks: read(&self.nacks),
+            keyframe_requests: read(&self.keyframe_requests),
+        }
     }
 }
 
