@@ -33,7 +33,7 @@ fn picture(first: i64) -> PacketGroup {
 /// The bus: a picture into the queue of each subscriber, and out again.
 #[divan::bench(args = VIEWERS)]
 fn bus(bencher: Bencher<'_, '_>, viewers: usize) {
-    let name = StreamName { room: "room".into(), participant: "publisher".into() };
+    let name = StreamName { room: "room".into(), participant: "publisher".into(), stream: "s".into() };
     let (stream, publisher) = Stream::publish(name, NtpTime::default());
     let key = FeedKey::new(Codec::H264, Form::Packets);
     let writer = publisher.track(key).expect("a track");

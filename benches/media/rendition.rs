@@ -28,7 +28,7 @@ struct Rig {
 impl Rig {
     fn new(params: CodecParams, wanted: FeedKey) -> Self {
         let runtime = Builder::new_current_thread().enable_time().build().expect("a runtime");
-        let name = StreamName { room: "room".into(), participant: "publisher".into() };
+        let name = StreamName { room: "room".into(), participant: "publisher".into(), stream: "s".into() };
         let (stream, publisher) = Stream::publish(name, NtpTime::default());
         let writer = publisher.track(FeedKey::new(params.codec(), Form::Frames)).expect("a track");
         writer.set_params(params);

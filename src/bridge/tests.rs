@@ -18,7 +18,7 @@ const OPUS_PACKETS: FeedKey = FeedKey::new(Codec::Opus, Form::Packets);
 const VP8_PACKETS: FeedKey = FeedKey::new(Codec::Vp8, Form::Packets);
 
 fn published() -> (Stream, Publisher) {
-    let name = StreamName { room: "room".into(), participant: "alice".into() };
+    let name = StreamName { room: "room".into(), participant: "alice".into(), stream: "s".into() };
     Stream::publish(name, NtpTime::default())
 }
 

@@ -126,7 +126,9 @@ impl Rooms {
         if state.closed {
             return Err(Refusal::ShuttingDown);
         }
-        let name = StreamName { room: room.shared(), participant: participant.shared() };
+        let published = format!("{room}-{participant}");
+        let name =
+            StreamName { room: room.shared(), participant: participant.shared(), stream: published.into() };
         match state.rooms.get(&room) {
             Some(members) if members.contains_key(&participant) => return Err(Refusal::InUse(name)),
             Some(members) if members.len() >= limits.participants => {

@@ -16,13 +16,15 @@ use tokio::time::Instant;
 /// At most two keyframe requests a second reach a publisher, however many viewers join.
 const KEYFRAME_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Where a stream is to be found.
+/// Where a stream is to be found. A participant may publish several at a time, and each publication has a name of its own.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct StreamName {
     /// The room.
     pub room: Arc<str>,
     /// Who publishes.
     pub participant: Arc<str>,
+    /// The publication, by a name that no other on this server has.
+    pub stream: Arc<str>,
 }
 
 /// Why a stream ended.
@@ -104,7 +106,7 @@ impl Stream {
         Arc::ptr_eq(&self.shared, &other.shared)
     }
 
-    /// Its room and participant.
+    /// Its room, participant and own name.
     pub fn name(&self) -> &StreamName {
         &self.shared.name
     }
@@ -342,7 +344,7 @@ mod tests {
     const AUDIO: FeedKey = FeedKey::new(Codec::Opus, Form::Frames);
 
     fn published() -> (Stream, Publisher) {
-        let name = StreamName { room: "room".into(), participant: "alice".into() };
+        let name = StreamName { room: "room".into(), participant: "alice".into(), stream: "a".into() };
         Stream::publish(name, NtpTime::default())
     }
 

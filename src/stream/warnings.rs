@@ -184,7 +184,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn each_is_told_once_and_shown_while_it_holds() {
-        let name = StreamName { room: "room".into(), participant: "alice".into() };
+        let name = StreamName { room: "room".into(), participant: "alice".into(), stream: "s".into() };
         let (stream, _publisher) = Stream::publish(name, NtpTime::default());
         let mut told = stream.all_warnings();
         let first = stream.warn(Warning::BFrames);

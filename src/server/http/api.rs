@@ -200,11 +200,7 @@ impl Present {
     }
 
     fn sessions(&self, stream: &StreamName, kind: SessionKind) -> impl Iterator<Item = SessionReport> {
-        let (room, participant) = (&*stream.room, &*stream.participant);
-        let is_own = move |session: &&SessionInfo| {
-            session.kind == kind
-                && (session.room.as_str(), session.participant.as_str()) == (room, participant)
-        };
+        let is_own = move |session: &&SessionInfo| session.kind == kind && session.stream == *stream;
         self.sessions.iter().filter(is_own).map(SessionReport::from)
     }
 

@@ -118,7 +118,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn rates_follow_the_last_seconds() {
-        let name = StreamName { room: "r".into(), participant: "p".into() };
+        let name = StreamName { room: "r".into(), participant: "p".into(), stream: "s".into() };
         let (stream, publisher) = Stream::publish(name, NtpTime::default());
         let sampler = Sampler::default();
         let writer = publisher.track(OPUS).unwrap();

@@ -402,7 +402,7 @@ impl Connection<'_> {
         if let Some(role) = self.streams.end(stream) {
             if let Role::Publisher(ingest) = &role {
                 let stream = ingest.stream();
-                let StreamName { room, participant } = stream.name();
+                let StreamName { room, participant, .. } = stream.name();
                 info!(%room, %participant, "unpublished");
             }
             self.end(role, EndReason::Unpublished);
@@ -432,7 +432,7 @@ impl Connection<'_> {
         let Some(publisher) = self.streams.publisher(stream) else { return };
         if let Err(ingest::Refusal(text)) = act(publisher) {
             let published = publisher.stream();
-            let StreamName { room, participant } = published.name();
+            let StreamName { room, participant, .. } = published.name();
             self.refuse(now, stream, (room, participant), Code::PublishRejected, Rejected::Codec, &text);
             self.close(now, stream);
         }
@@ -483,7 +483,7 @@ impl Connection<'_> {
         for role in self.streams.take() {
             if let Role::Publisher(ingest) = &role {
                 let stream = ingest.stream();
-                let StreamName { room, participant } = stream.name();
+                let StreamName { room, participant, .. } = stream.name();
                 info!(%room, %participant, %reason, cause = %end, "publisher gone");
             }
             self.end(role, reason);

@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn a_place_outlives_a_predecessor() {
         let directory = Directory::default();
-        let name = StreamName { room: "r".into(), participant: "p".into() };
+        let name = StreamName { room: "r".into(), participant: "p".into(), stream: "s".into() };
         let first = directory.enter(name.clone());
         let second = directory.enter(name.clone());
         drop(first);

@@ -271,7 +271,7 @@ impl Ingest {
     fn warn(&mut self, warning: Warning, cause: &dyn fmt::Display) {
         if self.found.iter().all(|(found, _)| *found != warning) {
             let stream = self.stream();
-            let StreamName { room, participant } = stream.name();
+            let StreamName { room, participant, .. } = stream.name();
             tracing::info!(%room, %participant, reason = warning.as_str(), %cause, "the publisher is warned");
             self.found.push((warning, stream.warn(warning)));
         }

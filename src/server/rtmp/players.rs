@@ -159,7 +159,7 @@ mod tests {
         let recorder = PrometheusBuilder::new().build_recorder();
         let players = metrics::with_local_recorder(&recorder, Players::default);
         let shows = |line: &str| recorder.handle().render().lines().any(|shown| shown.ends_with(line));
-        let name = |who: &str| StreamName { room: "r".into(), participant: who.into() };
+        let name = |who: &str| StreamName { room: "r".into(), participant: who.into(), stream: who.into() };
         let first = players.enter(name("alice"), Instant::now());
         let second = players.enter(name("bob"), Instant::now());
         tokio::time::advance(Duration::from_secs(3)).await;

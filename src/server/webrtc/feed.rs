@@ -195,7 +195,7 @@ mod tests {
     use crate::time::NtpTime;
 
     fn feed(seat: &mut Seat) -> Feed {
-        let name = StreamName { room: "room".into(), participant: "alice".into() };
+        let name = StreamName { room: "room".into(), participant: "alice".into(), stream: "s".into() };
         let (stream, _) = Stream::publish(name, NtpTime::default());
         let mut feed = Feed::new(stream, Takes::new(&seat.negotiated));
         feed.join(seat.now, seat.viewer.clone(), &mut seat.batch);

@@ -113,10 +113,9 @@ impl Harness {
             session_id: 1,
         };
         let (_, negotiated) = answer(&Offer::parse(offer).ok()?, &local, want).ok()?;
-        let name: Name = "harness".parse().ok()?;
         let kind = SessionKind::from(&purpose);
         let peer_ufrag = negotiated.remote.credentials.ufrag.clone();
-        let session = Session::new(credentials, peer_ufrag, kind, name.clone(), name, wall.instant());
+        let session = Session::new(credentials, peer_ufrag, kind, stream.name().clone(), wall.instant());
         let session = Arc::new(session);
         let sent = Rc::new(Sink::default());
         Some(Self {

@@ -53,6 +53,16 @@ pub(super) enum Purpose {
     },
 }
 
+impl Purpose {
+    /// The stream that is published or watched.
+    pub(super) fn stream(&self) -> Stream {
+        match self {
+            Self::Publish(publication) => publication.publisher().stream(),
+            Self::Watch { stream, .. } => stream.clone(),
+        }
+    }
+}
+
 /// The peer, on the thread of its shard.
 pub(super) struct Peer {
     session: Arc<Session>,
@@ -366,8 +376,8 @@ impl Peer {
         tracing::info!(
             session = ?self.session.id,
             kind = self.session.kind.as_str(),
-            room = %self.session.room,
-            participant = %self.session.participant,
+            room = %self.session.stream.room,
+            participant = %self.session.stream.participant,
             remote = %path.remote,
             via = path.transport(),
             srtp = profile.as_str(),

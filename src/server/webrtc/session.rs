@@ -5,7 +5,7 @@ use super::totals::{Counts, Totals};
 use crate::codec::{Codec, MediaKind};
 use crate::protocol::ice::{Check, Credentials};
 use crate::protocol::srtp::Profile;
-use crate::room::Name;
+use crate::stream::StreamName;
 use rtc_crypto::RTCCryptoProvider;
 use std::fmt;
 use std::net::SocketAddr;
@@ -32,10 +32,8 @@ pub enum SessionKind {
 pub struct SessionInfo {
     /// Publisher or viewer.
     pub kind: SessionKind,
-    /// The room.
-    pub room: Name,
-    /// Who is published or watched.
-    pub participant: Name,
+    /// What is published or watched.
+    pub stream: StreamName,
     /// Time since the answer.
     pub age: Duration,
     /// Where the peer is, once a check has come.
@@ -76,8 +74,7 @@ pub(super) struct Session {
     /// The peer's own user name fragment, by its offer.
     pub(super) peer_ufrag: String,
     pub(super) kind: SessionKind,
-    pub(super) room: Name,
-    pub(super) participant: Name,
+    pub(super) stream: StreamName,
     pub(super) created: Instant,
     pub(super) figures: Figures,
     pub(super) totals: Totals,
@@ -136,8 +133,7 @@ impl Session {
         credentials: Credentials,
         peer_ufrag: String,
         kind: SessionKind,
-        room: Name,
-        participant: Name,
+        stream: StreamName,
         created: Instant,
     ) -> Self {
         Self {
@@ -145,8 +141,7 @@ impl Session {
             credentials,
             peer_ufrag,
             kind,
-            room,
-            participant,
+            stream,
             created,
             figures: Figures::default(),
             totals: Totals::new(kind),
@@ -200,8 +195,7 @@ impl Session {
         let round_trip = self.figures.round_trip.load(Ordering::Relaxed);
         SessionInfo {
             kind: self.kind,
-            room: self.room.clone(),
-            participant: self.participant.clone(),
+            stream: self.stream.clone(),
             age: now.saturating_duration_since(self.created),
             remote: facts.path.map(|path| path.remote),
             transport: facts.path.map(|path| path.transport()),

@@ -99,8 +99,8 @@ pub(super) fn publish(
     let (sdp, negotiated) = answer(server, &offer, &credentials, &Want::Receive)?;
     let wall = Wall::read();
     let origin = wall.at(wall.instant());
-    let publication = server.rooms.reserve(room.clone(), participant.clone(), Protocol::Whip, origin)?;
-    enter(server, room, participant, sdp, credentials, negotiated, Purpose::Publish(publication), wall)
+    let publication = server.rooms.reserve(room, participant, Protocol::Whip, origin)?;
+    enter(server, sdp, credentials, negotiated, Purpose::Publish(publication), wall)
 }
 
 pub(super) fn play(
@@ -124,7 +124,7 @@ pub(super) fn play(
     let refused = offers_single_nal_alone(&offer, &tracks, &negotiated)
         .then(|| server.common.bridge.refuse(&stream, Refusal::PacketizationMode));
     let purpose = Purpose::Watch { stream, cname: name, refused };
-    enter(server, room, participant, sdp, credentials, negotiated, purpose, Wall::read())
+    enter(server, sdp, credentials, negotiated, purpose, Wall::read())
 }
 
 pub(super) fn trickle(server: &Inner, session: &SessionId, fragment: &str) -> Result<(), SignallingError> {
@@ -161,11 +161,8 @@ fn answer(
     Ok(sdp::answer(offer, &local, want)?)
 }
 
-#[expect(clippy::too_many_arguments, reason = "the parts of a seed, put together here and nowhere else")]
 fn enter(
     server: &Inner,
-    room: Name,
-    participant: Name,
     sdp: String,
     credentials: ice::Credentials,
     negotiated: Negotiated,
@@ -173,8 +170,9 @@ fn enter(
     wall: Wall,
 ) -> Result<Answer, SignallingError> {
     let kind = SessionKind::from(&purpose);
+    let stream = purpose.stream().name().clone();
     let peer_ufrag = negotiated.remote.credentials.ufrag.clone();
-    let session = Session::new(credentials, peer_ufrag, kind, room, participant, wall.instant());
+    let session = Session::new(credentials, peer_ufrag, kind, stream, wall.instant());
     let session = Arc::new(session);
     let answer = Answer { session: session.id.clone(), sdp, etag: etag(&session) };
     let seed = Box::new(Seed { session: session.clone(), negotiated, purpose, wall });

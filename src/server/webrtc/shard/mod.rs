@@ -379,8 +379,8 @@ impl Shard {
             tracing::info!(
                 session = ?session.id,
                 kind = session.kind.as_str(),
-                room = %session.room,
-                participant = %session.participant,
+                room = %session.stream.room,
+                participant = %session.stream.participant,
                 "no ICE check has come: the client has gone, or cannot reach the announced addresses"
             );
         }

@@ -127,8 +127,8 @@ impl Shard {
         tracing::info!(
             session = ?ended.session.id,
             kind = ended.session.kind.as_str(),
-            room = %ended.session.room,
-            participant = %ended.session.participant,
+            room = %ended.session.stream.room,
+            participant = %ended.session.stream.participant,
             reason = %leave,
             "WebRTC peer gone"
         );

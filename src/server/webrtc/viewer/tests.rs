@@ -11,6 +11,7 @@ use crate::protocol::rtcp;
 use crate::protocol::rtp::PacketView;
 use crate::protocol::sdp::{DtlsRole, Fingerprint, HashKind, Local, Offer, Sending, Want, answer};
 use crate::protocol::srtp::{Keys, Opener, Profile};
+use crate::stream::StreamName;
 use bytes::Bytes;
 use std::cell::RefCell;
 use std::io;
@@ -72,15 +73,8 @@ impl Seat {
         let keys = |role| Keys::from_material(profile, &vec![7; profile.material_len()], role).unwrap();
         let wall = Wall::read();
         let now = wall.instant();
-        let name: crate::room::Name = "test".parse().unwrap();
-        let session = Session::new(
-            Credentials::generate(),
-            "theirs".into(),
-            SessionKind::Viewer,
-            name.clone(),
-            name,
-            now,
-        );
+        let name = StreamName { room: "r".into(), participant: "p".into(), stream: "s".into() };
+        let session = Session::new(Credentials::generate(), "theirs".into(), SessionKind::Viewer, name, now);
         let sender = Sender { cname: "c".into(), wall, origin: wall.at(now) };
         let path = Path { remote: SocketAddr::from(([192, 0, 2, 1], 9)), via: Via::Udp { local: None } };
         let sealer = Sealer::new(profile, &keys(DtlsRole::Server).local);
