@@ -5,6 +5,7 @@ pub mod amf3;
 pub mod dtls;
 pub mod flv;
 pub mod ice;
+pub mod room_api;
 pub mod rtcp;
 pub mod rtmp;
 pub mod rtp;

@@ -140,6 +140,8 @@ smoke! {
     aac_config
     webrtc_publisher
     webrtc_viewer
+    room_api_json
+    room_api_call
     sdp_offer
     sdp_fragment
 }

@@ -5,6 +5,7 @@ mod dtls;
 mod ice;
 mod payload;
 mod peer;
+mod room_api;
 mod rtmp;
 mod rtp;
 mod sdp;
@@ -45,6 +46,8 @@ pub(crate) const ALL: &[Target] = &[
     Target { name: "aac_config", run: codec::aac_config, seeds: codec::aac_seeds },
     Target { name: "webrtc_publisher", run: peer::publisher, seeds: peer::publisher_seeds },
     Target { name: "webrtc_viewer", run: peer::viewer, seeds: peer::viewer_seeds },
+    Target { name: "room_api_json", run: room_api::json, seeds: room_api::json_seeds },
+    Target { name: "room_api_call", run: room_api::call, seeds: room_api::call_seeds },
     Target { name: "sdp_offer", run: sdp::offer, seeds: sdp::seeds },
     Target { name: "sdp_fragment", run: sdp::fragment, seeds: sdp::fragment_seeds },
 ];
