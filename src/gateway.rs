@@ -62,7 +62,7 @@ impl Gateway {
 
         let rtmp = rtmp::Server::bind(rtmp, rooms.clone(), bridge.clone(), stop.clone())
             .map_err(failed(rtmp_listen, "rtmp.listen"))?;
-        let webrtc = webrtc::Server::bind(webrtc, rooms.clone(), bridge.clone(), stop.clone())
+        let webrtc = webrtc::Server::bind(webrtc, bridge.clone(), stop.clone())
             .map_err(failed(webrtc_listen, "webrtc.listen"))?;
         let rtmp_address = rtmp.local_addr().map_err(failed(rtmp_listen, "rtmp.listen"))?;
         let parts = http::Parts {

@@ -52,7 +52,7 @@ impl Site {
         let (stop, http_stop, media_stop) =
             (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
         let webrtc = Webrtc { listen: any_port(), shards: 1, ..webrtc };
-        let webrtc = webrtc::Server::bind(webrtc, rooms.clone(), bridge.clone(), media_stop.clone())
+        let webrtc = webrtc::Server::bind(webrtc, bridge.clone(), media_stop.clone())
             .expect("loopback has free ports");
         let parts = http::Parts {
             rooms: rooms.clone(),

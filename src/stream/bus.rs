@@ -16,6 +16,9 @@ use tokio::time::Instant;
 /// At most two keyframe requests a second reach a publisher, however many viewers join.
 const KEYFRAME_INTERVAL: Duration = Duration::from_millis(500);
 
+/// A publisher that does not say what it sends begins its second track within this time of its first, if it has two.
+const SETTLING: Duration = Duration::from_secs(1);
+
 /// Where a stream is to be found. A participant may publish several at a time, and each publication has a name of its own.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct StreamName {
@@ -72,6 +75,10 @@ pub(super) struct State {
     feeds: Vec<Feed>,
     /// Everyone who reads, attached or not: they hear of the end.
     subscribers: Vec<Arc<Queue>>,
+    /// The kinds of track that the publisher has said it sends.
+    declared: Option<Vec<MediaKind>>,
+    /// When the publisher's first track came.
+    first_track: Option<Instant>,
     /// Decode time of the last video keyframe.
     pub(super) video_start: Option<Timestamp>,
     ended: Option<EndReason>,
@@ -133,6 +140,37 @@ impl Stream {
         self.feeds().into_iter().find(|feed| feed.native && feed.key.kind() == kind)
     }
 
+    /// Whether the publisher sends a kind of track. `None` where it does not so far, and has not said.
+    pub fn sends(&self, kind: MediaKind) -> Option<bool> {
+        self.shared.lock().sends(kind)
+    }
+
+    /// Waits until it is known of both kinds whether the publisher sends them, at most a second behind its first track:
+    /// what comes later is an exception. Cancel-safe.
+    pub async fn settled(&self) {
+        let mut changes = self.changes();
+        loop {
+            changes.mark_unchanged();
+            let first = {
+                let state = self.shared.lock();
+                if state.ended.is_some() || state.is_settled() {
+                    return;
+                }
+                state.first_track
+            };
+            let deadline = async {
+                match first {
+                    Some(at) => tokio::time::sleep_until(at + SETTLING).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                changed = changes.changed() => if changed.is_err() { return },
+                () = deadline => {}
+            }
+        }
+    }
+
     /// A counter that moves whenever a feed comes, goes or changes parameters, and when the stream ends.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.shared.changes.subscribe()
@@ -163,6 +201,12 @@ impl Publisher {
     /// Opens a track of the publisher's own. `None` if the track has one of that name already, or the stream has ended.
     pub fn track(&self, key: FeedKey) -> Option<FeedWriter> {
         self.shared.open(key, true)
+    }
+
+    /// Says of which kinds tracks are to come, so that nobody waits for others.
+    pub fn declare(&self, kinds: &[MediaKind]) {
+        self.shared.lock().declared = Some(kinds.to_vec());
+        self.shared.tracks_changed();
     }
 
     /// The stream.
@@ -226,6 +270,9 @@ impl Shared {
             if state.ended.is_some() || state.feed_mut(key).is_some() {
                 return None;
             }
+            if native {
+                state.first_track.get_or_insert_with(Instant::now);
+            }
             state.feeds.push(Feed::new(key, native));
         }
         self.tracks_changed();
@@ -256,6 +303,17 @@ impl State {
     pub(super) fn remove_feed(&mut self, key: FeedKey) -> Option<Feed> {
         let at = self.feeds.iter().position(|feed| feed.key == key)?;
         Some(self.feeds.swap_remove(at))
+    }
+
+    fn sends(&self, kind: MediaKind) -> Option<bool> {
+        let has_track = self.feeds.iter().any(|feed| feed.native && feed.key.kind() == kind);
+        let declared = self.declared.as_ref().map(|kinds| kinds.contains(&kind));
+        if has_track { Some(true) } else { declared }
+    }
+
+    fn is_settled(&self) -> bool {
+        [MediaKind::Audio, MediaKind::Video].into_iter().all(|kind| self.sends(kind).is_some())
+            || self.first_track.is_some_and(|at| at.elapsed() >= SETTLING)
     }
 
     pub(super) fn register(&mut self, queue: &Arc<Queue>) {
@@ -334,115 +392,4 @@ impl fmt::Display for EndReason {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::media::{Codec, CodecParams, Payload};
-    use crate::stream::Form;
-    use bytes::Bytes;
-
-    const VIDEO: FeedKey = FeedKey::new(Codec::Vp8, Form::Frames);
-    const AUDIO: FeedKey = FeedKey::new(Codec::Opus, Form::Frames);
-
-    fn published() -> (Stream, Publisher) {
-        let name = StreamName { room: "room".into(), participant: "alice".into(), stream: "a".into() };
-        Stream::publish(name, NtpTime::default())
-    }
-
-    fn video(ms: i64, keyframe: bool) -> Frame {
-        let time = Timestamp::from_millis(ms);
-        Frame {
-            kind: MediaKind::Video,
-            dts: time,
-            pts: time,
-            keyframe,
-            payload: Payload::Packet(Bytes::from_static(b"v")),
-        }
-    }
-
-    fn audio(ms: i64) -> Frame {
-        Frame::audio(Timestamp::from_millis(ms), Bytes::from_static(b"a"))
-    }
-
-    fn drain(subscriber: &Subscriber) -> Vec<String> {
-        std::iter::from_fn(|| subscriber.try_next())
-            .map(|event| match event {
-                Event::Params(params) => params.codec().to_string(),
-                Event::Frame(f) => format!(
-                    "{}{}",
-                    if f.kind == MediaKind::Video { "v" } else { "a" },
-                    (f.dts - Timestamp::ZERO).as_millis()
-                ),
-                Event::TrackEnded(key) => format!("ended {}", key.codec),
-                Event::Ended(reason) => format!("{reason:?}"),
-                other => format!("{other:?}"),
-            })
-            .collect()
-    }
-
-    #[test]
-    fn a_joiner_gets_params_and_the_gop_of_both_tracks_in_order() {
-        let (stream, publisher) = published();
-        let (v, a) = (publisher.track(VIDEO).unwrap(), publisher.track(AUDIO).unwrap());
-        v.set_params(CodecParams::Vp8);
-        for ms in [0, 40, 80, 120] {
-            a.write(audio(ms - 10));
-            v.write(video(ms, ms == 0 || ms == 80));
-        }
-        let subscriber = stream.subscriber(QueueLimits::default());
-        subscriber.attach(&[VIDEO, AUDIO], Start::CachedGop);
-        v.write(video(160, false));
-        assert_eq!(drain(&subscriber), ["VP8", "v80", "a110", "v120", "v160"]);
-        publisher.end(EndReason::Unpublished);
-        assert_eq!(drain(&subscriber), ["Unpublished"]);
-        assert_eq!(
-            drain(&stream.subscriber(QueueLimits::default())),
-            ["Unpublished"],
-            "so does who comes late"
-        );
-    }
-
-    #[test]
-    fn without_a_cached_gop_video_begins_at_a_keyframe() {
-        let (stream, publisher) = published();
-        let v = publisher.track(VIDEO).unwrap();
-        let subscriber = stream.subscriber(QueueLimits::default());
-        subscriber.attach(&[VIDEO], Start::CachedGop);
-        assert!(stream.shared.keyframe_wanted.load(Ordering::Relaxed));
-        for ms in [0, 40, 80] {
-            v.write(video(ms, ms == 40));
-        }
-        assert_eq!(drain(&subscriber), ["v40", "v80"]);
-    }
-
-    #[test]
-    fn a_track_that_ends_is_told_and_can_come_again() {
-        let (stream, publisher) = published();
-        let subscriber = stream.subscriber(QueueLimits::default());
-        let a = publisher.track(AUDIO).unwrap();
-        assert!(publisher.track(AUDIO).is_none(), "one writer a feed");
-        subscriber.attach(&[AUDIO], Start::Anywhere);
-        drop(a);
-        assert_eq!(drain(&subscriber), ["ended opus"]);
-        let a = publisher.track(AUDIO).unwrap();
-        subscriber.attach(&[AUDIO], Start::Anywhere);
-        a.write(audio(5));
-        assert_eq!(drain(&subscriber), ["a5"]);
-        drop(subscriber);
-        assert_eq!(a.subscriber_count(), 0);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn keyframe_requests_are_coalesced() {
-        let (stream, publisher) = published();
-        let mut requests = publisher.keyframe_requests();
-        let began = Instant::now();
-        stream.request_keyframe();
-        stream.request_keyframe();
-        requests.next().await;
-        assert_eq!(began.elapsed(), Duration::ZERO);
-        stream.request_keyframe();
-        requests.next().await;
-        assert_eq!(began.elapsed(), KEYFRAME_INTERVAL);
-        assert!(tokio::time::timeout(Duration::from_secs(9), requests.next()).await.is_err());
-    }
-}
+mod tests;

@@ -7,21 +7,17 @@ use super::section::{Direction, OfferedSection};
 use crate::codec::{Codec, MediaKind};
 use crate::protocol::rtp::{Extension, ExtensionIds};
 
-/// The offer's first known codec. Of several payload types of H.264, one that all browsers decode and that may be
-/// fragmented (packetization mode 1) comes first.
+/// The one codec to receive. H.264 comes first, as RTMP and MP4 carry no other picture: a payload type that all browsers
+/// decode, and rather one that may be fragmented (packetization mode 1).
 pub(super) fn to_receive(section: &OfferedSection, kind: MediaKind) -> Option<AcceptedCodec> {
-    let known = |codec: Option<Codec>| {
-        section.formats.iter().filter(move |format| {
-            let offered = format.format.codec().filter(|codec| codec.kind() == kind);
-            offered.is_some() && (codec.is_none() || offered == codec)
-        })
-    };
-    let first = known(None).next()?;
-    let rank = |format: &&PayloadFormat| match format.format {
-        Format::H264(h264) => (!h264.profile.is_common(), h264.packetization_mode != 1),
-        _ => (false, false),
-    };
-    known(first.format.codec()).min_by_key(rank).and_then(|format| accept(section, format, kind, false))
+    let accepted = section.formats.iter().filter_map(|format| accept(section, format, kind, false));
+    // Of equals the first counts.
+    accepted.min_by_key(|accepted| match accepted.format {
+        Format::H264(h264) if h264.profile.is_common() => (0, h264.is_single_nal()),
+        Format::Vp8 => (1, false),
+        Format::H264(h264) => (2, h264.is_single_nal()),
+        _ => (0, false),
+    })
 }
 
 /// All known codecs: those of the stream's tracks first, of H.264 the payload type that suits the stream best; then in
@@ -119,7 +115,8 @@ mod tests {
 
     fn sent(formats: &[(u8, &str, &str)], tracks: &[Track]) -> Vec<u8> {
         let [audio, video_, video_rtx] = [1, 2, 3].map(Ssrc);
-        let sending = Sending { tracks, stream_id: "s", cname: "c", audio, video: video_, video_rtx };
+        let sending =
+            Sending { tracks, lacks: &[], stream_id: "s", cname: "c", audio, video: video_, video_rtx };
         to_send(&video(formats), MediaKind::Video, &sending).iter().map(|codec| codec.payload_type).collect()
     }
 
@@ -133,7 +130,9 @@ mod tests {
         assert_eq!(received(&[(100, "H264", MODE_0)]), 100);
         assert_eq!(received(&[(100, "H264", strange), (101, "H264", MODE_0)]), 101);
         assert_eq!(received(&[(100, "H264", strange)]), 100);
-        assert_eq!(received(&[(99, "VP8", ""), (100, "H264", MODE_1)]), 99, "the offer's first codec");
+        assert_eq!(received(&[(99, "VP8", ""), (100, "H264", MODE_0)]), 100, "what RTMP can carry");
+        assert_eq!(received(&[(100, "H264", strange), (99, "VP8", "")]), 99, "what all browsers decode");
+        assert_eq!(received(&[(99, "VP8", ""), (98, "VP8", "")]), 99, "the first of equals");
     }
 
     #[test]

@@ -83,6 +83,11 @@ pub enum Refusal {
     NoMedia,
 }
 
+/// Whether the text can name a stream in `a=msid` (RFC 8830, section 2).
+pub fn is_msid(text: &str) -> bool {
+    is_token(text) && text.len() <= 64
+}
+
 /// Whether the text can stand where SDP wants a `token` (RFC 8866, section 9): printable, without separators.
 fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`{|}~".contains(&b))

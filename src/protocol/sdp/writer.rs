@@ -49,7 +49,7 @@ impl<'a> Writer<'a> {
         for (section, verdict) in offer.sections.iter().zip(verdicts) {
             match verdict {
                 Verdict::Accept(accepted) => self.accepted(section, accepted),
-                Verdict::Idle(codecs) => {
+                Verdict::Idle(codecs) | Verdict::Empty(codecs) => {
                     self.transport(section, codecs);
                     self.line(format_args!("a=inactive"));
                     self.codecs(codecs);

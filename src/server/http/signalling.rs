@@ -4,7 +4,9 @@
 use super::problem::Problem;
 use super::router::{App, StreamPath};
 use crate::protocol::whip::{MAX_FRAGMENT_LEN, Patch, SDP, SDP_FRAGMENT};
-use crate::server::webrtc::{Answer, SessionId, SignallingError};
+use crate::room::{Protocol, Refusal};
+use crate::server::webrtc::{Answer, Options, SessionId, SignallingError};
+use crate::time::NtpTime;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
@@ -13,6 +15,7 @@ use axum::http::header::{ALLOW, CONTENT_TYPE, ETAG, IF_MATCH, LOCATION};
 use axum::http::{HeaderMap, HeaderName, StatusCode, request};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
+use std::time::SystemTime;
 
 /// The longest offer, in bytes.
 pub(super) const MAX_OFFER_LEN: usize = 64 * 1024;
@@ -28,7 +31,10 @@ pub(super) async fn publish(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let offer = text(&headers, body, SDP, MAX_OFFER_LEN)?;
-    Ok(created(app.webrtc.publish(path.room, path.participant, &offer)?))
+    #[expect(clippy::disallowed_methods, reason = "the publication's wall-clock anchor, read once")]
+    let origin = NtpTime::from(SystemTime::now());
+    let publication = app.rooms.reserve(path.room, path.participant, Protocol::Whip, origin)?;
+    Ok(created(app.webrtc.publish(publication, &offer, &Options::default())?))
 }
 
 /// POST of a WHEP offer.
@@ -39,7 +45,11 @@ pub(super) async fn play(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let offer = text(&headers, body, SDP, MAX_OFFER_LEN)?;
-    Ok(created(app.webrtc.play(path.room, path.participant, &offer)?))
+    let Some(stream) = app.rooms.find(&path.room, &path.participant) else {
+        let message = format!("{}/{} is not being published", path.room, path.participant);
+        return Err(Problem::new(StatusCode::NOT_FOUND, "no_stream", message));
+    };
+    Ok(created(app.webrtc.play(stream, &offer, &Options::default())?))
 }
 
 /// OPTIONS of an endpoint (RFC 9725, section 4.2), outside of CORS.
@@ -133,6 +143,16 @@ fn text(
     String::from_utf8(bytes.into()).map_err(|_| Problem::bad_request("the body is not UTF-8 text"))
 }
 
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let (status, code) = match &refusal {
+            Refusal::InUse(_) => (StatusCode::CONFLICT, "in_use"),
+            _ => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+        };
+        Self::new(status, code, refusal.to_string())
+    }
+}
+
 impl From<SignallingError> for Problem {
     fn from(error: SignallingError) -> Self {
         let (status, code) = match &error {
@@ -140,12 +160,10 @@ impl From<SignallingError> for Problem {
             SignallingError::Fragment(_) => (StatusCode::BAD_REQUEST, "bad_fragment"),
             SignallingError::IceRestart => (StatusCode::UNPROCESSABLE_ENTITY, "no_ice_restart"),
             SignallingError::NoCommonCodec(_) => (StatusCode::NOT_ACCEPTABLE, "no_common_codec"),
-            SignallingError::NoStream { .. } => (StatusCode::NOT_FOUND, "no_stream"),
             SignallingError::NoSession => (StatusCode::NOT_FOUND, "no_session"),
-            SignallingError::InUse(_) => (StatusCode::CONFLICT, "in_use"),
-            SignallingError::TooManySessions(_)
-            | SignallingError::NoAddress
-            | SignallingError::Refused(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+            SignallingError::TooManySessions(_) | SignallingError::NoAddress => {
+                (StatusCode::SERVICE_UNAVAILABLE, "unavailable")
+            }
         };
         Self::new(status, code, error.to_string())
     }

@@ -95,6 +95,13 @@ pub enum DtlsError {
     Keys,
 }
 
+impl DtlsError {
+    /// Whether the peer's certificate is another than the one announced.
+    pub const fn is_fingerprint(&self) -> bool {
+        matches!(self, Self::Library(LibraryError::ErrNoMatchingCertificateFingerprint))
+    }
+}
+
 impl Identity {
     /// A fresh self-signed certificate.
     pub fn generate() -> Result<Self, DtlsError> {

@@ -3,8 +3,9 @@
 use super::batch::{Batch, Wire};
 use super::dtls::Identity;
 use super::feed::{Feed, Takes};
+use super::leave::Leave;
 use super::path::{Path, Via};
-use super::peer::{self, Hands, Leave, Peer, Place, Purpose, Seed};
+use super::peer::{self, Hands, Peer, Place, Purpose, Seed};
 use super::session::{Session, SessionKind};
 use super::tcp::Connections;
 use super::viewer::{Sender, Viewer};
@@ -98,7 +99,8 @@ impl Harness {
         let publication = rooms.publish(name.clone(), name, Protocol::Whip, origin).ok()?;
         let stream = publication.publisher().stream();
         let [audio, video, video_rtx] = SOURCES.map(Ssrc);
-        let sending = Sending { tracks: &[], stream_id: "s", cname: "c", audio, video, video_rtx };
+        let sending =
+            Sending { tracks: &[], lacks: &[], stream_id: "s", cname: "c", audio, video, video_rtx };
         let purpose = Purpose::Watch { stream: stream.clone(), cname: "c".into(), refused: None };
         Self::new(offer, &Want::Send(sending), purpose, stream, wall)
     }

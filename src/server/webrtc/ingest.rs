@@ -29,7 +29,8 @@ const KEYFRAME_INTERVAL: Duration = Duration::from_millis(500);
 pub(super) struct Ingest {
     publication: Publication,
     session: Arc<Session>,
-    wall: Wall,
+    /// When the stream's timeline is at zero.
+    zero: Instant,
     tracks: Vec<Track>,
     extensions: ExtensionIds,
     clock: StreamClock,
@@ -67,9 +68,9 @@ impl Ingest {
         aws_lc_rs::rand::fill(&mut random)
             .expect("the system's random generator cannot fail once it has started");
         Self {
+            zero: wall.instant_of(publication.publisher().stream().origin()),
             publication,
             session,
-            wall,
             tracks: sections.iter().filter_map(Track::new).collect(),
             extensions: negotiated.extensions(),
             clock: StreamClock::new(),
@@ -107,8 +108,7 @@ impl Ingest {
         let named = values.mid.and_then(|mid| self.tracks.iter().position(|track| track.is_named(mid)));
         let typed = || self.tracks.iter().position(|track| track.takes(payload_type));
         let Some(track) = named.or_else(typed).and_then(|at| self.tracks.get_mut(at)) else { return };
-        let arrival =
-            Timestamp::ZERO + MediaDuration::from(now.saturating_duration_since(self.wall.instant()));
+        let arrival = Timestamp::ZERO + MediaDuration::from(now.saturating_duration_since(self.zero));
         let figures = &self.session.figures;
         match track.packet(now, arrival, &view, &packet, &values, &mut self.clock) {
             Taken::Received => {}

@@ -25,6 +25,9 @@ pub(super) enum Mail {
     Unbind(SocketAddr, ShardId),
     /// The session is to end: its owner has asked for it.
     Close(SessionId),
+    /// The shard is to come to grief.
+    #[cfg(test)]
+    Panic,
     /// What the shard holds is to be told.
     #[cfg(test)]
     Count(tokio::sync::oneshot::Sender<super::shard::Held>),

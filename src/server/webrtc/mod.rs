@@ -1,6 +1,6 @@
 //! WebRTC: publishers (WHIP) and viewers (WHEP), all on one port.
 //!
-//! HTTP hands offers to [`Server`] and gets answers. The media side runs on threads of its own: each *shard* has a socket
+//! [`Server`] takes offers, with what is to be published or played, and gives answers and each session's progress. The media side runs on threads of its own: each *shard* has a socket
 //! of the shared port and the peers whose first valid check the kernel gave to it. A peer is found by its ICE user name,
 //! then by its address; see `shard.rs` for the loop, `peer.rs` for what a peer is made of, `feed.rs` for how viewers
 //! share a stream and `track.rs` for how a publisher's packets reach the bus.
@@ -13,12 +13,14 @@ mod feed;
 pub mod harness;
 mod ingest;
 mod inserted;
+mod leave;
 mod mailbox;
 mod numbering;
 mod parameter_sets;
 mod path;
 mod peer;
 mod presence;
+mod progress;
 mod registry;
 mod ring;
 mod session;
@@ -31,12 +33,14 @@ mod track;
 mod viewer;
 mod wall;
 
+pub use progress::{End, Progress};
 pub use session::{SessionId, SessionInfo, SessionKind};
-pub use signalling::{Answer, SignallingError};
+pub use signalling::{Answer, Options, SignallingError, Transport};
 
 use crate::bridge::Bridge;
 use crate::config;
-use crate::room::{Name, Rooms};
+use crate::room::Publication;
+use crate::stream::Stream;
 use addresses::Addresses;
 use batch::Batch;
 use dtls::Identity;
@@ -61,7 +65,6 @@ pub struct Server {
 }
 
 struct Inner {
-    rooms: Rooms,
     common: Arc<Common>,
     addresses: Addresses,
     address: SocketAddr,
@@ -72,12 +75,7 @@ struct Inner {
 impl Server {
     /// Binds the port and starts the shards. They run until `stop` is cancelled; then all peers are told. Must be called
     /// within a tokio runtime.
-    pub fn bind(
-        config: config::Webrtc,
-        rooms: Rooms,
-        bridge: Bridge,
-        stop: CancellationToken,
-    ) -> io::Result<Self> {
+    pub fn bind(config: config::Webrtc, bridge: Bridge, stop: CancellationToken) -> io::Result<Self> {
         let shards = match config.shards {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             shards => shards,
@@ -102,19 +100,22 @@ impl Server {
         for (index, (socket, listener)) in sockets.into_iter().zip(listeners).enumerate() {
             let (common, alive) = (common.clone(), alive.clone());
             std::thread::Builder::new().name(format!("webrtc-{index}")).spawn(move || {
-                if let Err(error) = serve(ShardId(index), common, socket, listener) {
+                let shard = ShardId(index);
+                let _abandons = Abandons { registry: common.registry.clone(), shard };
+                if let Err(error) = serve(shard, common, socket, listener) {
                     tracing::error!(shard = index, %error, "WebRTC shard");
                 }
                 drop(alive);
             })?;
         }
         let keeper = addresses.clone().keep(common.stop.clone());
+        let expiry = registry::expire(common.registry.clone(), common.stop.clone());
         tokio::spawn(async move {
-            keeper.await;
+            tokio::join!(keeper, expiry);
             drop(alive);
         });
         tracing::info!(%address, shards, "WebRTC server listens");
-        Ok(Self { inner: Arc::new(Inner { rooms, common, addresses, address, running }) })
+        Ok(Self { inner: Arc::new(Inner { common, addresses, address, running }) })
     }
 
     /// Where it listens: the port, if 0 was configured.
@@ -122,14 +123,21 @@ impl Server {
         self.inner.address
     }
 
-    /// Answers a publisher's offer (WHIP). The name is taken from now on; it can be played once the publisher is connected.
-    pub fn publish(&self, room: Name, participant: Name, offer: &str) -> Result<Answer, SignallingError> {
-        signalling::publish(&self.inner, room, participant, offer)
+    /// Answers a publisher's offer. The publication begins once the publisher is connected, and ends with the session, or
+    /// now if there is none.
+    pub fn publish(
+        &self,
+        publication: Publication,
+        offer: &str,
+        options: &Options,
+    ) -> Result<Answer, SignallingError> {
+        signalling::publish(&self.inner, publication, offer, options)
     }
 
-    /// Answers a viewer's offer (WHEP).
-    pub fn play(&self, room: Name, participant: Name, offer: &str) -> Result<Answer, SignallingError> {
-        signalling::play(&self.inner, room, participant, offer)
+    /// Answers a viewer's offer. A medium that the stream [does not have](Stream::sends), or that this viewer cannot be
+    /// given, is `inactive` in the answer.
+    pub fn play(&self, stream: Stream, offer: &str, options: &Options) -> Result<Answer, SignallingError> {
+        signalling::play(&self.inner, stream, offer, options)
     }
 
     /// Ends a session, as its client has asked. False if there is none of that name.
@@ -156,6 +164,21 @@ impl Server {
     /// Waits until all shards have ended, which they do when the server is stopped.
     pub async fn closed(&self) {
         self.inner.running.closed().await;
+    }
+}
+
+/// Ends the sessions of a shard whose thread ends with some left, be it by a panic.
+struct Abandons {
+    registry: Arc<Registry>,
+    shard: ShardId,
+}
+
+impl Drop for Abandons {
+    fn drop(&mut self) {
+        let left = self.registry.abandon(self.shard).len();
+        if left > 0 {
+            tracing::error!(shard = self.shard.0, sessions = left, "WebRTC shard ended under its sessions");
+        }
     }
 }
 

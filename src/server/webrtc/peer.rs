@@ -5,12 +5,15 @@ use super::batch::Batch;
 use super::dtls::{Connected, Dtls, DtlsError, Identity, Progress};
 use super::feed::Feed;
 use super::ingest::Ingest;
+use super::leave::Leave;
 use super::path::{ConnectionId, Path, Via};
 use super::presence::Presence;
 use super::session::{Session, SessionKind};
+use super::signalling::sent_as;
 use super::viewer::{Sender, Viewer, send_rtcp};
 use super::wall::Wall;
 use crate::bridge::RefusalMark;
+use crate::codec::{Codec, MediaKind};
 use crate::protocol::dtls::is_dtls;
 use crate::protocol::ice::{Agent, Check, Verdict, is_stun};
 use crate::protocol::rtcp::{Packet, packets};
@@ -21,14 +24,13 @@ use crate::stream::{EndReason, KeyframeRequests, Stream};
 use bytes::Bytes;
 use metrics::Counter;
 use std::cell::RefCell;
-use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-/// From the answer to media keys. A peer that needs longer has lost its way.
-pub(super) const ESTABLISH: Duration = Duration::from_secs(10);
+/// From the offer to media keys. A peer that needs longer has lost its way, and hears so within 10 s.
+pub(super) const ESTABLISH: Duration = Duration::from_millis(9_500);
 /// Between sender reports, behind those that come with the first packets.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -103,23 +105,6 @@ pub(super) enum Event {
     Gone(Leave),
 }
 
-/// Why a peer is gone.
-#[derive(Debug)]
-pub(super) enum Leave {
-    /// It said goodbye, or its client ended the session.
-    Closed,
-    /// It was silent for too long.
-    Silent,
-    /// No keys in time.
-    NotEstablished,
-    /// DTLS failed.
-    Dtls(DtlsError),
-    /// What it watched is over, or the server is going down.
-    Ended(EndReason),
-    /// A library panicked over what it sent.
-    Panicked,
-}
-
 /// What a peer works with while it is called.
 pub(super) struct Hands<'a> {
     pub(super) batch: &'a mut Batch,
@@ -129,6 +114,7 @@ pub(super) struct Hands<'a> {
 impl Peer {
     pub(super) fn new(seed: Seed, identity: &Identity, now: Instant) -> Self {
         let remote = &seed.negotiated.remote;
+        let established_by = seed.session.created + ESTABLISH;
         let dtls = Dtls::new(identity.clone(), seed.negotiated.dtls, remote.fingerprints.clone());
         let role = match seed.purpose {
             Purpose::Publish(publication) => Role::Publisher {
@@ -149,7 +135,7 @@ impl Peer {
             opener: None,
             role,
             wall: seed.wall,
-            established_by: Some(now + ESTABLISH),
+            established_by: Some(established_by),
             report_at: None,
             dropped: metrics::counter!("commonroom_webrtc_received_dropped_total", "reason" => "not_authentic"),
         }
@@ -167,7 +153,7 @@ impl Peer {
             match progress {
                 Ok(Progress::None) => {}
                 Ok(Progress::Connected(connected)) => self.connected(now, path, &connected, hands),
-                Ok(Progress::Closed) => hands.events.push(Event::Gone(Leave::Closed)),
+                Ok(Progress::Closed) => hands.events.push(Event::Gone(Leave::Left)),
                 Err(error) => hands.events.push(Event::Gone(Leave::Dtls(error))),
             }
         } else {
@@ -278,7 +264,7 @@ impl Peer {
         // What has panicked half-way is not asked for last words.
         if !matches!(leave, Leave::Panicked) {
             if let Some(place) = &place
-                && !matches!(leave, Leave::Closed | Leave::Silent)
+                && !matches!(leave, Leave::Left | Leave::Silent)
             {
                 place.viewer.borrow_mut().send_goodbye(batch);
             }
@@ -288,7 +274,7 @@ impl Peer {
         self.session.add_to_totals();
         if let Role::Publisher { ingest, .. } = self.role {
             ingest.end(match leave {
-                Leave::Closed => EndReason::Unpublished,
+                Leave::Closed | Leave::Left => EndReason::Unpublished,
                 Leave::Ended(reason) => *reason,
                 _ => EndReason::Vanished,
             });
@@ -372,7 +358,7 @@ impl Peer {
         };
         self.opener = Some(opener);
         self.established_by = None;
-        self.session.connected(connected.cipher_suite.clone(), profile, now);
+        self.session.connected(connected.cipher_suite.clone(), profile, self.codecs(), now);
         tracing::info!(
             session = ?self.session.id,
             kind = self.session.kind.as_str(),
@@ -404,6 +390,20 @@ impl Peer {
             }
         };
         hands.events.push(Event::Connected(viewer));
+    }
+
+    /// Sound and picture, as far as the codecs are known: a publisher's are agreed on, a viewer's are the stream's.
+    fn codecs(&self) -> [Option<Codec>; 2] {
+        [MediaKind::Audio, MediaKind::Video].map(|kind| {
+            let codecs = &self.negotiated.section(kind)?.codecs;
+            match &self.role {
+                Role::Publisher { .. } => codecs.first().map(|codec| codec.codec),
+                Role::Viewer { stream, .. } => {
+                    let codec = sent_as(stream.track(kind)?.key.codec);
+                    codecs.iter().any(|accepted| accepted.codec == codec).then_some(codec)
+                }
+            }
+        })
     }
 
     /// SRTP and SRTCP share the port: packet types 192 to 223 are RTCP (RFC 5761, section 4).
@@ -468,33 +468,6 @@ pub(super) struct Ended {
     pub(super) session: Arc<Session>,
     pub(super) paths: Vec<Path>,
     pub(super) place: Option<Place>,
-}
-
-impl fmt::Display for Leave {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Closed => f.write_str("closed by the peer"),
-            Self::Silent => f.write_str("no sign of life for too long"),
-            Self::NotEstablished => f.write_str("not connected within 10 s"),
-            Self::Dtls(error) => write!(f, "DTLS: {error}"),
-            Self::Ended(reason) => reason.fmt(f),
-            Self::Panicked => f.write_str("a library panicked"),
-        }
-    }
-}
-
-impl Leave {
-    /// For the label of a counter.
-    pub(super) const fn as_str(&self) -> &'static str {
-        match self {
-            Self::Closed => "closed",
-            Self::Silent => "silent",
-            Self::NotEstablished => "not_established",
-            Self::Dtls(_) => "dtls",
-            Self::Ended(_) => "ended",
-            Self::Panicked => "panicked",
-        }
-    }
 }
 
 impl From<&Purpose> for SessionKind {

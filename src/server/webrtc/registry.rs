@@ -2,10 +2,15 @@
 
 use super::mailbox::ShardId;
 use super::peer::Seed;
+use super::progress::End;
 use super::session::{Session, SessionId};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+/// Sessions whose peer never came are looked for this often.
+const EXPIRY_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Sessions by ufrag and by id. A peer waits here until a shard adopts it with its first valid check.
 pub(super) struct Registry {
@@ -114,11 +119,10 @@ impl Registry {
             }
             Place::Closing(_) => Closing::Gone,
             Place::Pending(..) => {
-                entry.session.totals.leave("closed");
-                let seed = sessions.remove(&ufrag);
+                let removed = sessions.remove(&ufrag);
                 // Dropping a publication takes the lock of the rooms: not under ours.
                 drop(sessions);
-                drop(seed);
+                removed.into_iter().for_each(|entry| entry.end(End::Closed));
                 Closing::Gone
             }
         }
@@ -132,12 +136,20 @@ impl Registry {
 
     /// Forgets those whose peer never came; gives them for the logs.
     pub(super) fn expire(&self, now: Instant) -> Vec<Arc<Session>> {
-        self.take("no_check", |place| matches!(place, Place::Pending(_, deadline) if *deadline <= now))
+        self.take(End::NoCheck, |place| matches!(place, Place::Pending(_, deadline) if *deadline <= now))
     }
 
     /// Forgets all that wait: the server is going down.
     pub(super) fn clear_pending(&self) {
-        self.take("ended", |place| matches!(place, Place::Pending(..)));
+        self.take(End::Shutdown, |place| matches!(place, Place::Pending(..)));
+    }
+
+    /// Forgets those of a shard that is no more, and whose peers are gone with it.
+    pub(super) fn abandon(&self, shard: ShardId) -> Vec<Arc<Session>> {
+        self.take(
+            End::Failed,
+            |place| matches!(place, Place::Owned(owner) | Place::Closing(owner) if *owner == shard),
+        )
     }
 
     /// The session of an id.
@@ -152,7 +164,7 @@ impl Registry {
         self.lock().by_ufrag.values().map(|entry| entry.session.clone()).collect()
     }
 
-    fn take(&self, reason: &'static str, which: impl Fn(&Place) -> bool) -> Vec<Arc<Session>> {
+    fn take(&self, end: End, which: impl Fn(&Place) -> bool) -> Vec<Arc<Session>> {
         let mut sessions = self.lock();
         let ufrags: Vec<_> = sessions
             .by_ufrag
@@ -163,13 +175,41 @@ impl Registry {
         let removed: Vec<_> =
             ufrags.iter().filter_map(|session| sessions.remove(&session.credentials.ufrag)).collect();
         drop(sessions);
-        removed.iter().for_each(|entry| entry.session.totals.leave(reason));
-        drop(removed);
+        removed.into_iter().for_each(|entry| entry.end(end));
         ufrags
     }
 
     fn lock(&self) -> MutexGuard<'_, Sessions> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ends sessions whose peer does not come, and all that wait when the server stops.
+pub(super) async fn expire(registry: Arc<Registry>, stop: CancellationToken) {
+    let mut interval = tokio::time::interval(EXPIRY_INTERVAL);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            _ = interval.tick() => {}
+        }
+        for session in registry.expire(tokio::time::Instant::now().into_std()) {
+            tracing::info!(
+                session = ?session.id,
+                kind = session.kind.as_str(),
+                room = %session.stream.room,
+                participant = %session.stream.participant,
+                "no ICE check has come: the client has gone, or cannot reach the announced addresses"
+            );
+        }
+    }
+    registry.clear_pending();
+}
+
+impl Entry {
+    /// What waited is let go, a publisher's name with it; then the session is told to be over.
+    fn end(self, end: End) {
+        drop(self.place);
+        self.session.end(end);
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the rest of the server knows of a peer: its name and its figures.
 
 use super::path::Path;
+use super::progress::{End, Progress};
 use super::totals::{Counts, Totals};
 use crate::codec::{Codec, MediaKind};
 use crate::protocol::ice::{Check, Credentials};
@@ -13,6 +14,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use std::time::Instant;
+use tokio::sync::watch;
 
 /// Names a session towards its client: 144 random bits, so that only who got it can end the session.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -79,6 +81,7 @@ pub(super) struct Session {
     pub(super) figures: Figures,
     pub(super) totals: Totals,
     facts: Mutex<Facts>,
+    progress: watch::Sender<Progress>,
 }
 
 /// What counts up; written by the shard alone.
@@ -146,7 +149,25 @@ impl Session {
             figures: Figures::default(),
             totals: Totals::new(kind),
             facts: Mutex::default(),
+            progress: watch::Sender::new(Progress::Waiting),
         }
+    }
+
+    /// Where its progress is told.
+    pub(super) fn progress(&self) -> watch::Receiver<Progress> {
+        self.progress.subscribe()
+    }
+
+    /// It is over. Only the first call counts.
+    pub(super) fn end(&self, end: End) {
+        self.totals.leave(end.as_str());
+        self.progress.send_if_modified(|progress| {
+            let is_first = progress.end().is_none();
+            if is_first {
+                *progress = Progress::Ended(end);
+            }
+            is_first
+        });
     }
 
     /// Whether a check has the password of this session.
@@ -158,7 +179,22 @@ impl Session {
         self.facts().path = Some(path);
     }
 
-    pub(super) fn connected(&self, dtls: Option<String>, srtp: Profile, now: Instant) {
+    /// Media can flow, in these codecs as far as they are known.
+    pub(super) fn connected(
+        &self,
+        dtls: Option<String>,
+        srtp: Profile,
+        codecs: [Option<Codec>; 2],
+        now: Instant,
+    ) {
+        let [audio, video] = codecs;
+        self.progress.send_if_modified(|progress| {
+            let waited = *progress == Progress::Waiting;
+            if waited {
+                *progress = Progress::Connected { audio, video };
+            }
+            waited
+        });
         let mut facts = self.facts();
         facts.dtls = dtls;
         facts.srtp = Some(srtp);
@@ -216,6 +252,13 @@ impl Session {
 
     fn facts(&self) -> MutexGuard<'_, Facts> {
         self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Session {
+    /// Whatever took it away, whoever waits is told.
+    fn drop(&mut self) {
+        self.end(End::Failed);
     }
 }
 

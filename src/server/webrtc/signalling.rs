@@ -1,7 +1,8 @@
-//! Offers and answers: from a WHIP or WHEP request to a peer that waits for its first check.
+//! Offers and answers: from a request, by whatever signalling, to a peer that waits for its first check.
 
 use super::Inner;
 use super::peer::{ESTABLISH, Purpose, Seed};
+use super::progress::Progress;
 use super::session::{Session, SessionId, SessionKind};
 use super::wall::Wall;
 use crate::bridge::Refusal;
@@ -9,13 +10,41 @@ use crate::codec::{Codec, MediaKind};
 use crate::media::CodecParams;
 use crate::protocol::ice;
 use crate::protocol::rtp::Ssrc;
-use crate::protocol::sdp::{self, Local, Negotiated, Offer, ProfileLevelId, SdpError, Sending, Track, Want};
+use crate::protocol::sdp::{
+    self, Local, Negotiated, Offer, ProfileLevelId, SdpError, Sending, Track, TransportKind, Want,
+};
 use crate::protocol::whip::{Fragment, FragmentError};
-use crate::room::{self, Name, Protocol};
+use crate::room::Publication;
 use crate::stream::{Form, Stream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use thiserror::Error;
+use tokio::sync::watch;
+
+/// What a client wants beside what its offer says.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// By which candidates it is to come.
+    pub transport: Transport,
+    /// The id of the stream that both tracks of a play answer belong to (`a=msid`), if it is a token of 1 to 64 bytes;
+    /// otherwise it is the name under which the stream is published.
+    pub stream_id: Option<Arc<str>>,
+    /// The player shows nothing before each medium of the answer has come, so that one which the publisher has not sent
+    /// so far ([`Stream::settled`]) is rather left out. Other players get what comes later.
+    pub only_present: bool,
+}
+
+/// Which of our candidates an answer has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Transport {
+    /// All.
+    #[default]
+    Any,
+    /// UDP alone.
+    Udp,
+    /// TCP alone.
+    Tcp,
+}
 
 /// What a client gets for its offer.
 #[derive(Clone, Debug)]
@@ -26,6 +55,18 @@ pub struct Answer {
     pub sdp: String,
     /// The entity tag of the ICE session, its quotes included.
     pub etag: String,
+    /// How the session goes on. It always ends in [`Progress::Ended`].
+    pub progress: watch::Receiver<Progress>,
+}
+
+impl Transport {
+    const fn allows(self, kind: TransportKind) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Udp => matches!(kind, TransportKind::Udp),
+            Self::Tcp => matches!(kind, TransportKind::Tcp),
+        }
+    }
 }
 
 /// Why there is no session.
@@ -37,20 +78,9 @@ pub enum SignallingError {
     /// Nothing that both sides know: 406.
     #[error(transparent)]
     NoCommonCodec(SdpError),
-    /// Nobody publishes under this name: 404.
-    #[error("{room}/{participant} is not being published")]
-    NoStream {
-        /// The room.
-        room: Name,
-        /// The participant.
-        participant: Name,
-    },
     /// There is no such session, or no more: 404.
     #[error("there is no such session")]
     NoSession,
-    /// The name is in use: 409.
-    #[error(transparent)]
-    InUse(room::Refusal),
     /// No room for more: 503.
     #[error("the server has reached its limit of {0} WebRTC sessions (webrtc.max_sessions)")]
     TooManySessions(usize),
@@ -59,9 +89,6 @@ pub enum SignallingError {
         "no host of webrtc.announce has an address at the moment, so that no peer could reach this server"
     )]
     NoAddress,
-    /// A limit of the rooms, or the end of the server: 503.
-    #[error(transparent)]
-    Refused(room::Refusal),
     /// The fragment of candidates is malformed: 400.
     #[error(transparent)]
     Fragment(#[from] FragmentError),
@@ -79,52 +106,54 @@ impl From<SdpError> for SignallingError {
     }
 }
 
-impl From<room::Refusal> for SignallingError {
-    fn from(refusal: room::Refusal) -> Self {
-        match refusal {
-            room::Refusal::InUse(_) => Self::InUse(refusal),
-            refusal => Self::Refused(refusal),
-        }
-    }
-}
-
 pub(super) fn publish(
     server: &Inner,
-    room: Name,
-    participant: Name,
+    publication: Publication,
     offer: &str,
+    options: &Options,
 ) -> Result<Answer, SignallingError> {
     let offer = Offer::parse(offer)?;
     let credentials = ice::Credentials::generate();
-    let (sdp, negotiated) = answer(server, &offer, &credentials, &Want::Receive)?;
-    let wall = Wall::read();
-    let origin = wall.at(wall.instant());
-    let publication = server.rooms.reserve(room, participant, Protocol::Whip, origin)?;
-    enter(server, sdp, credentials, negotiated, Purpose::Publish(publication), wall)
+    let (sdp, negotiated) = answer(server, &offer, &credentials, options.transport, &Want::Receive)?;
+    let kinds: Vec<_> = negotiated.sections.iter().map(|section| section.kind).collect();
+    publication.publisher().declare(&kinds);
+    enter(server, sdp, credentials, negotiated, Purpose::Publish(publication))
 }
 
 pub(super) fn play(
     server: &Inner,
-    room: Name,
-    participant: Name,
+    stream: Stream,
     offer: &str,
+    options: &Options,
 ) -> Result<Answer, SignallingError> {
     let offer = Offer::parse(offer)?;
-    let Some(stream) = server.rooms.find(&room, &participant) else {
-        return Err(SignallingError::NoStream { room, participant });
-    };
     let credentials = ice::Credentials::generate();
-    // The name of this viewer's side of the session: both tracks carry it, so that they are played in step.
-    let name: Arc<str> =
-        format!("{}-{}", participant.as_str(), credentials.ufrag.replace(['+', '/'], "-")).into();
+    // The name of this viewer's side of the session.
+    let cname: Arc<str> =
+        format!("{}-{}", stream.name().participant, credentials.ufrag.replace(['+', '/'], "-")).into();
+    // Both tracks carry it, so that they are played in step.
+    let names = [options.stream_id.as_deref(), Some(&*stream.name().stream)];
+    let stream_id =
+        names.into_iter().flatten().find(|name| sdp::is_msid(name)).unwrap_or("stream").to_owned();
     let [audio, video, video_rtx] = sources();
     let tracks = tracks(&stream);
-    let sending = Sending { tracks: &tracks, stream_id: &name, cname: &name, audio, video, video_rtx };
-    let (sdp, negotiated) = answer(server, &offer, &credentials, &Want::Send(sending))?;
+    let is_lacking = |kind: &MediaKind| !stream.sends(*kind).unwrap_or(!options.only_present);
+    let lacks: Vec<_> = [MediaKind::Audio, MediaKind::Video].into_iter().filter(is_lacking).collect();
+    let sending = Sending {
+        tracks: &tracks,
+        lacks: &lacks,
+        stream_id: &stream_id,
+        cname: &cname,
+        audio,
+        video,
+        video_rtx,
+    };
+    let want = Want::Send(sending);
+    let (sdp, negotiated) = answer(server, &offer, &credentials, options.transport, &want)?;
     let refused = offers_single_nal_alone(&offer, &tracks, &negotiated)
         .then(|| server.common.bridge.refuse(&stream, Refusal::PacketizationMode));
-    let purpose = Purpose::Watch { stream, cname: name, refused };
-    enter(server, sdp, credentials, negotiated, purpose, Wall::read())
+    let purpose = Purpose::Watch { stream, cname, refused };
+    enter(server, sdp, credentials, negotiated, purpose)
 }
 
 pub(super) fn trickle(server: &Inner, session: &SessionId, fragment: &str) -> Result<(), SignallingError> {
@@ -144,10 +173,12 @@ fn answer(
     server: &Inner,
     offer: &Offer,
     credentials: &ice::Credentials,
+    transport: Transport,
     want: &Want<'_>,
 ) -> Result<(String, Negotiated), SignallingError> {
     static SESSIONS: AtomicU64 = AtomicU64::new(1);
-    let candidates = server.addresses.candidates();
+    let mut candidates = server.addresses.candidates();
+    candidates.retain(|candidate| transport.allows(candidate.transport));
     if candidates.is_empty() {
         return Err(SignallingError::NoAddress);
     }
@@ -167,23 +198,29 @@ fn enter(
     credentials: ice::Credentials,
     negotiated: Negotiated,
     purpose: Purpose,
-    wall: Wall,
 ) -> Result<Answer, SignallingError> {
-    let kind = SessionKind::from(&purpose);
+    let (wall, kind) = (Wall::read(), SessionKind::from(&purpose));
     let stream = purpose.stream().name().clone();
     let peer_ufrag = negotiated.remote.credentials.ufrag.clone();
-    let session = Session::new(credentials, peer_ufrag, kind, stream, wall.instant());
-    let session = Arc::new(session);
-    let answer = Answer { session: session.id.clone(), sdp, etag: etag(&session) };
+    let session = Arc::new(Session::new(credentials, peer_ufrag, kind, stream, wall.instant()));
+    let (id, etag, progress) = (session.id.clone(), etag(&session), session.progress());
     let seed = Box::new(Seed { session: session.clone(), negotiated, purpose, wall });
     let registry = &server.common.registry;
     if !registry.insert(session, seed, wall.instant() + ESTABLISH) {
         return Err(SignallingError::TooManySessions(registry.max_sessions()));
     }
-    Ok(answer)
+    Ok(Answer { session: id, sdp, etag, progress })
 }
 
-/// What a viewer would get of a stream: the bridge turns AAC into Opus.
+/// The codec in which a viewer gets what is published in another: the bridge turns AAC into Opus.
+pub(super) const fn sent_as(codec: Codec) -> Codec {
+    match codec {
+        Codec::Aac => Codec::Opus,
+        codec => codec,
+    }
+}
+
+/// What a viewer would get of a stream.
 fn tracks(stream: &Stream) -> Vec<Track> {
     let track = |kind| {
         let feed = stream.track(kind)?;
@@ -194,10 +231,7 @@ fn tracks(stream: &Stream) -> Vec<Track> {
             }
             _ => None,
         };
-        let codec = match feed.key.codec {
-            Codec::Aac => Codec::Opus,
-            codec => codec,
-        };
+        let codec = sent_as(feed.key.codec);
         Some(Track { codec, profile, single_nal: feed.key.form == Form::SingleNal })
     };
     [MediaKind::Audio, MediaKind::Video].into_iter().filter_map(track).collect()

@@ -1,17 +1,19 @@
 //! Whole sessions over loopback sockets.
 
+mod answers;
 mod client;
 mod joins;
+mod progress;
 
 use super::Server;
-use super::signalling::SignallingError;
+use super::{Answer, Options, SignallingError};
 use crate::bridge::Bridge;
 use crate::config;
 use crate::protocol::rtcp::{Packet, packets, write};
 use crate::protocol::rtp::{Header, PacketView, Ssrc};
-use crate::room::{Limits, Name, Rooms};
-use crate::stream::Warning;
-use crate::time::RtpTime;
+use crate::room::{Limits, Name, Protocol, Rooms};
+use crate::stream::{Stream, Warning};
+use crate::time::{NtpTime, RtpTime};
 use client::{Client, H264, Incoming, OPUS, PATIENCE, RTX, header};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use std::net::SocketAddr;
@@ -27,6 +29,7 @@ const MODE_0: &str = "packetization-mode=0";
 const KEY_UNITS: [&[u8]; 3] = [&[0x67, 0x42, 0xe0, 0x1f, 0x95], &[0x68, 0xce], &[0x65, 0x88, 1]];
 
 struct World {
+    rooms: Rooms,
     server: Server,
     stop: CancellationToken,
 }
@@ -50,14 +53,29 @@ impl World {
         let stop = CancellationToken::new();
         let rooms = Rooms::new(Limits { rooms: 10, participants: 10 });
         let bridge = Bridge::default();
-        let server = Server::bind(config, rooms, bridge, stop.clone()).unwrap();
-        Self { server, stop }
+        let server = Server::bind(config, bridge, stop.clone()).unwrap();
+        Self { rooms, server, stop }
+    }
+
+    /// Reserves the name and answers the offer, as WHIP does.
+    fn publish(&self, who: &str, offer: &str) -> Result<Answer, SignallingError> {
+        let publication = self.rooms.reserve(name("room"), name(who), Protocol::Whip, NtpTime::default());
+        self.server.publish(publication.unwrap_or_else(|e| panic!("{e}")), offer, &Options::default())
+    }
+
+    fn stream(&self, who: &str) -> Option<Stream> {
+        self.rooms.find(&name("room"), &name(who))
+    }
+
+    /// Answers an offer for alice's stream, as WHEP does.
+    fn play(&self, offer: &str) -> Result<Answer, SignallingError> {
+        self.server.play(self.stream("alice").expect("alice publishes"), offer, &Options::default())
     }
 
     /// A connected publisher whose stream has sound and picture.
     async fn publisher(&self) -> Client {
         let mut client = Client::udp(self.server.local_addr()).await;
-        let answer = self.server.publish(name("room"), name("alice"), &client.offer("sendonly")).unwrap();
+        let answer = self.publish("alice", &client.offer("sendonly")).unwrap();
         client.connect(&answer.sdp).await;
         assert_eq!(client.profile, "AEAD_AES_128_GCM");
         client.send_rtp(header(OPUS, 100, false), Some(1), SOUND).await;
@@ -68,7 +86,7 @@ impl World {
 
     /// Waits until the stream has so many tracks.
     async fn tracks(&self, count: usize) {
-        let stream = || self.server.inner.rooms.find(&name("room"), &name("alice"));
+        let stream = || self.stream("alice");
         let live = async {
             while stream().is_none_or(|stream| stream.feeds().len() < count) {
                 tokio::task::yield_now().await;
@@ -81,7 +99,7 @@ impl World {
     async fn single_nal_publisher(&self) -> Client {
         let mut client = Client::udp(self.server.local_addr()).await;
         let offer = client.offer("sendonly").replace(MODE_1, MODE_0);
-        let answer = self.server.publish(name("room"), name("alice"), &offer).unwrap();
+        let answer = self.publish("alice", &offer).unwrap();
         assert!(answer.sdp.contains(MODE_0));
         client.connect(&answer.sdp).await;
         send_units(&mut client, 100).await;
@@ -93,13 +111,13 @@ impl World {
     async fn single_nal_viewer(&self) -> (Client, String) {
         let mut client = Client::udp(self.server.local_addr()).await;
         let offer = client.offer("recvonly").replace(MODE_1, MODE_0);
-        let answer = self.server.play(name("room"), name("alice"), &offer).unwrap();
+        let answer = self.play(&offer).unwrap();
         client.connect(&answer.sdp).await;
         (client, answer.sdp)
     }
 
     async fn viewer(&self, mut client: Client) -> Client {
-        let answer = self.server.play(name("room"), name("alice"), &client.offer("recvonly")).unwrap();
+        let answer = self.play(&client.offer("recvonly")).unwrap();
         client.connect(&answer.sdp).await;
         client
     }
@@ -183,7 +201,7 @@ async fn a_viewer_without_fragments_gets_the_sound_and_the_publisher_the_reason(
     assert!(answer.contains("m=video 0 "), "{answer}");
     publisher.send_rtp(header(OPUS, 101, false), None, SOUND).await;
     viewer.next_rtp(OPUS).await;
-    let stream = world.server.inner.rooms.find(&name("room"), &name("alice")).unwrap();
+    let stream = world.stream("alice").unwrap();
     assert_eq!(stream.warnings(), [Warning::PacketizationMode]);
 }
 
@@ -194,7 +212,7 @@ async fn announced_parameter_sets_go_before_key_pictures() {
     // `KEY_UNITS`' sets in base64.
     let announced = format!("{MODE_1};sprop-parameter-sets=Z0LgH5U=,aM4=");
     let offer = publisher.offer("sendonly").replace(MODE_1, &announced);
-    let answer = world.server.publish(name("room"), name("alice"), &offer).unwrap();
+    let answer = world.publish("alice", &offer).unwrap();
     publisher.connect(&answer.sdp).await;
     publisher.send_rtp(header(H264, 100, true), None, KEY_UNITS[2]).await;
     world.tracks(1).await;
@@ -383,7 +401,7 @@ async fn viewers_hear_within_five_seconds_of_a_publisher_that_vanishes() {
 async fn a_publisher_without_media_lives_by_checks_six_seconds_apart() {
     let world = World::new();
     let mut publisher = Client::udp(world.server.local_addr()).await;
-    let answer = world.server.publish(name("room"), name("alice"), &publisher.offer("sendonly")).unwrap();
+    let answer = world.publish("alice", &publisher.offer("sendonly")).unwrap();
     publisher.connect(&answer.sdp).await;
     tokio::time::sleep(Duration::from_secs(6)).await;
     assert_eq!(world.server.sessions().len(), 1);
@@ -413,20 +431,19 @@ async fn the_server_ends_with_a_word_to_everybody() {
 async fn names_and_places_are_given_out_and_given_back() {
     let world = World::new();
     let mut publisher = Client::udp(world.server.local_addr()).await;
-    let reserved = world.server.publish(name("room"), name("alice"), &publisher.offer("sendonly")).unwrap();
-    let early = world.server.play(name("room"), name("alice"), &publisher.offer("recvonly"));
-    assert!(matches!(early, Err(SignallingError::NoStream { .. })), "nobody waits for who may never come");
+    let reserved = world.publish("alice", &publisher.offer("sendonly")).unwrap();
+    assert!(world.stream("alice").is_none(), "nobody waits for who may never come");
     publisher.connect(&reserved.sdp).await;
     let offer = publisher.offer("sendonly");
-    let publish = |who: &str| world.server.publish(name("room"), name(who), &offer);
-    assert!(matches!(publish("alice"), Err(SignallingError::InUse(_))));
-    let play = |who: &str| world.server.play(name("room"), name(who), &publisher.offer("recvonly"));
-    assert!(matches!(play("bob"), Err(SignallingError::NoStream { .. })));
-    assert!(matches!(world.server.play(name("room"), name("alice"), "v=1"), Err(SignallingError::Offer(_))));
-    let waiting: Vec<_> = (0..3).map(|_| play("alice").unwrap()).collect();
-    assert!(matches!(play("alice"), Err(SignallingError::TooManySessions(4))));
+    assert!(matches!(world.publish("bob", "v=1"), Err(SignallingError::Offer(_))));
+    let again = world.publish("bob", &offer).expect("the name is free again");
+    assert!(world.server.close(&again.session));
+    let play = || world.play(&publisher.offer("recvonly"));
+    assert!(matches!(world.play("v=1"), Err(SignallingError::Offer(_))));
+    let waiting: Vec<_> = (0..3).map(|_| play().unwrap()).collect();
+    assert!(matches!(play(), Err(SignallingError::TooManySessions(4))));
     assert!(world.server.close(&waiting[0].session) && !world.server.close(&waiting[0].session));
-    assert!(play("alice").is_ok());
+    assert!(play().is_ok());
     assert!(world.server.trickle(&waiting[1].session, "a=end-of-candidates\r\n").is_ok());
     assert!(world.server.trickle(&waiting[1].session, "nonsense").is_err());
     assert!(matches!(world.server.trickle(&waiting[0].session, ""), Err(SignallingError::NoSession)));
@@ -438,7 +455,7 @@ async fn strangers_get_nothing_and_disturb_nobody() {
     let mut publisher = world.publisher().await;
     let mut viewer = world.udp_viewer().await;
     let mut stranger = Client::udp(world.server.local_addr()).await;
-    let answer = world.server.play(name("room"), name("alice"), &stranger.offer("recvonly")).unwrap();
+    let answer = world.play(&stranger.offer("recvonly")).unwrap();
     stranger.take_answer(&answer.sdp);
     let forged = stranger.check_bytes(true, "guessguessguessguessguess");
     let unknown = {

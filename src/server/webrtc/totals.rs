@@ -2,11 +2,14 @@
 
 use super::session::SessionKind;
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// The metrics of one kind of session. Looked up once a session.
 pub(super) struct Totals {
     kind: &'static str,
+    /// Whether the session is among those present.
+    entered: AtomicBool,
     present: Gauge,
     begun: Counter,
     connect: Histogram,
@@ -29,6 +32,7 @@ impl Totals {
         let kind = kind.as_str();
         Self {
             kind,
+            entered: AtomicBool::new(false),
             present: gauge!("commonroom_webrtc_sessions", "kind" => kind),
             begun: counter!("commonroom_webrtc_sessions_started_total", "kind" => kind),
             connect: histogram!("commonroom_webrtc_connect_seconds", "kind" => kind),
@@ -45,12 +49,16 @@ impl Totals {
 
     /// A session has been answered.
     pub(super) fn enter(&self) {
+        self.entered.store(true, Ordering::Relaxed);
         self.present.increment(1.0);
         self.begun.increment(1);
     }
 
-    /// It has ended.
+    /// It has ended; counts once, and only who has entered.
     pub(super) fn leave(&self, reason: &'static str) {
+        if !self.entered.swap(false, Ordering::Relaxed) {
+            return;
+        }
         self.present.decrement(1.0);
         counter!("commonroom_webrtc_sessions_ended_total", "kind" => self.kind, "reason" => reason)
             .increment(1);

@@ -1,7 +1,10 @@
 //! Wall-clock time, read once and carried on by the monotonic clock, so that it never leaps under a session.
 
 use crate::time::{MediaDuration, NtpTime};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// From the admission of a publisher to the answer to its offer: nobody takes longer.
+const MOMENT: Duration = Duration::from_secs(10);
 
 /// A pair of simultaneous readings.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +26,12 @@ impl Wall {
             Some(later) => self.ntp.plus(MediaDuration::from(later)),
             None => self.ntp.plus(-MediaDuration::from(self.instant.saturating_duration_since(now))),
         }
+    }
+
+    /// When it was `time`, which was read a moment ago; at most `MOMENT`, in case the clock was set in between.
+    pub(super) fn instant_of(&self, time: NtpTime) -> Instant {
+        let ago = self.ntp.since(time).clamp(MediaDuration::ZERO, MediaDuration::from(MOMENT));
+        self.instant.checked_sub(ago.into()).unwrap_or(self.instant)
     }
 
     /// The instant of the reading.

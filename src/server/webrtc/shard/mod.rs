@@ -4,9 +4,10 @@ mod peers;
 
 use super::batch::Batch;
 use super::dtls::Identity;
+use super::leave::Leave;
 use super::mailbox::{Mail, Mailbox, ShardId};
 use super::path::{ConnectionId, Path, Via};
-use super::peer::{Event, Hands, Leave, Peer};
+use super::peer::{Event, Hands, Peer};
 use super::registry::{Lookup, Registry};
 use super::session::{Session, SessionId};
 use super::socket::{ReceiveBuffer, Socket};
@@ -32,8 +33,8 @@ use tokio_util::task::AbortOnDropHandle;
 const RECEIVES_IN_A_ROW: usize = 16;
 /// Timers are served on this grid, so that those of many peers share a wake-up.
 const GRID: Duration = Duration::from_millis(5);
-/// Sessions whose peer never came are looked for this often.
-const EXPIRY_INTERVAL: Duration = Duration::from_secs(1);
+/// How long a shard rests whose socket fails.
+const SOCKET_PAUSE: Duration = Duration::from_secs(1);
 
 /// What all shards share.
 pub(super) struct Common {
@@ -148,7 +149,6 @@ impl Shard {
         let mailbox = self.common.mailboxes.get(self.id.0).cloned().unwrap_or_default();
         let mut buffer = ReceiveBuffer::default();
         let mut mail = Vec::new();
-        let mut expiry = tokio::time::interval(EXPIRY_INTERVAL);
         loop {
             let wake = self.timers.peek().map(|Reverse((at, _))| *at);
             tokio::select! {
@@ -160,18 +160,16 @@ impl Shard {
                 }
                 () = inbox.arrived.notified() => self.serve_inbox(),
                 () = sleep_until(wake) => self.serve_timers(),
-                _ = expiry.tick(), if self.id.0 == 0 => self.expire(),
                 ready = socket.readable() => match ready {
                     Ok(()) => self.receive(&mut buffer),
                     Err(error) => {
                         tracing::error!(%error, "WebRTC socket");
-                        tokio::time::sleep(EXPIRY_INTERVAL).await;
+                        tokio::time::sleep(SOCKET_PAUSE).await;
                     }
                 },
             }
             self.batch.borrow_mut().flush();
         }
-        self.common.registry.clear_pending();
         for id in self.peers.keys().copied().collect::<Vec<_>>() {
             self.remove(id, &Leave::Ended(EndReason::Shutdown));
         }
@@ -348,6 +346,8 @@ impl Shard {
                 }
             }
             #[cfg(test)]
+            Mail::Panic => panic!("as the test wants it"),
+            #[cfg(test)]
             Mail::Count(answer) => {
                 let held = Held {
                     peers: self.peers.len().max(self.by_ufrag.len()),
@@ -371,18 +371,6 @@ impl Shard {
                 }
             }
             None => {}
-        }
-    }
-
-    fn expire(&self) {
-        for session in self.common.registry.expire(now()) {
-            tracing::info!(
-                session = ?session.id,
-                kind = session.kind.as_str(),
-                room = %session.stream.room,
-                participant = %session.stream.participant,
-                "no ICE check has come: the client has gone, or cannot reach the announced addresses"
-            );
         }
     }
 }

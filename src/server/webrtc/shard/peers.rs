@@ -2,9 +2,10 @@
 
 use super::{FeedId, PeerId, Route, RouteKey, Shard, now};
 use crate::server::webrtc::feed::{self, Feed, Takes};
+use crate::server::webrtc::leave::Leave;
 use crate::server::webrtc::mailbox::{Mail, ShardId};
 use crate::server::webrtc::path::{Path, Via};
-use crate::server::webrtc::peer::{Event, Leave, Place};
+use crate::server::webrtc::peer::{Event, Place};
 use crate::server::webrtc::viewer::Viewer;
 use crate::stream::{EndReason, KeyframeRequests};
 use std::cell::RefCell;
@@ -123,7 +124,7 @@ impl Shard {
         }
         self.by_ufrag.remove(&ended.session.credentials.ufrag);
         self.common.registry.remove(&ended.session.credentials.ufrag);
-        ended.session.totals.leave(leave.as_str());
+        ended.session.end(leave.end());
         tracing::info!(
             session = ?ended.session.id,
             kind = ended.session.kind.as_str(),

@@ -1,6 +1,7 @@
 //! A small WebRTC client over real sockets: full ICE as far as one check goes, DTLS client, SRTP.
 
 use super::super::dtls::{Dtls, Identity, Progress};
+use crate::codec::MediaKind;
 use crate::protocol::ice::probe::answer;
 use crate::protocol::ice::{Agent, Check, Credentials, Verdict, is_stun};
 use crate::protocol::rtp::{ExtensionIds, Header, Ssrc, Values};
@@ -95,8 +96,14 @@ impl Client {
 
     /// An offer of Opus and H.264 with retransmissions; `direction` as seen from here.
     pub(super) fn offer(&self, direction: &str) -> String {
+        self.offer_of(direction, &[MediaKind::Audio, MediaKind::Video])
+    }
+
+    /// The same with sections of these kinds, named 0 and so on. It has no candidates, as those of browsers that do not
+    /// wait for any.
+    pub(super) fn offer_of(&self, direction: &str, kinds: &[MediaKind]) -> String {
         let fingerprint = self.identity.fingerprint();
-        let section = |kind: &str, mid: u8, formats: &str, lines: &str| {
+        let section = |kind: &str, mid: usize, formats: &str, lines: &str| {
             format!(
                 "m={kind} 9 UDP/TLS/RTP/SAVPF {formats}\r\nc=IN IP4 0.0.0.0\r\na=mid:{mid}\r\na={direction}\r\na=rtcp-mux\r\n\
                  a=rtcp-rsize\r\na=ice-ufrag:test\r\na=ice-pwd:passwordpasswordpassword\r\na=fingerprint:{fingerprint}\r\n\
@@ -104,15 +111,24 @@ impl Client {
                  a=extmap:3 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01\r\n{lines}"
             )
         };
-        let audio = section("audio", 0, "111", "a=rtpmap:111 opus/48000/2\r\na=rtcp-fb:111 transport-cc\r\n");
-        let video = section(
-            "video",
-            1,
-            "96 97",
-            "a=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1;profile-level-id=42e01f\r\na=rtcp-fb:96 nack\r\n\
+        let audio =
+            |mid| section("audio", mid, "111", "a=rtpmap:111 opus/48000/2\r\na=rtcp-fb:111 transport-cc\r\n");
+        let video = |mid| {
+            section(
+                "video",
+                mid,
+                "96 97",
+                "a=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1;profile-level-id=42e01f\r\na=rtcp-fb:96 nack\r\n\
              a=rtcp-fb:96 nack pli\r\na=rtcp-fb:96 transport-cc\r\na=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\n",
-        );
-        format!("v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\n{audio}{video}")
+            )
+        };
+        let mids: String = (0..kinds.len()).map(|mid| format!(" {mid}")).collect();
+        let sections = kinds.iter().enumerate().map(|(mid, kind)| match kind {
+            MediaKind::Audio => audio(mid),
+            MediaKind::Video => video(mid),
+        });
+        let sections: String = sections.collect();
+        format!("v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE{mids}\r\n{sections}")
     }
 
     /// Checks, shakes hands, has keys.
@@ -120,13 +136,16 @@ impl Client {
         self.take_answer(answer);
         self.check(true).await;
         assert!(matches!(self.next().await, Incoming::Other), "the response comes first");
-        let mut dtls = self.dtls.take().unwrap();
-        dtls.begin(now()).unwrap();
-        self.dtls = Some(dtls);
-        self.flush().await;
+        self.begin_dtls().await;
         while self.media.is_none() {
             assert!(!matches!(self.next().await, Incoming::Closed), "the handshake failed");
         }
+    }
+
+    /// Sends the ClientHello.
+    pub(super) async fn begin_dtls(&mut self) {
+        self.dtls.as_mut().unwrap().begin(now()).unwrap();
+        self.flush().await;
     }
 
     pub(super) fn take_answer(&mut self, answer: &str) {

@@ -2,8 +2,8 @@
 
 use super::super::mailbox::Mail;
 use super::super::shard::Held;
+use super::World;
 use super::client::{Client, Incoming, PATIENCE};
-use super::{World, name};
 use crate::server::webrtc::Answer;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -39,7 +39,7 @@ impl World {
     }
 
     async fn answer_and_client(&self, mut client: Client) -> (Answer, Client) {
-        let answer = self.server.play(name("room"), name("alice"), &client.offer("recvonly")).unwrap();
+        let answer = self.play(&client.offer("recvonly")).unwrap();
         client.take_answer(&answer.sdp);
         (answer, client)
     }

@@ -60,7 +60,8 @@ impl Seat {
         let video = section("video", 1, "96 97", map);
         let offer = Offer::parse(&format!("v=0\na=group:BUNDLE 0 1\n{audio}{video}")).unwrap();
         let [audio, video, video_rtx] = [1, 2, 3].map(Ssrc);
-        let sending = Sending { tracks: &[], stream_id: "s", cname: "c", audio, video, video_rtx };
+        let sending =
+            Sending { tracks: &[], lacks: &[], stream_id: "s", cname: "c", audio, video, video_rtx };
         let local = Local {
             ufrag: "ours",
             password: "ourpasswordourpassword",

@@ -1,0 +1,118 @@
+//! Every session ends, and says how.
+
+use super::client::{Client, H264, Incoming, header};
+use super::{PATIENCE, World, send_wanted_key_picture};
+use crate::codec::Codec;
+use crate::server::webrtc::mailbox::Mail;
+use crate::server::webrtc::{Answer, End, Progress};
+use crate::stream::EndReason;
+use std::time::Duration;
+use tokio::time::{Instant, timeout};
+
+/// Waits for the end.
+async fn end(answer: &mut Answer) -> End {
+    let ended = timeout(PATIENCE, answer.progress.wait_for(|progress| progress.end().is_some())).await;
+    ended.expect("it ends").expect("and says so before it is dropped").end().unwrap()
+}
+
+/// With what came before the end.
+async fn connected(world: &World, kind: &str) -> (Answer, Client) {
+    let mut client = Client::udp(world.server.local_addr()).await;
+    let mut answer = match kind {
+        "publisher" => world.publish("alice", &client.offer("sendonly")).unwrap(),
+        _ => world.play(&client.offer("recvonly")).unwrap(),
+    };
+    assert_eq!(*answer.progress.borrow(), Progress::Waiting);
+    client.connect(&answer.sdp).await;
+    let connected = Progress::Connected { audio: Some(Codec::Opus), video: Some(Codec::H264) };
+    timeout(PATIENCE, answer.progress.wait_for(|progress| *progress == connected)).await.unwrap().unwrap();
+    (answer, client)
+}
+
+#[tokio::test]
+async fn who_says_goodbye_and_who_loses_what_it_watched() {
+    let world = World::new();
+    let (mut published, mut publisher) = connected(&world, "publisher").await;
+    publisher.send_rtp(header(super::OPUS, 1, false), None, super::SOUND).await;
+    publisher.send_rtp(header(H264, 100, true), None, super::KEY_PICTURE).await;
+    world.tracks(2).await;
+    let (mut closed, mut viewer) = connected(&world, "viewer").await;
+    send_wanted_key_picture(&mut publisher, 101).await;
+    viewer.next_rtp(H264).await;
+    assert!(world.server.close(&closed.session));
+    assert_eq!(end(&mut closed).await, End::Closed);
+    let (mut watched, _viewer) = connected(&world, "viewer").await;
+    publisher.close().await;
+    assert_eq!(end(&mut published).await, End::Left);
+    assert!(world.stream("alice").is_none(), "the name is free by then");
+    assert_eq!(end(&mut watched).await, End::Stream(EndReason::Unpublished));
+}
+
+#[tokio::test]
+async fn the_servers_end_is_everybodys() {
+    let world = World::new();
+    let (mut published, _publisher) = connected(&world, "publisher").await;
+    let mut waiting = world.play(&_publisher.offer("recvonly")).unwrap();
+    world.stop.cancel();
+    assert_eq!([end(&mut published).await, end(&mut waiting).await], [End::Shutdown; 2]);
+}
+
+#[tokio::test]
+async fn who_does_not_come_has_ten_seconds_from_the_offer() {
+    let world = World::new();
+    let began = Instant::now();
+    let mut client = Client::udp(world.server.local_addr()).await;
+    let mut lost = world.publish("alice", &client.offer("sendonly")).unwrap();
+    let mut silent = world.publish("bob", &client.offer("sendonly")).unwrap();
+    // Checks come late, and no handshake.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    client.take_answer(&silent.sdp);
+    client.check(true).await;
+    assert!(matches!(client.next().await, Incoming::Other));
+    assert_eq!(end(&mut lost).await, End::NoCheck);
+    assert_eq!(end(&mut silent).await, End::NotEstablished);
+    let took = began.elapsed();
+    assert!(Duration::from_secs(9) < took && took < Duration::from_secs(10), "{took:?}");
+    assert!(world.rooms.list().is_empty(), "the names are free");
+}
+
+#[tokio::test]
+async fn a_certificate_of_somebody_else_is_told_from_a_bad_handshake() {
+    let world = World::new();
+    let address = world.server.local_addr();
+    let (mut client, other) = (Client::udp(address).await, Client::udp(address).await);
+    let mut answer = world.publish("alice", &other.offer("sendonly")).unwrap();
+    client.take_answer(&answer.sdp);
+    client.check(true).await;
+    assert!(matches!(client.next().await, Incoming::Other));
+    client.begin_dtls().await;
+    let shakes = async { while !matches!(client.next().await, Incoming::Closed) {} };
+    let ended = tokio::select! {
+        ended = end(&mut answer) => ended,
+        () = shakes => end(&mut answer).await,
+    };
+    assert_eq!(ended, End::Fingerprint);
+
+    let mut answer = world.publish("bob", &client.offer("sendonly")).unwrap();
+    client.take_answer(&answer.sdp);
+    client.check(true).await;
+    assert!(matches!(client.next().await, Incoming::Other));
+    for _ in 0..10 {
+        client.send(&[22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1]).await;
+    }
+    assert_eq!(end(&mut answer).await, End::Dtls);
+}
+
+#[tokio::test]
+async fn sessions_end_with_the_thread_of_their_shard() {
+    let world = World::new();
+    let (mut published, publisher) = connected(&world, "publisher").await;
+    let mut waiting = world.play(&publisher.offer("recvonly")).unwrap();
+    for mailbox in &world.server.inner.common.mailboxes {
+        mailbox.post(Mail::Panic);
+    }
+    assert_eq!(end(&mut published).await, End::Failed);
+    assert!(world.stream("alice").is_none(), "its name is free");
+    assert!(world.server.close(&waiting.session), "what no shard had is still there");
+    assert_eq!(end(&mut waiting).await, End::Closed);
+}

@@ -1,0 +1,141 @@
+//! Who gets what, from when on.
+
+use super::*;
+use crate::media::{Codec, CodecParams, Payload};
+use crate::stream::Form;
+use bytes::Bytes;
+
+const VIDEO: FeedKey = FeedKey::new(Codec::Vp8, Form::Frames);
+const AUDIO: FeedKey = FeedKey::new(Codec::Opus, Form::Frames);
+
+fn published() -> (Stream, Publisher) {
+    let name = StreamName { room: "room".into(), participant: "alice".into(), stream: "a".into() };
+    Stream::publish(name, NtpTime::default())
+}
+
+fn video(ms: i64, keyframe: bool) -> Frame {
+    let time = Timestamp::from_millis(ms);
+    Frame {
+        kind: MediaKind::Video,
+        dts: time,
+        pts: time,
+        keyframe,
+        payload: Payload::Packet(Bytes::from_static(b"v")),
+    }
+}
+
+fn audio(ms: i64) -> Frame {
+    Frame::audio(Timestamp::from_millis(ms), Bytes::from_static(b"a"))
+}
+
+fn drain(subscriber: &Subscriber) -> Vec<String> {
+    std::iter::from_fn(|| subscriber.try_next())
+        .map(|event| match event {
+            Event::Params(params) => params.codec().to_string(),
+            Event::Frame(f) => format!(
+                "{}{}",
+                if f.kind == MediaKind::Video { "v" } else { "a" },
+                (f.dts - Timestamp::ZERO).as_millis()
+            ),
+            Event::TrackEnded(key) => format!("ended {}", key.codec),
+            Event::Ended(reason) => format!("{reason:?}"),
+            other => format!("{other:?}"),
+        })
+        .collect()
+}
+
+#[test]
+fn a_joiner_gets_params_and_the_gop_of_both_tracks_in_order() {
+    let (stream, publisher) = published();
+    let (v, a) = (publisher.track(VIDEO).unwrap(), publisher.track(AUDIO).unwrap());
+    v.set_params(CodecParams::Vp8);
+    for ms in [0, 40, 80, 120] {
+        a.write(audio(ms - 10));
+        v.write(video(ms, ms == 0 || ms == 80));
+    }
+    let subscriber = stream.subscriber(QueueLimits::default());
+    subscriber.attach(&[VIDEO, AUDIO], Start::CachedGop);
+    v.write(video(160, false));
+    assert_eq!(drain(&subscriber), ["VP8", "v80", "a110", "v120", "v160"]);
+    publisher.end(EndReason::Unpublished);
+    assert_eq!(drain(&subscriber), ["Unpublished"]);
+    assert_eq!(drain(&stream.subscriber(QueueLimits::default())), ["Unpublished"], "so does who comes late");
+}
+
+#[test]
+fn without_a_cached_gop_video_begins_at_a_keyframe() {
+    let (stream, publisher) = published();
+    let v = publisher.track(VIDEO).unwrap();
+    let subscriber = stream.subscriber(QueueLimits::default());
+    subscriber.attach(&[VIDEO], Start::CachedGop);
+    assert!(stream.shared.keyframe_wanted.load(Ordering::Relaxed));
+    for ms in [0, 40, 80] {
+        v.write(video(ms, ms == 40));
+    }
+    assert_eq!(drain(&subscriber), ["v40", "v80"]);
+}
+
+#[test]
+fn a_track_that_ends_is_told_and_can_come_again() {
+    let (stream, publisher) = published();
+    let subscriber = stream.subscriber(QueueLimits::default());
+    let a = publisher.track(AUDIO).unwrap();
+    assert!(publisher.track(AUDIO).is_none(), "one writer a feed");
+    subscriber.attach(&[AUDIO], Start::Anywhere);
+    drop(a);
+    assert_eq!(drain(&subscriber), ["ended opus"]);
+    let a = publisher.track(AUDIO).unwrap();
+    subscriber.attach(&[AUDIO], Start::Anywhere);
+    a.write(audio(5));
+    assert_eq!(drain(&subscriber), ["a5"]);
+    drop(subscriber);
+    assert_eq!(a.subscriber_count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn keyframe_requests_are_coalesced() {
+    let (stream, publisher) = published();
+    let mut requests = publisher.keyframe_requests();
+    let began = Instant::now();
+    stream.request_keyframe();
+    stream.request_keyframe();
+    requests.next().await;
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    stream.request_keyframe();
+    requests.next().await;
+    assert_eq!(began.elapsed(), KEYFRAME_INTERVAL);
+    assert!(tokio::time::timeout(Duration::from_secs(9), requests.next()).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_publisher_sends_is_declared_or_seen() {
+    let (stream, publisher) = published();
+    let sends = || [MediaKind::Audio, MediaKind::Video].map(|kind| stream.sends(kind));
+    let began = Instant::now();
+    assert_eq!(sends(), [None, None]);
+    assert!(
+        tokio::time::timeout(Duration::from_secs(9), stream.settled()).await.is_err(),
+        "nothing has come"
+    );
+    let _audio = publisher.track(AUDIO).unwrap();
+    stream.settled().await;
+    assert_eq!(began.elapsed(), Duration::from_secs(9) + SETTLING, "the picture might have been on its way");
+    assert_eq!(sends(), [Some(true), None]);
+    let _video = publisher.track(VIDEO).unwrap();
+    assert_eq!(sends(), [Some(true), Some(true)], "better late than never");
+
+    let (stream, publisher) = published();
+    publisher.declare(&[MediaKind::Video]);
+    stream.settled().await;
+    assert_eq!(
+        [MediaKind::Audio, MediaKind::Video].map(|kind| stream.sends(kind)),
+        [Some(false), Some(true)]
+    );
+
+    let (stream, publisher) = published();
+    let _tracks = (publisher.track(AUDIO).unwrap(), publisher.track(VIDEO).unwrap());
+    stream.settled().await;
+    let (stream, publisher) = published();
+    drop(publisher);
+    stream.settled().await;
+}
