@@ -2,6 +2,7 @@
 
 pub mod amf0;
 pub mod amf3;
+pub mod congestion;
 pub mod dtls;
 pub mod flv;
 pub mod ice;

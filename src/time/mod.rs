@@ -3,10 +3,12 @@
 //! Depends on nothing. Everything above speaks in [`Timestamp`]s; raw wire clocks ([`RtpTime`], [`RtmpTime`]) stay raw
 //! until an [`Unwrapper`] has made 64-bit ticks of them.
 
+mod bit_rate;
 mod ntp;
 mod timestamp;
 mod unwrap;
 
+pub use bit_rate::BitRate;
 pub use ntp::NtpTime;
 pub use timestamp::{ClockRate, MediaDuration, Timestamp};
 pub use unwrap::{RtmpTime, RtpTime, Unwrapper};

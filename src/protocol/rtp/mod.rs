@@ -35,7 +35,7 @@ impl fmt::Display for Ssrc {
 /// Some instant for tests to count from.
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "an Instant comes from the clock alone; tests only add to it")]
-fn test_start() -> std::time::Instant {
+pub(in crate::protocol) fn test_start() -> std::time::Instant {
     static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
     *START.get_or_init(std::time::Instant::now)
 }

@@ -241,6 +241,16 @@ impl<'a> Feedback<'a> {
         self.number
     }
 
+    /// The number of the first packet that it is about.
+    pub const fn base(&self) -> u16 {
+        self.base
+    }
+
+    /// The number behind the last packet that it is about.
+    pub const fn end(&self) -> u16 {
+        self.base.wrapping_add(self.count)
+    }
+
     /// The packets in order of their transport-wide sequence numbers: when each arrived, as time since an origin of the
     /// receiver's that stays the same for about 12 days; `None` for one that has not come.
     pub fn statuses(&self) -> impl Iterator<Item = (u16, Option<Arrived>)> {
@@ -269,10 +279,20 @@ impl<'a> Feedback<'a> {
 pub struct Arrived(i64);
 
 impl Arrived {
+    #[cfg(test)]
+    pub(in crate::protocol) const fn from_ticks(ticks: i64) -> Self {
+        Self(ticks)
+    }
+
     /// The span since another packet's arrival; zero when this one came first.
     pub fn since(self, earlier: Self) -> Duration {
         let ticks = u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0);
         Duration::from_micros(ticks.saturating_mul(250))
+    }
+
+    /// Milliseconds since another packet's arrival, negative when this one came first.
+    pub fn millis_since(self, other: Self) -> f64 {
+        self.0.saturating_sub(other.0) as f64 / 4.0 // quarters of a millisecond; 53 bits are plenty
     }
 }
 

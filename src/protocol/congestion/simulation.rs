@@ -1,0 +1,246 @@
+//! A line with a bottleneck, a receiver that reports as browsers do, and a sender of sound and of the best layer that the
+//! estimate allows. Time is simulated.
+
+use super::{Controller, Filler, Transport};
+use crate::protocol::rtcp::{Packet, packets};
+use crate::protocol::rtp::Ssrc;
+use crate::protocol::rtp::test_start;
+use crate::protocol::rtp::twcc::{Arrived, Recorder};
+use crate::time::BitRate;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+pub(super) fn start() -> Instant {
+    test_start()
+}
+
+/// An arrival so many milliseconds after some origin.
+pub(super) fn arrived(ms: i64) -> Arrived {
+    Arrived::from_ticks(ms.saturating_mul(4))
+}
+
+/// What lies between sender and receiver.
+pub(super) struct Line {
+    /// From which millisecond on, how many kbit/s.
+    pub(super) capacity: Vec<(u64, u64)>,
+    /// The same for traffic of others.
+    pub(super) cross: Vec<(u64, u64)>,
+    /// How long the queue may be.
+    pub(super) queue: Duration,
+    pub(super) delay: Duration,
+    pub(super) jitter: Duration,
+    /// Of 1,000 packets, and of 1,000 feedbacks.
+    pub(super) lost: u64,
+    pub(super) lost_feedback: u64,
+}
+
+impl Default for Line {
+    fn default() -> Self {
+        Self {
+            capacity: vec![(0, 3_000)],
+            cross: vec![(0, 0)],
+            queue: Duration::from_millis(100),
+            delay: Duration::from_millis(20),
+            jitter: Duration::ZERO,
+            lost: 0,
+            lost_feedback: 0,
+        }
+    }
+}
+
+/// Sound, and the layers of the picture; in kbit/s with headers.
+const SOUND: u64 = 45;
+pub(super) const LAYERS: [u64; 3] = [1_700, 500, 150];
+const TICK: Duration = Duration::from_millis(5);
+const PACKET: usize = 1_250;
+const SOUND_PACKET: usize = 112;
+
+/// What a second of the simulation was like.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Second {
+    pub(super) sound_sent: u32,
+    pub(super) sound_lost: u32,
+    /// The longest delay of sound beyond the line's own.
+    pub(super) sound_delay: Duration,
+    /// Which layer was sent at its end: 0 is the best, 3 none.
+    pub(super) layer: usize,
+    pub(super) estimate: Option<BitRate>,
+}
+
+pub(super) struct Simulation {
+    line: Line,
+    random: u64,
+    now: Duration,
+    /// When the bottleneck has sent what it has.
+    free: Duration,
+    /// What is on its way: arrival, and number.
+    under_way: BTreeMap<(Duration, u64), u16>,
+    count: u64,
+    arrival: Duration,
+    /// Feedback that is on its way back.
+    returning: Vec<(Duration, Vec<u8>)>,
+    recorder: Recorder,
+    transport: Transport,
+    controller: Controller,
+    sent: u64,
+    filler: Filler,
+    layer: usize,
+    second: Second,
+}
+
+impl Simulation {
+    pub(super) fn new(line: Line) -> Self {
+        Self {
+            line,
+            random: 0x9e37_79b9_7f4a_7c15,
+            now: Duration::ZERO,
+            free: Duration::ZERO,
+            under_way: BTreeMap::new(),
+            count: 0,
+            arrival: Duration::ZERO,
+            returning: Vec::new(),
+            recorder: Recorder::new(),
+            transport: Transport::new(),
+            controller: Controller::new(),
+            sent: 0,
+            filler: Filler::default(),
+            layer: 0,
+            second: Second::default(),
+        }
+    }
+
+    /// Runs on for some seconds and tells of each.
+    pub(super) fn run(&mut self, seconds: u64) -> Vec<Second> {
+        (0..seconds).map(|_| self.second()).collect()
+    }
+
+    fn second(&mut self) -> Second {
+        self.second = Second::default();
+        for _ in 0..200 {
+            self.tick();
+        }
+        Second { layer: self.layer, estimate: self.controller.estimate(), ..self.second }
+    }
+
+    fn tick(&mut self) {
+        self.now += TICK;
+        let ms = self.now.as_millis() as u64;
+        let cross = rate_at(&self.line.cross, ms);
+        if cross > 0 {
+            self.bottleneck((cross * 5 / 8) as usize);
+        }
+        if ms.is_multiple_of(20) {
+            self.sound();
+        }
+        if ms.is_multiple_of(40)
+            && let Some(layer) = LAYERS.get(self.layer)
+        {
+            let mut bytes = (layer * 40 / 8) as usize;
+            while bytes > 0 {
+                let packet = bytes.min(PACKET);
+                self.packet(packet);
+                bytes -= packet;
+            }
+        }
+        self.receive();
+        self.feedback();
+        self.fill();
+        self.choose();
+    }
+
+    fn sound(&mut self) {
+        self.second.sound_sent += 1;
+        match self.packet(SOUND_PACKET) {
+            Some(delay) => self.second.sound_delay = self.second.sound_delay.max(delay),
+            None => self.second.sound_lost += 1,
+        }
+    }
+
+    /// Sends a packet; gives how long it waits on the way, `None` if it is lost.
+    fn packet(&mut self, bytes: usize) -> Option<Duration> {
+        let number = self.transport.send(start() + self.now, bytes);
+        self.sent += bytes as u64;
+        let waits = self.bottleneck(bytes)?;
+        if self.random(1_000) < self.line.lost {
+            return None;
+        }
+        let jitter = Duration::from_micros(self.random(self.line.jitter.as_micros() as u64 + 1));
+        self.count += 1;
+        // What jitters does not overtake.
+        self.arrival = self.arrival.max(self.now + waits + self.line.delay + jitter);
+        self.under_way.insert((self.arrival, self.count), number);
+        Some(self.arrival - self.now - self.line.delay)
+    }
+
+    fn bottleneck(&mut self, bytes: usize) -> Option<Duration> {
+        let waits = self.free.saturating_sub(self.now);
+        if waits > self.line.queue {
+            return None;
+        }
+        let rate = rate_at(&self.line.capacity, self.now.as_millis() as u64);
+        self.free = self.now.max(self.free) + Duration::from_micros(bytes as u64 * 8_000 / rate);
+        Some(self.free - self.now)
+    }
+
+    fn receive(&mut self) {
+        while let Some(first) = self.under_way.first_entry().filter(|first| first.key().0 <= self.now) {
+            let at = first.key().0;
+            self.recorder.packet(first.remove(), start() + at);
+        }
+        if self.recorder.deadline().is_some_and(|at| at <= start() + self.now) {
+            let mut out = Vec::new();
+            self.recorder.feedback(Ssrc(1), Ssrc(2), &mut out);
+            if self.random(1_000) >= self.line.lost_feedback {
+                self.returning.push((self.now + self.line.delay, out));
+            }
+        }
+    }
+
+    fn feedback(&mut self) {
+        let now = start() + self.now;
+        let (due, rest) =
+            std::mem::take(&mut self.returning).into_iter().partition(|(at, _)| *at <= self.now);
+        self.returning = rest;
+        for (_, bytes) in due {
+            let Some(Ok(Packet::TransportFeedback(feedback))) = packets(&bytes).next() else { panic!() };
+            if let Some(report) = self.transport.feedback(now, &feedback) {
+                self.controller.report(now, &report, report.throughput.unwrap_or_default());
+            }
+        }
+        if self.transport.is_unanswered(now) {
+            self.controller.silent(now);
+        }
+    }
+
+    fn fill(&mut self) {
+        let Some(rate) = self.controller.probe(start() + self.now) else { return self.filler.reset() };
+        let mut padding = self.filler.due(start() + self.now, rate, self.sent);
+        while padding > 0 {
+            let bytes = padding.min(300);
+            self.packet(bytes);
+            padding -= bytes;
+        }
+    }
+
+    fn choose(&mut self) {
+        let need = |layer: usize| BitRate::from_kbps(LAYERS.get(layer).map_or(0, |layer| *layer) + SOUND);
+        let estimate = self.controller.estimate().unwrap_or(BitRate::from_bps(u64::MAX));
+        if estimate < need(self.layer).percent(80) {
+            self.layer = (self.layer..=3).find(|layer| estimate >= need(*layer)).unwrap_or(3);
+        } else if let Some(higher) = (0..self.layer).find(|layer| estimate >= need(*layer).percent(105)) {
+            self.layer = higher;
+        }
+        self.controller.set_aim((self.layer > 0).then(|| need(0).percent(110)));
+    }
+
+    fn random(&mut self, below: u64) -> u64 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        self.random % below.max(1)
+    }
+}
+
+fn rate_at(steps: &[(u64, u64)], ms: u64) -> u64 {
+    steps.iter().rev().find(|(from, _)| *from <= ms).map_or(0, |(_, rate)| *rate)
+}

@@ -1,0 +1,236 @@
+//! The whole of it on simulated lines, and against a peer that lies.
+
+use super::simulation::{LAYERS, Line, Second, Simulation, start};
+use super::{Controller, Filler, Report, Signal, Transport};
+use crate::protocol::rtp::twcc::Feedback;
+use crate::time::BitRate;
+use proptest::prelude::*;
+use std::time::Duration;
+
+const NONE: usize = LAYERS.len();
+
+/// Seconds at whose end each layer was sent, the best first; the last is none.
+fn layers(seconds: &[Second]) -> [usize; NONE + 1] {
+    [0, 1, 2, NONE].map(|layer| seconds.iter().filter(|second| second.layer == layer).count())
+}
+
+/// In per cent.
+fn sound_lost(seconds: &[Second]) -> f64 {
+    let sum = |of: fn(&Second) -> u32| f64::from(seconds.iter().map(of).sum::<u32>());
+    100.0 * sum(|second| second.sound_lost) / sum(|second| second.sound_sent)
+}
+
+fn sound_delay(seconds: &[Second]) -> Duration {
+    seconds.iter().map(|second| second.sound_delay).max().unwrap()
+}
+
+fn run(line: Line, seconds: u64) -> Vec<Second> {
+    let seconds = Simulation::new(line).run(seconds);
+    for (index, second) in seconds.iter().enumerate() {
+        let (delay, estimate) =
+            (second.sound_delay.as_millis(), second.estimate.map(|rate| rate.to_string()));
+        println!("{index}: layer {} sound -{} +{delay} ms, {estimate:?}", second.layer, second.sound_lost);
+    }
+    seconds
+}
+
+#[test]
+fn a_wide_line_is_never_estimated() {
+    let seconds = run(Line::default(), 60);
+    assert_eq!((layers(&seconds), sound_lost(&seconds)), ([60, 0, 0, 0], 0.0));
+    assert!(seconds.iter().all(|second| second.estimate.is_none()));
+}
+
+#[test]
+fn a_narrow_line_gets_the_layer_that_fits() {
+    let seconds = run(Line { capacity: vec![(0, 300)], ..Line::default() }, 120);
+    assert_eq!(layers(&seconds), [0, 0, 120, 0]);
+    // It takes a few hundred milliseconds to find out; then no probe may cost any sound.
+    assert!(seconds[0].sound_lost <= 6 && sound_lost(&seconds[1..]) == 0.0);
+    assert!(sound_delay(&seconds[1..]) < Duration::from_millis(100), "{:?}", sound_delay(&seconds[1..]));
+}
+
+#[test]
+fn a_line_too_narrow_for_any_picture_carries_the_sound() {
+    let seconds = run(Line { capacity: vec![(0, 100)], ..Line::default() }, 60);
+    assert!(layers(&seconds[2..])[NONE] >= 56, "{:?}", layers(&seconds));
+    assert!(sound_lost(&seconds[2..]) < 0.5, "{}", sound_lost(&seconds[2..]));
+}
+
+#[test]
+fn a_line_that_narrows_and_opens_again() {
+    let capacity = vec![(0, 3_000), (10_000, 300), (40_000, 3_000)];
+    let seconds = run(Line { capacity, ..Line::default() }, 70);
+    assert_eq!(layers(&seconds[..10]), [10, 0, 0, 0]);
+    assert_eq!(layers(&seconds[10..40]), [0, 0, 30, 0]);
+    assert!(seconds[10].sound_lost <= 6 && sound_lost(&seconds[11..]) == 0.0);
+    assert_eq!(layers(&seconds[52..]), [18, 0, 0, 0], "at the best within twelve seconds");
+}
+
+#[test]
+fn a_line_of_middling_width_does_not_flap() {
+    let seconds = run(Line { capacity: vec![(0, 900)], ..Line::default() }, 120);
+    assert!(layers(&seconds[5..])[1] >= 110, "{:?}", layers(&seconds));
+    assert!(sound_lost(&seconds[2..]) < 0.5);
+}
+
+#[test]
+fn losses_that_are_nobodys_fault_change_nothing() {
+    let seconds = run(Line { lost: 20, ..Line::default() }, 120);
+    assert_eq!(layers(&seconds), [120, 0, 0, 0]);
+}
+
+#[test]
+fn jitter_is_no_congestion() {
+    for jitter in [5, 20, 40].map(Duration::from_millis) {
+        let seconds = run(Line { jitter, ..Line::default() }, 60);
+        assert_eq!(layers(&seconds), [60, 0, 0, 0], "{jitter:?}");
+    }
+    let capacity = vec![(0, 300), (30_000, 3_000)];
+    let seconds = run(Line { capacity, jitter: Duration::from_millis(15), ..Line::default() }, 60);
+    assert!(layers(&seconds[1..30])[2] >= 27, "{:?}", layers(&seconds));
+    assert!(layers(&seconds[45..])[0] >= 14, "{:?}", layers(&seconds));
+}
+
+#[test]
+fn others_on_the_line_are_given_way_to() {
+    let cross = vec![(0, 0), (10_000, 2_200), (30_000, 0)];
+    let seconds = run(Line { cross, ..Line::default() }, 60);
+    assert!(layers(&seconds[12..30])[1] >= 15, "{:?}", layers(&seconds));
+    assert!(sound_lost(&seconds[12..]) < 1.0, "{}", sound_lost(&seconds[12..]));
+    assert!(layers(&seconds[45..])[0] >= 14);
+}
+
+#[test]
+fn lost_feedback_does_no_harm() {
+    let capacity = vec![(0, 3_000), (10_000, 300), (30_000, 3_000)];
+    let seconds = run(Line { capacity, lost_feedback: 300, ..Line::default() }, 60);
+    assert_eq!(layers(&seconds[..10]), [10, 0, 0, 0]);
+    assert!(layers(&seconds[11..30])[2] >= 18, "{:?}", layers(&seconds));
+    assert!(layers(&seconds[45..])[0] >= 14);
+}
+
+#[test]
+fn a_line_that_is_cut_gets_no_picture_and_then_one_again() {
+    // One kbit/s: nothing gets through.
+    let capacity = vec![(0, 3_000), (10_000, 1), (16_000, 3_000)];
+    let seconds = run(Line { capacity, ..Line::default() }, 60);
+    assert_eq!(seconds[15].layer, NONE);
+    assert!(layers(&seconds[45..])[0] >= 14, "{:?}", layers(&seconds));
+}
+
+#[test]
+fn long_ways_are_probed_slowly() {
+    let capacity = vec![(0, 300), (30_000, 3_000)];
+    let seconds = run(Line { capacity, delay: Duration::from_millis(150), ..Line::default() }, 60);
+    assert!(layers(&seconds[3..30])[2] >= 26, "{:?}", layers(&seconds));
+    assert!(sound_lost(&seconds[3..]) < 0.5, "{}", sound_lost(&seconds[3..]));
+    assert!(layers(&seconds[47..])[0] >= 12);
+}
+
+#[test]
+fn receiver_reports_alone_find_the_way_down_and_slowly_up() {
+    let mut controller = Controller::new();
+    let report = |controller: &mut Controller, second, lost, sent| {
+        let sent = BitRate::from_kbps(sent);
+        controller.receiver_report(start() + Duration::from_secs(second), lost, sent);
+        controller.estimate()
+    };
+    assert_eq!(report(&mut controller, 1, 0.05, 2_000), None, "some loss is no reason");
+    let low = report(&mut controller, 2, 0.85, 2_000).unwrap();
+    assert_eq!(low, BitRate::from_kbps(255), "what has arrived, and a little less");
+    for second in 3..30 {
+        report(&mut controller, second, 0.0, 200);
+    }
+    let high = controller.estimate().unwrap();
+    assert!(high > BitRate::from_kbps(1_000), "{high}");
+    assert!(report(&mut controller, 30, f64::NAN, 200).is_some());
+}
+
+#[test]
+fn padding_brings_media_up_to_the_rate() {
+    let mut filler = Filler::default();
+    let (rate, mut sent) = (BitRate::from_kbps(800), 0);
+    for step in 0..200 {
+        let media = if step % 4 == 0 { 2_000 } else { 0 };
+        sent += media;
+        let padding = filler.due(start() + Duration::from_millis(10 * step), rate, sent);
+        sent += padding as u64;
+    }
+    let bytes = rate.bytes_in(Duration::from_secs(2));
+    assert!(sent.abs_diff(bytes) < bytes / 20, "{sent} of {bytes}");
+    let late = filler.due(start() + Duration::from_secs(60), rate, sent);
+    assert!(late <= 10_000, "a pause is not made up for");
+}
+
+#[test]
+fn silence_is_noticed_where_something_was_sent() {
+    let mut transport = Transport::new();
+    assert!(!transport.is_unanswered(start() + Duration::from_secs(60)), "nothing was sent");
+    for packet in 0..30 {
+        transport.send(start() + Duration::from_millis(packet), 1_000);
+    }
+    assert!(!transport.is_unanswered(start() + Duration::from_millis(900)));
+    assert!(transport.is_unanswered(start() + Duration::from_millis(1_100)));
+}
+
+/// A feedback with one chunk and as many deltas as it needs.
+fn body(base: u16, count: u16, reference: u32, chunk: u16, deltas: &[u8]) -> Vec<u8> {
+    let [_, a, b, c] = reference.to_be_bytes();
+    [&base.to_be_bytes()[..], &count.to_be_bytes(), &[a, b, c, 0], &chunk.to_be_bytes(), deltas].concat()
+}
+
+proptest! {
+    /// Whatever a peer says of its arrivals: the estimate stays a number within bounds, and the memory small.
+    #[test]
+    fn lies_are_survived(lies in prop::collection::vec(
+        (any::<u16>(), 0u16..300, any::<u32>(), any::<u16>(), prop::collection::vec(any::<u8>(), 0..600), 0u64..3_000, 0usize..40),
+        1..60,
+    )) {
+        let (mut transport, mut controller) = (Transport::new(), Controller::new());
+        controller.set_aim(Some(BitRate::from_bps(u64::MAX)));
+        let mut now = start();
+        let mut next = 0u16;
+        for (base, count, reference, chunk, deltas, pause, sent) in lies {
+            now += Duration::from_millis(pause);
+            for _ in 0..sent {
+                next = transport.send(now, usize::from(base));
+            }
+            // Half of them speak of what was sent.
+            let base = if base % 2 == 0 { base } else { next.wrapping_sub(base % 64) };
+            if let Ok(feedback) = Feedback::parse(&body(base, count, reference, chunk, &deltas))
+                && let Some(report) = transport.feedback(now, &feedback)
+            {
+                prop_assert!(report.arrived <= u32::from(count) && report.lost.unsigned_abs() <= u32::from(count));
+                controller.report(now, &report, report.throughput.unwrap_or_default());
+            }
+            controller.probe(now);
+            if transport.is_unanswered(now) {
+                controller.silent(now);
+            }
+            prop_assert!(transport.remembered() <= 2_048);
+            prop_assert!(controller.estimate().is_none_or(|estimate| estimate >= BitRate::from_kbps(20)));
+        }
+    }
+
+    /// Reports of any content leave an estimate that is one.
+    #[test]
+    fn any_reports_leave_an_estimate(reports in prop::collection::vec(
+        (any::<u32>(), any::<i32>(), any::<u64>(), any::<u64>(), 0u8..3, 0u64..5_000), 1..100,
+    )) {
+        let mut controller = Controller::new();
+        controller.set_aim(Some(BitRate::from_kbps(5_000)));
+        let mut now = start();
+        for (arrived, lost, throughput, queue, signal, pause) in reports {
+            now += Duration::from_millis(pause);
+            let signal = [Signal::Normal, Signal::Over, Signal::Under][usize::from(signal)];
+            let time = Some(Duration::from_micros(queue));
+            let report = Report { arrived, lost, throughput: None, signal, queue: time, round_trip: time };
+            controller.report(now, &report, BitRate::from_bps(throughput));
+            if let Some(rate) = controller.probe(now) {
+                prop_assert!(rate <= BitRate::from_kbps(5_000));
+            }
+            prop_assert!(controller.estimate().is_none_or(|estimate| estimate >= BitRate::from_kbps(20)));
+        }
+    }
+}

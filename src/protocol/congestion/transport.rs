@@ -1,0 +1,111 @@
+//! One peer's transport: its numbers, and what its feedback says.
+
+use super::delay::{Delay, Signal};
+use super::history::{History, News};
+use super::throughput::Throughput;
+use crate::protocol::rtp::twcc::Feedback;
+use crate::time::BitRate;
+use std::time::{Duration, Instant};
+
+/// Without feedback for so long, although enough was sent, nothing arrives any more, or no feedback comes back.
+const SILENCE: Duration = Duration::from_secs(1);
+/// So much must have been sent.
+const UNANSWERED: u32 = 20;
+
+/// Numbers the packets to one peer and reads its feedback.
+#[derive(Debug, Default)]
+pub struct Transport {
+    history: History,
+    throughput: Throughput,
+    delay: Delay,
+    /// The number behind the last that a feedback was about.
+    expected: Option<u16>,
+    /// Packets sent since the last feedback that told something, and when the first of them was.
+    unanswered: u32,
+    unanswered_since: Option<Instant>,
+}
+
+/// What a feedback says that was not known before.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Report {
+    /// Packets that have arrived.
+    pub arrived: u32,
+    /// Packets that are missing, less those that came late after all.
+    pub lost: i32,
+    /// How fast bytes have arrived over the last half second, once that long is known.
+    pub throughput: Option<BitRate>,
+    /// Whether a queue builds up.
+    pub signal: Signal,
+    /// How long the queue is at the least.
+    pub queue: Option<Duration>,
+    /// From sending the last packet that has arrived to this feedback.
+    pub round_trip: Option<Duration>,
+}
+
+impl Transport {
+    /// Has sent nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Notes a datagram of `bytes` that goes out now; gives its transport-wide sequence number.
+    pub fn send(&mut self, now: Instant, bytes: usize) -> u16 {
+        self.unanswered = self.unanswered.saturating_add(1);
+        self.unanswered_since.get_or_insert(now);
+        self.history.push(now, bytes)
+    }
+
+    /// Reads a feedback. `None` if it tells nothing new of any packet that is remembered.
+    pub fn feedback(&mut self, now: Instant, feedback: &Feedback<'_>) -> Option<Report> {
+        let mut report = Report::default();
+        let mut is_news = false;
+        // Packets whose feedback was lost have arrived like those around them.
+        let mut unreported = self.unreported(feedback.base());
+        self.delay.begin();
+        for (number, arrived) in feedback.statuses() {
+            let Some(news) = self.history.note(number, arrived.is_some()) else { continue };
+            is_news = true;
+            match (news, arrived) {
+                (News::Arrived(sent), Some(at)) => {
+                    report.arrived += 1;
+                    report.round_trip = Some(now.saturating_duration_since(sent.at));
+                    self.throughput.add(at, u32::from(sent.bytes) + std::mem::take(&mut unreported));
+                    self.delay.add(sent.at, at);
+                }
+                (News::Late(sent), Some(at)) => {
+                    report.arrived += 1;
+                    report.lost -= 1;
+                    self.throughput.add(at, u32::from(sent.bytes) + std::mem::take(&mut unreported));
+                }
+                (News::Missing, _) | (_, None) => report.lost += 1,
+            }
+        }
+        if !is_news {
+            return None;
+        }
+        (self.unanswered, self.unanswered_since) = (0, None);
+        self.expected = Some(feedback.end());
+        report.throughput = self.throughput.rate();
+        report.signal = self.delay.signal();
+        report.queue = self.delay.queue();
+        Some(report)
+    }
+
+    /// The bytes between the last feedback and one that begins with this number.
+    fn unreported(&self, base: u16) -> u32 {
+        let Some(expected) = self.expected else { return 0 };
+        let skipped = base.wrapping_sub(expected);
+        if skipped < 1 << 15 { self.history.bytes(expected, skipped) } else { 0 }
+    }
+
+    /// Whether much was sent and nothing has come back for a second.
+    pub fn is_unanswered(&self, now: Instant) -> bool {
+        self.unanswered >= UNANSWERED
+            && self.unanswered_since.is_some_and(|since| now.saturating_duration_since(since) > SILENCE)
+    }
+
+    #[cfg(test)]
+    pub(super) fn remembered(&self) -> usize {
+        self.history.len()
+    }
+}
