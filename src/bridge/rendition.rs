@@ -140,7 +140,9 @@ impl Bridge {
         accepted: &[FeedKey],
     ) -> Result<Option<(FeedKey, Option<Lease>)>, Refusal> {
         let Some(kind) = accepted.first().map(|key| key.kind()) else { return Ok(None) };
-        let own = |feed: FeedInfo| (feed.native && feed.key.kind() == kind).then_some(feed.key);
+        let own = |feed: FeedInfo| {
+            (feed.native && !feed.key.is_lower() && feed.key.kind() == kind).then_some(feed.key)
+        };
         let published: Vec<_> = stream.feeds().into_iter().filter_map(own).collect();
         let Some(first) = published.first() else { return Ok(None) };
         let Some((key, way)) = plan(&published, accepted) else {

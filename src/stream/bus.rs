@@ -1,13 +1,14 @@
 //! A stream and its publisher: feeds, subscribers, keyframe requests.
 
 use super::feed::{Feed, FeedInfo, FeedKey, FeedWriter};
+use super::layer::{Layer, Layers};
 use super::queue::{Queue, QueueLimits};
 use super::subscriber::{Event, Start, Subscriber};
 use super::warnings::Board;
 use crate::media::{Frame, MediaKind};
 use crate::time::{NtpTime, Timestamp};
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
@@ -64,7 +65,8 @@ pub(super) struct Shared {
     state: Mutex<State>,
     /// Counts changes of the set of feeds and of their parameters.
     changes: watch::Sender<u64>,
-    keyframe_wanted: AtomicBool,
+    /// Of which layers a keyframe is wanted.
+    keyframe_wanted: AtomicU8,
     keyframe_notify: Notify,
     writes: AtomicU64,
     pub(super) warnings: watch::Sender<Board>,
@@ -92,7 +94,7 @@ impl Stream {
             origin,
             state: Mutex::default(),
             changes: watch::Sender::new(0),
-            keyframe_wanted: AtomicBool::new(false),
+            keyframe_wanted: AtomicU8::new(0),
             keyframe_notify: Notify::new(),
             writes: AtomicU64::new(0),
             warnings: watch::Sender::default(),
@@ -183,7 +185,12 @@ impl Stream {
 
     /// Asks the publisher for a keyframe; coalesced.
     pub fn request_keyframe(&self) {
-        self.shared.request_keyframe();
+        self.shared.request_keyframe(Layer::BEST);
+    }
+
+    /// Asks the publisher for a keyframe of a layer; coalesced.
+    pub fn request_keyframe_of(&self, layer: Layer) {
+        self.shared.request_keyframe(layer);
     }
 
     /// Why it ended, if it did.
@@ -232,16 +239,16 @@ impl Drop for Publisher {
 }
 
 impl KeyframeRequests {
-    /// Waits until somebody wants a keyframe and the last request is half a second old. Cancel-safe.
-    pub async fn next(&mut self) {
-        while !self.shared.keyframe_wanted.load(Ordering::Acquire) {
+    /// Waits until somebody wants a keyframe and the last request is half a second old; says of which layers. Cancel-safe.
+    pub async fn next(&mut self) -> Layers {
+        while self.shared.keyframe_wanted.load(Ordering::Acquire) == 0 {
             self.shared.keyframe_notify.notified().await;
         }
         if let Some(last) = self.last {
             tokio::time::sleep_until(last + KEYFRAME_INTERVAL).await;
         }
         self.last = Some(Instant::now());
-        self.shared.keyframe_wanted.store(false, Ordering::Release);
+        Layers::from_bits(self.shared.keyframe_wanted.swap(0, Ordering::AcqRel))
     }
 }
 
@@ -258,8 +265,8 @@ impl Shared {
         self.writes.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn request_keyframe(&self) {
-        if !self.keyframe_wanted.swap(true, Ordering::AcqRel) {
+    pub(super) fn request_keyframe(&self, layer: Layer) {
+        if self.keyframe_wanted.fetch_or(Layers::of([layer]).bits(), Ordering::AcqRel) == 0 {
             self.keyframe_notify.notify_one();
         }
     }

@@ -2,6 +2,7 @@
 
 use super::bus::{Shared, Stream};
 use super::cache::Cache;
+use super::layer::Layer;
 use super::queue::Queue;
 use super::subscriber::Event;
 use crate::media::{Codec, CodecParams, Frame, MediaKind, PacketGroup};
@@ -26,12 +27,24 @@ pub struct FeedKey {
     pub codec: Codec,
     /// What it travels as.
     pub form: Form,
+    /// Which of its sizes.
+    pub layer: Layer,
 }
 
 impl FeedKey {
-    /// The feed of `codec` in `form`.
+    /// The feed of `codec` in `form`: the track itself.
     pub const fn new(codec: Codec, form: Form) -> Self {
-        Self { codec, form }
+        Self { codec, form, layer: Layer::BEST }
+    }
+
+    /// The same in another size.
+    pub const fn in_layer(self, layer: Layer) -> Self {
+        Self { layer, ..self }
+    }
+
+    /// Whether it is a lower layer of a track.
+    pub const fn is_lower(self) -> bool {
+        self.layer.steps() > 0
     }
 
     /// Sound or picture.
@@ -42,7 +55,8 @@ impl FeedKey {
 
 impl fmt::Display for FeedKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.codec, self.form.as_str())
+        write!(f, "{}/{}", self.codec, self.form.as_str())?;
+        if self.is_lower() { write!(f, "/{}", self.layer) } else { Ok(()) }
     }
 }
 
@@ -66,6 +80,8 @@ pub struct FeedInfo {
     pub native: bool,
     /// Codec parameters, once known.
     pub params: Option<CodecParams>,
+    /// Lines of the picture, once known.
+    pub height: Option<u32>,
     /// Subscribers attached now.
     pub subscribers: usize,
     /// Payload bytes written.
@@ -79,6 +95,7 @@ pub(super) struct Feed {
     pub(super) key: FeedKey,
     pub(super) native: bool,
     pub(super) params: Option<CodecParams>,
+    height: Option<u32>,
     pub(super) cache: Cache,
     pub(super) subscribers: Vec<Arc<Queue>>,
     bytes: u64,
@@ -91,6 +108,7 @@ impl Feed {
             key,
             native,
             params: None,
+            height: None,
             cache: Cache::default(),
             subscribers: Vec::new(),
             bytes: 0,
@@ -103,6 +121,7 @@ impl Feed {
             key: self.key,
             native: self.native,
             params: self.params.clone(),
+            height: self.height,
             subscribers: self.subscribers.len(),
             bytes: self.bytes,
             items: self.items,
@@ -155,6 +174,13 @@ impl FeedWriter {
             changed
         });
         if changed == Some(true) {
+            self.shared.tracks_changed();
+        }
+    }
+
+    /// Says how many lines the picture has; does nothing when they are as many as before.
+    pub fn set_height(&self, height: u32) {
+        if self.with_feed(|feed| feed.height.replace(height) != Some(height)) == Some(true) {
             self.shared.tracks_changed();
         }
     }

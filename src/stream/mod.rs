@@ -8,12 +8,14 @@
 mod bus;
 mod cache;
 mod feed;
+mod layer;
 mod queue;
 mod subscriber;
 mod warnings;
 
 pub use bus::{EndReason, KeyframeRequests, Publisher, Stream, StreamName};
 pub use feed::{FeedInfo, FeedKey, FeedWriter, Form};
+pub use layer::{Layer, Layers};
 pub use queue::QueueLimits;
 pub use subscriber::{Event, Start, Subscriber};
 pub use warnings::{Warning, WarningMark, Warnings};

@@ -2,6 +2,7 @@
 
 use super::bus::{EndReason, Shared, Stream};
 use super::feed::FeedKey;
+use super::layer::Layer;
 use super::queue::{Queue, QueueLimits};
 use crate::media::{CodecParams, Frame, MediaKind, PacketGroup};
 use std::sync::Arc;
@@ -172,7 +173,7 @@ impl Subscriber {
 
     /// Asks the publisher for a keyframe; requests of all subscribers are coalesced.
     pub fn request_keyframe(&self) {
-        self.shared.request_keyframe();
+        self.shared.request_keyframe(Layer::BEST);
     }
 
     /// Frames and packet groups lost here since the start.

@@ -245,7 +245,7 @@ impl StreamReport {
         Self {
             tracks: feeds
                 .iter()
-                .filter(|feed| feed.native)
+                .filter(|feed| feed.native && !feed.key.is_lower())
                 .map(|feed| TrackReport::new(app, stream, feed))
                 .collect(),
             renditions: renditions.collect(),

@@ -68,7 +68,7 @@ fn without_a_cached_gop_video_begins_at_a_keyframe() {
     let v = publisher.track(VIDEO).unwrap();
     let subscriber = stream.subscriber(QueueLimits::default());
     subscriber.attach(&[VIDEO], Start::CachedGop);
-    assert!(stream.shared.keyframe_wanted.load(Ordering::Relaxed));
+    assert!(stream.shared.keyframe_wanted.load(Ordering::Relaxed) != 0);
     for ms in [0, 40, 80] {
         v.write(video(ms, ms == 40));
     }
@@ -101,8 +101,10 @@ async fn keyframe_requests_are_coalesced() {
     stream.request_keyframe();
     requests.next().await;
     assert_eq!(began.elapsed(), Duration::ZERO);
+    let low = Layer::below_best(2).unwrap();
     stream.request_keyframe();
-    requests.next().await;
+    stream.request_keyframe_of(low);
+    assert_eq!(requests.next().await, Layers::of([Layer::BEST, low]));
     assert_eq!(began.elapsed(), KEYFRAME_INTERVAL);
     assert!(tokio::time::timeout(Duration::from_secs(9), requests.next()).await.is_err());
 }
@@ -138,4 +140,15 @@ async fn what_a_publisher_sends_is_declared_or_seen() {
     let (stream, publisher) = published();
     drop(publisher);
     stream.settled().await;
+}
+
+#[tokio::test]
+async fn lower_layers_are_feeds_that_nobody_meets_unasked() {
+    let (stream, publisher) = published();
+    let key = FeedKey::new(Codec::Vp8, Form::Packets);
+    let low = key.in_layer(Layer::below_best(1).unwrap());
+    let (_lower, best) = (publisher.track(low).unwrap(), publisher.track(key).unwrap());
+    best.set_height(720);
+    assert_eq!(stream.track(MediaKind::Video).map(|feed| (feed.key, feed.height)), Some((key, Some(720))));
+    assert_eq!((key.to_string(), low.to_string()), ("VP8/packets".into(), "VP8/packets/1".into()));
 }
