@@ -1,13 +1,14 @@
 //! The whole program: binds every server, runs them, and takes them down in order.
 
 use crate::bridge::Bridge;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::metrics;
 use crate::room::{Limits, Rooms};
 use crate::server::{http, rtmp, webrtc};
+use crate::time::NtpTime;
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -55,7 +56,9 @@ impl Gateway {
         // Before any counter is looked up.
         metrics::handle();
         let stop = CancellationToken::new();
-        let rooms = Rooms::new(Limits { rooms: rooms.max_rooms, participants: rooms.max_participants });
+        #[expect(clippy::disallowed_methods, reason = "the time of day for all rooms, read once")]
+        let wall = NtpTime::from(SystemTime::now());
+        let rooms = Rooms::new(limits(&rooms), wall);
         let bridge = Bridge::new(bridge);
         let (rtmp_listen, webrtc_listen, http_listen) = (rtmp.listen, webrtc.listen, http.listen);
         let failed = |address, key| move |source| StartError { address, key, source };
@@ -113,6 +116,18 @@ impl Gateway {
             () = async { media.await; std::future::pending().await } => {}
         }
         info!("stopped");
+    }
+}
+
+fn limits(rooms: &config::Rooms) -> Limits {
+    Limits {
+        rooms: rooms.max_rooms,
+        participants: rooms.max_participants,
+        streams: rooms.max_streams,
+        messages_per_second: rooms.messages_per_second,
+        message_length: rooms.message_length.as_usize(),
+        history: rooms.history,
+        linger: rooms.linger.0,
     }
 }
 

@@ -58,6 +58,7 @@ type Description = (&'static str, Unit, &'static str);
 const GAUGES: &[Description] = &[
     ("commonroom_build_info", Unit::Count, "1; the label tells the version."),
     ("commonroom_rooms", Unit::Count, "Rooms with at least one participant."),
+    ("commonroom_participants", Unit::Count, "Participants of all rooms, by protocol."),
     ("commonroom_publishers", Unit::Count, "Streams being published, by protocol."),
     ("commonroom_renditions", Unit::Count, "Conversions that run now, by reason."),
     ("commonroom_http_connections", Unit::Count, "HTTP connections now."),

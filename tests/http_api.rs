@@ -47,7 +47,7 @@ impl Site {
     }
 
     fn with(http: Http, webrtc: Webrtc) -> Self {
-        let rooms = Rooms::new(Limits { rooms: 3, participants: 2 });
+        let rooms = Rooms::new(Limits { rooms: 3, participants: 2, ..Limits::default() }, NtpTime::default());
         let bridge = Bridge::default();
         let (stop, http_stop, media_stop) =
             (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());

@@ -100,7 +100,7 @@ mod tests {
             config.get("rtmp.lisen").unwrap_err().to_string(),
             "--print rtmp.lisen: there is no key \"rtmp.lisen\"; did you mean \"rtmp.listen\"?"
         );
-        assert_eq!(config.get("rooms").unwrap(), "max_participants = 100\nmax_rooms = 1000");
+        assert_eq!(config.get("bridge").unwrap(), "linger = \"5s\"");
         assert!(config.get("").is_err() && config.get("rtmp.listen.port").is_err());
     }
 }

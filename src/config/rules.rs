@@ -16,6 +16,14 @@ const LONGEST: Span = Span(Duration::from_hours(24));
 /// A picture must fit.
 const QUEUE: RangeInclusive<ByteSize> = ByteSize(64 << 10)..=ByteSize(1 << 30);
 
+/// Streams of one participant.
+const STREAMS: RangeInclusive<usize> = 1..=100;
+/// A person writes less, a program that writes more is a flood.
+const RATE: RangeInclusive<u32> = 1..=1_000;
+const MESSAGE: RangeInclusive<ByteSize> = ByteSize(1)..=ByteSize(32 << 10);
+/// All of them go to everybody who comes.
+const HISTORY: RangeInclusive<usize> = 0..=10_000;
+
 /// What is wrong with values that can be read.
 #[derive(Debug)]
 pub(super) struct Fault {
@@ -47,6 +55,11 @@ impl Config {
             .or_else(|| outside("webrtc.shards", webrtc.shards, &SHARDS))
             .or_else(|| outside("rooms.max_rooms", rooms.max_rooms, &COUNT))
             .or_else(|| outside("rooms.max_participants", rooms.max_participants, &COUNT))
+            .or_else(|| outside("rooms.max_streams", rooms.max_streams, &STREAMS))
+            .or_else(|| outside("rooms.messages_per_second", rooms.messages_per_second, &RATE))
+            .or_else(|| outside("rooms.message_length", rooms.message_length, &MESSAGE))
+            .or_else(|| outside("rooms.history", rooms.history, &HISTORY))
+            .or_else(|| outside("rooms.linger", rooms.linger, &(Span(Duration::ZERO)..=LONGEST)))
             .or_else(|| outside("bridge.linger", bridge.linger, &(Span(Duration::ZERO)..=LONGEST)))
     }
 }
@@ -105,6 +118,12 @@ fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
 /// A value as it stands in the file.
 trait Shown {
     fn shown(&self) -> String;
+}
+
+impl Shown for u32 {
+    fn shown(&self) -> String {
+        self.to_string()
+    }
 }
 
 impl Shown for usize {
@@ -167,6 +186,11 @@ mod tests {
             ("webrtc.shards", "257"),
             ("rooms.max_rooms", "0"),
             ("rooms.max_participants", "0"),
+            ("rooms.max_streams", "0"),
+            ("rooms.messages_per_second", "0"),
+            ("rooms.message_length", "\"1MiB\""),
+            ("rooms.history", "10001"),
+            ("rooms.linger", "\"25h\""),
             ("bridge.linger", "\"1000h\""),
         ] {
             let said = error(&format!("{key} = {bad}"), &[]).unwrap_or_default();

@@ -1,50 +1,33 @@
-//! All rooms of this server: admission, names in use, and what is there to be played.
+//! All rooms of this server: the thin part around [`Room`] that has the lock, the clock and the outboxes.
+//!
+//! A room needs no task: a command is handled under the lock, which is held for some microseconds, and what follows from it
+//! is put into the outbox of each member in the same step. So all members hear everything in one order.
 
+use super::event::{Event, Expulsion, LeaveReason, MessageId, Participant};
+use super::limits::Limits;
+use super::member::{Media, MemberId, Protocol};
+use super::membership::{Events, Membership};
 use super::name::Name;
-use crate::stream::{Publisher, Stream, StreamName};
-use crate::time::NtpTime;
-use std::collections::BTreeMap;
+use super::publication::Publication;
+use super::published::PublishedName;
+use super::refusal::Refusal;
+use super::state::{Command, Effect, Entry, Now, Room};
+use crate::media::MediaKind;
+use crate::stream::{EndReason, Stream, StreamName};
+use crate::time::{MediaDuration, NtpTime};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use thiserror::Error;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
-/// How a participant is connected.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Protocol {
-    /// RTMP.
-    Rtmp,
-    /// WebRTC, signalled by WHIP.
-    Whip,
-}
+/// News that wait for a member. One that has taken none of so many is out.
+const OUTBOX: usize = 1_024;
 
-/// Bounds of admission.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Rooms at the same time.
-    pub rooms: usize,
-    /// Participants in one room.
-    pub participants: usize,
-}
-
-/// Why somebody may not publish. Nothing has changed.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum Refusal {
-    /// Somebody publishes under this name.
-    #[error("{0} is already being published; stop the other publisher or choose another name")]
-    InUse(StreamName),
-    /// There are as many rooms as the configuration allows.
-    #[error("the server has reached its limit of {0} rooms (rooms.max_rooms)")]
-    TooManyRooms(usize),
-    /// The room is full.
-    #[error("room {room} has reached its limit of {limit} participants (rooms.max_participants)")]
-    RoomFull {
-        /// Which.
-        room: Name,
-        /// How many fit.
-        limit: usize,
-    },
-    /// No new publications while the server goes down.
-    #[error("the server is shutting down")]
-    ShuttingDown,
+/// The registry. Cloning gives another handle to the same.
+#[derive(Clone)]
+pub struct Rooms {
+    pub(super) shared: Arc<Shared>,
 }
 
 /// A room as the API shows it.
@@ -52,215 +35,414 @@ pub enum Refusal {
 pub struct RoomInfo {
     /// Its name.
     pub name: Name,
+    /// Whether nobody else may enter.
+    pub locked: bool,
     /// Who is in, by name.
     pub participants: Vec<ParticipantInfo>,
 }
 
 /// A participant as the API shows it.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct ParticipantInfo {
-    /// Its name.
-    pub name: Name,
-    /// How it is connected.
-    pub protocol: Protocol,
-    /// What it publishes.
-    pub stream: Stream,
-    /// Whether it is connected; before, its name is taken and there is nothing to play.
-    pub live: bool,
+    /// What the others see.
+    pub seen: Participant,
+    /// What it publishes and can be played, by name; also what the others have not been told of yet.
+    pub streams: Vec<Stream>,
 }
 
-/// The registry. Cloning gives another handle to the same.
-#[derive(Clone)]
-pub struct Rooms {
-    shared: Arc<Shared>,
-}
-
-/// A publisher's place in its room. Dropping it ends the stream as vanished and frees the name.
-pub struct Publication {
-    shared: Arc<Shared>,
-    room: Name,
-    participant: Name,
-    publisher: Option<Publisher>,
-}
-
-struct Shared {
+pub(super) struct Shared {
     limits: Limits,
+    /// Both clocks at the beginning.
+    began: Now,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
-struct State {
-    rooms: BTreeMap<Name, BTreeMap<Name, ParticipantInfo>>,
+pub(super) struct State {
+    rooms: BTreeMap<Name, Hall>,
+    /// Where each publication is: their names are unique on the server.
+    published: HashMap<PublishedName, Name>,
+    members: u64,
     closed: bool,
 }
 
+/// A room and what its effects act upon.
+struct Hall {
+    room: Room,
+    outboxes: HashMap<MemberId, mpsc::Sender<Arc<Event>>>,
+    streams: BTreeMap<PublishedName, Handle>,
+}
+
+struct Handle {
+    stream: Stream,
+    revoked: CancellationToken,
+    open: bool,
+}
+
 impl Rooms {
-    /// No rooms yet.
-    pub fn new(limits: Limits) -> Self {
-        Self { shared: Arc::new(Shared { limits, state: Mutex::default() }) }
+    /// No rooms yet. `wall` is the time of day now.
+    pub fn new(limits: Limits, wall: NtpTime) -> Self {
+        let began = Now { instant: Instant::now(), wall };
+        Self { shared: Arc::new(Shared { limits, began, state: Mutex::default() }) }
     }
 
-    /// Admits a publisher that is connected; the room comes into being with its first. `now` becomes the stream's origin.
+    /// Lets somebody in who listens; the room comes into being with its first. The first event is the room's state.
+    pub fn join(&self, room: Name, entry: Entry) -> Result<(Membership, Events), Refusal> {
+        let (outbox, events) = mpsc::channel(OUTBOX);
+        let login = entry.login.clone();
+        let id = self.shared.enter(&mut self.shared.lock(), &room, entry, Some(outbox))?;
+        Ok((Membership::new(self.shared.clone(), room, login, id), Events::new(events)))
+    }
+
+    /// Lets a publisher in that is connected and does not listen: an encoder. `origin` becomes the stream's origin.
     pub fn publish(
         &self,
         room: Name,
         participant: Name,
         protocol: Protocol,
-        now: NtpTime,
+        origin: NtpTime,
     ) -> Result<Publication, Refusal> {
-        let publication = self.reserve(room, participant, protocol, now)?;
+        let publication = self.reserve(room, participant, protocol, origin)?;
+        publication.open();
         publication.begin();
         Ok(publication)
     }
 
-    /// The same for one that has yet to connect: nobody finds it before it [begins](Publication::begin).
+    /// The same for one that has yet to connect: nobody finds its stream before it is [open](Publication::open), nobody in
+    /// the room is told of it before it [begins](Publication::begin).
     pub fn reserve(
         &self,
         room: Name,
         participant: Name,
         protocol: Protocol,
-        now: NtpTime,
+        origin: NtpTime,
     ) -> Result<Publication, Refusal> {
-        let limits = self.shared.limits;
         let mut state = self.shared.lock();
-        if state.closed {
-            return Err(Refusal::ShuttingDown);
-        }
-        let published = format!("{room}-{participant}");
-        let name =
-            StreamName { room: room.shared(), participant: participant.shared(), stream: published.into() };
-        match state.rooms.get(&room) {
-            Some(members) if members.contains_key(&participant) => return Err(Refusal::InUse(name)),
-            Some(members) if members.len() >= limits.participants => {
-                return Err(Refusal::RoomFull { room, limit: limits.participants });
+        let entry = Entry { login: participant.clone(), protocol, key: None, listens: false };
+        let id = self.shared.enter(&mut state, &room, entry, None)?;
+        let member = Membership::new(self.shared.clone(), room, participant, id);
+        match self.shared.reserve(&mut state, &member, None, origin) {
+            Ok(publication) => Ok(publication.of(member)),
+            Err(refusal) => {
+                // Leaving takes the lock.
+                drop(state);
+                Err(refusal)
             }
-            None if state.rooms.len() >= limits.rooms => return Err(Refusal::TooManyRooms(limits.rooms)),
-            _ => {}
         }
-        let (stream, publisher) = Stream::publish(name, now);
-        let info = ParticipantInfo { name: participant.clone(), protocol, stream, live: false };
-        state.rooms.entry(room.clone()).or_default().insert(participant.clone(), info);
-        Ok(Publication { shared: self.shared.clone(), room, participant, publisher: Some(publisher) })
     }
 
-    /// What a participant publishes, if it does.
-    pub fn find(&self, room: &Name, participant: &Name) -> Option<Stream> {
+    /// A stream of a room, for those who are in it: by the name of a publication, or the first of a participant.
+    pub fn find(&self, room: &Name, wanted: &str) -> Option<Stream> {
+        self.shared.lock().rooms.get(room)?.find(wanted)
+    }
+
+    /// The same for those who are not in the room.
+    pub fn watch(&self, room: &Name, wanted: &str) -> Result<Stream, Refusal> {
         let state = self.shared.lock();
-        let info = state.rooms.get(room)?.get(participant)?;
-        info.live.then(|| info.stream.clone())
+        let hall = state.rooms.get(room).ok_or(Refusal::UnknownStream)?;
+        if hall.room.is_locked() {
+            return Err(Refusal::Locked(room.clone()));
+        }
+        hall.find(wanted).ok_or(Refusal::UnknownStream)
     }
 
-    /// One room.
+    /// One room, if somebody is in it.
     pub fn room(&self, name: &Name) -> Option<RoomInfo> {
-        self.shared.lock().rooms.get(name).map(|members| RoomInfo::new(name, members))
+        self.shared.lock().rooms.get(name).and_then(|hall| hall.info(name))
     }
 
-    /// All rooms, by name.
+    /// All rooms with somebody in them, by name.
     pub fn list(&self) -> Vec<RoomInfo> {
-        self.shared.lock().rooms.iter().map(|(name, members)| RoomInfo::new(name, members)).collect()
+        self.shared.lock().rooms.iter().filter_map(|(name, hall)| hall.info(name)).collect()
     }
 
-    /// Admits nobody from now on.
+    /// Tells a room that it is being recorded, or no longer.
+    pub fn set_recording(&self, room: &Name, recording: bool) {
+        let now = self.shared.now();
+        if let Some(hall) = self.shared.lock().rooms.get_mut(room) {
+            drop(hall.handle(Command::Record(recording), now));
+        }
+    }
+
+    /// Lets nobody in from now on.
     pub fn close(&self) {
         self.shared.lock().closed = true;
     }
 }
 
-impl RoomInfo {
-    fn new(name: &Name, members: &BTreeMap<Name, ParticipantInfo>) -> Self {
-        Self { name: name.clone(), participants: members.values().cloned().collect() }
-    }
-}
-
-impl Publication {
-    /// Where to write tracks.
-    pub fn publisher(&self) -> &Publisher {
-        self.publisher.as_ref().expect("taken only by `end` and `drop`, which consume self")
+impl Shared {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The publisher is connected: its stream can be played from now on.
-    pub fn begin(&self) {
-        let mut state = self.shared.lock();
-        if let Some(info) = state.rooms.get_mut(&self.room).and_then(|room| room.get_mut(&self.participant)) {
-            info.live = true;
+    /// The time of day advances with the steady clock, so that the lines of a room never go back in time.
+    fn now(&self) -> Now {
+        let instant = Instant::now();
+        let span = MediaDuration::from(instant - self.began.instant);
+        Now { instant, wall: self.began.wall.plus(span) }
+    }
+
+    fn enter(
+        &self,
+        state: &mut State,
+        room: &Name,
+        entry: Entry,
+        outbox: Option<mpsc::Sender<Arc<Event>>>,
+    ) -> Result<MemberId, Refusal> {
+        if state.closed {
+            return Err(Refusal::ShuttingDown);
         }
-    }
-
-    /// Ends the stream with a reason and frees the name.
-    pub fn end(mut self, reason: crate::stream::EndReason) {
-        if let Some(publisher) = self.publisher.take() {
-            publisher.end(reason);
+        let now = self.now();
+        if state.rooms.get(room).is_some_and(|hall| hall.room.is_over(now)) {
+            state.rooms.remove(room);
         }
-    }
-}
-
-impl Drop for Publication {
-    fn drop(&mut self) {
-        // The end is told before the name is free, so that nobody sees two streams of one name.
-        self.publisher = None;
-        let mut state = self.shared.lock();
-        if let Some(members) = state.rooms.get_mut(&self.room) {
-            members.remove(&self.participant);
-            if members.is_empty() {
-                state.rooms.remove(&self.room);
+        if !state.rooms.contains_key(room) {
+            state.make_room(self.limits.rooms, now)?;
+            state.rooms.insert(room.clone(), Hall::new(Room::new(room.clone(), self.limits, now)));
+        }
+        state.members += 1;
+        let id = MemberId(state.members);
+        let Some(hall) = state.rooms.get_mut(room) else { return Err(Refusal::NotJoined) };
+        if let Some(outbox) = outbox {
+            hall.outboxes.insert(id, outbox);
+        }
+        match hall.handle(Command::Enter { member: id, entry }, now) {
+            Ok(done) => {
+                state.forget(&done.ended);
+                Ok(id)
+            }
+            Err(refusal) => {
+                hall.outboxes.remove(&id);
+                Err(refusal)
             }
         }
     }
-}
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Takes a name for a stream that a member is about to publish; `None`: one is made up.
+    pub(super) fn reserve(
+        self: &Arc<Self>,
+        state: &mut State,
+        member: &Membership,
+        name: Option<PublishedName>,
+        origin: NtpTime,
+    ) -> Result<Publication, Refusal> {
+        if state.closed {
+            return Err(Refusal::ShuttingDown);
+        }
+        let name = name.unwrap_or_else(|| state.free_name(member.room(), member.login()));
+        if state.published.contains_key(&name) {
+            return Err(Refusal::StreamNameInUse(name));
+        }
+        let full_name = StreamName {
+            room: member.room().shared(),
+            participant: member.login().shared(),
+            stream: name.shared(),
+        };
+        let (stream, publisher) = Stream::publish(full_name, origin);
+        let revoked = CancellationToken::new();
+        let hall = state.rooms.get_mut(member.room()).ok_or(Refusal::NotJoined)?;
+        // Before the room is asked: what it answers may be meant for the stream.
+        let handle = Handle { stream, revoked: revoked.clone(), open: false };
+        hall.streams.insert(name.clone(), handle);
+        let command = Command::Reserve { member: member.id(), stream: name.clone() };
+        if let Err(refusal) = hall.handle(command, self.now()) {
+            hall.streams.remove(&name);
+            return Err(refusal);
+        }
+        state.published.insert(name.clone(), member.room().clone());
+        Ok(Publication::new(self.clone(), member.room().clone(), name, publisher, revoked))
     }
-}
 
-impl Protocol {
-    /// Lower case, for logs, metrics and the API.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Rtmp => "rtmp",
-            Self::Whip => "whip",
+    /// The stream can be found.
+    pub(super) fn open(&self, room: &Name, name: &PublishedName, stream: &Stream) {
+        let mut state = self.lock();
+        if let Some(handle) = state.handle(room, name, stream) {
+            handle.open = true;
+        }
+    }
+
+    /// The room is told of the stream.
+    pub(super) fn begin(&self, room: &Name, name: &PublishedName, stream: &Stream) {
+        let now = self.now();
+        let mut state = self.lock();
+        let Some(handle) = state.handle(room, name, stream) else { return };
+        handle.open = true;
+        let has = |kind| stream.sends(kind) == Some(true);
+        let media = Media { audio: has(MediaKind::Audio), video: has(MediaKind::Video) };
+        let command = Command::Begin { stream: name.clone(), media };
+        if let Some(hall) = state.rooms.get_mut(room) {
+            drop(hall.handle(command, now));
+        }
+    }
+
+    /// The stream has ended; its name is free.
+    pub(super) fn finish(&self, room: &Name, name: &PublishedName, stream: &Stream, failed: bool) {
+        let now = self.now();
+        let mut state = self.lock();
+        // A name that was taken from this stream may belong to another one by now.
+        if state.handle(room, name, stream).is_none() {
+            return;
+        }
+        state.published.remove(name);
+        if let Some(hall) = state.rooms.get_mut(room) {
+            hall.streams.remove(name);
+            drop(hall.handle(Command::Finish { stream: name.clone(), failed }, now));
+        }
+    }
+
+    /// Does what a member asks. Gives the number and the time of a line that was said.
+    pub(super) fn act(&self, room: &Name, command: Command) -> Result<Option<(MessageId, NtpTime)>, Refusal> {
+        let now = self.now();
+        let mut state = self.lock();
+        let hall = state.rooms.get_mut(room).ok_or(Refusal::NotJoined)?;
+        let done = hall.handle(command, now)?;
+        state.forget(&done.ended);
+        Ok(done.said)
+    }
+
+    pub(super) fn leave(&self, room: &Name, member: MemberId, reason: LeaveReason) {
+        // Of a room that is no more there is nothing to leave.
+        drop(self.act(room, Command::Leave { member, reason }));
+        if let Some(hall) = self.lock().rooms.get_mut(room) {
+            hall.outboxes.remove(&member);
+        }
+    }
+
+    pub(super) fn heard(&self, room: &Name, member: MemberId) {
+        let now = self.now();
+        if let Some(hall) = self.lock().rooms.get_mut(room) {
+            hall.room.heard(member, now);
         }
     }
 }
 
-impl std::fmt::Debug for ParticipantInfo {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} by {}", self.name, self.protocol.as_str())
+impl State {
+    /// Rooms with nobody in them give way, those that are over first.
+    fn make_room(&mut self, most: usize, now: Now) -> Result<(), Refusal> {
+        if self.rooms.len() < most {
+            return Ok(());
+        }
+        self.rooms.retain(|_, hall| !hall.room.is_over(now));
+        while self.rooms.len() >= most {
+            let vacant = self.rooms.iter().filter_map(|(name, hall)| Some((hall.room.vacant_since()?, name)));
+            let Some(name) = vacant.min().map(|(_, name)| name.clone()) else {
+                return Err(Refusal::TooManyRooms(most));
+            };
+            self.rooms.remove(&name);
+        }
+        Ok(())
+    }
+
+    fn free_name(&self, room: &Name, login: &Name) -> PublishedName {
+        let mut random = [0; 2];
+        aws_lc_rs::rand::fill(&mut random)
+            .expect("the system's random generator cannot fail once it has started");
+        let start = u16::from_be_bytes(random);
+        let mut names = (0..u16::MAX).map(|n| PublishedName::of(room, login, start.wrapping_add(n)));
+        // A participant has far fewer streams than there are numbers.
+        names
+            .find(|name| !self.published.contains_key(name))
+            .unwrap_or_else(|| PublishedName::of(room, login, start))
+    }
+
+    fn handle(&mut self, room: &Name, name: &PublishedName, stream: &Stream) -> Option<&mut Handle> {
+        let handle = self.rooms.get_mut(room)?.streams.get_mut(name)?;
+        handle.stream.is(stream).then_some(handle)
+    }
+
+    fn forget(&mut self, ended: &[PublishedName]) {
+        for name in ended {
+            self.published.remove(name);
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::stream::EndReason;
+/// What came of a command, besides what members were told.
+#[derive(Default)]
+struct Done {
+    said: Option<(MessageId, NtpTime)>,
+    ended: Vec<PublishedName>,
+}
 
-    fn name(text: &str) -> Name {
-        text.parse().unwrap()
+impl Hall {
+    fn new(room: Room) -> Self {
+        Self { room, outboxes: HashMap::new(), streams: BTreeMap::new() }
     }
 
-    #[test]
-    fn a_name_is_taken_until_its_publication_ends() {
-        let rooms = Rooms::new(Limits { rooms: 1, participants: 1 });
-        let publish =
-            |room: &str, who: &str| rooms.publish(name(room), name(who), Protocol::Rtmp, NtpTime::default());
-        let first = publish("r", "alice").unwrap_or_else(|e| panic!("{e}"));
-        let stream = rooms.find(&name("r"), &name("alice")).unwrap();
-        assert!(matches!(publish("r", "alice"), Err(Refusal::InUse(_))));
-        assert!(matches!(publish("r", "bob"), Err(Refusal::RoomFull { .. })));
-        assert!(matches!(publish("s", "bob"), Err(Refusal::TooManyRooms(1))));
-        first.end(EndReason::Unpublished);
-        assert_eq!(stream.ended(), Some(EndReason::Unpublished));
-        assert!(rooms.list().is_empty());
-        drop(publish("s", "bob").unwrap_or_else(|e| panic!("{e}")));
-        let reserved = rooms.reserve(name("s"), name("eve"), Protocol::Whip, NtpTime::default());
-        let reserved = reserved.unwrap_or_else(|e| panic!("{e}"));
-        assert!(matches!(publish("s", "eve"), Err(Refusal::InUse(_))), "the name is taken");
-        assert!(rooms.find(&name("s"), &name("eve")).is_none(), "and there is nothing to play");
-        reserved.begin();
-        assert!(rooms.find(&name("s"), &name("eve")).is_some());
-        drop(reserved);
-        rooms.close();
-        assert!(matches!(publish("s", "bob"), Err(Refusal::ShuttingDown)));
+    fn handle(&mut self, command: Command, now: Now) -> Result<Done, Refusal> {
+        let effects = self.room.handle(command, now)?;
+        let mut done = Done::default();
+        let mut too_slow = self.apply(effects, &mut done);
+        while let Some(member) = too_slow.pop() {
+            if self.outboxes.remove(&member).is_some() {
+                let command = Command::Leave { member, reason: LeaveReason::Vanished };
+                let effects = self.room.handle(command, now).unwrap_or_default();
+                too_slow.extend(self.apply(effects, &mut done));
+            }
+        }
+        Ok(done)
+    }
+
+    /// Gives those whose outbox is full.
+    fn apply(&mut self, effects: Vec<Effect>, done: &mut Done) -> Vec<MemberId> {
+        let mut too_slow = Vec::new();
+        for effect in effects {
+            match effect {
+                Effect::Tell { to, event } => {
+                    let Some(outbox) = self.outboxes.get(&to) else { continue };
+                    // The last place is for the last word.
+                    let is_full = outbox.capacity() <= 1;
+                    let event = if is_full { Arc::new(Event::Expelled(Expulsion::TooSlow)) } else { event };
+                    if outbox.try_send(event).is_err() || is_full {
+                        too_slow.push(to);
+                    }
+                }
+                Effect::Expel(member) => drop(self.outboxes.remove(&member)),
+                Effect::End(name) => {
+                    if let Some(handle) = self.streams.remove(&name) {
+                        handle.stream.end(EndReason::Revoked);
+                        handle.revoked.cancel();
+                        done.ended.push(name);
+                    }
+                }
+                Effect::Gate { stream, medium, muted } => {
+                    if let Some(handle) = self.streams.get(&stream) {
+                        handle.stream.set_muted(medium, muted);
+                    }
+                }
+                Effect::Said(id, time) => done.said = Some((id, time)),
+            }
+        }
+        too_slow
+    }
+
+    fn find(&self, wanted: &str) -> Option<Stream> {
+        let by_participant = || self.room.first_stream(&wanted.parse().ok()?);
+        let by_name =
+            || wanted.parse().ok().and_then(|name: PublishedName| self.streams.get_key_value(&name));
+        let name = by_participant().or_else(|| by_name().map(|(name, _)| name))?;
+        self.streams.get(name).filter(|handle| handle.open).map(|handle| handle.stream.clone())
+    }
+
+    /// The room, unless nobody is to be seen in it.
+    fn info(&self, name: &Name) -> Option<RoomInfo> {
+        let open: Vec<_> = self.streams.values().filter(|handle| handle.open).collect();
+        let participants: Vec<_> = self
+            .room
+            .members()
+            .map(|(seen, present)| {
+                let is_own = |handle: &&&Handle| *handle.stream.name().participant == *seen.login.as_str();
+                let streams: Vec<_> =
+                    open.iter().filter(is_own).map(|handle| handle.stream.clone()).collect();
+                (ParticipantInfo { seen, streams }, present)
+            })
+            .filter(|(info, present)| *present || !info.streams.is_empty())
+            .map(|(info, _)| info)
+            .collect();
+        (!participants.is_empty()).then(|| RoomInfo {
+            name: name.clone(),
+            locked: self.room.is_locked(),
+            participants,
+        })
     }
 }

@@ -8,7 +8,7 @@ use super::warnings::Board;
 use crate::media::{Frame, MediaKind};
 use crate::time::{NtpTime, Timestamp};
 use std::fmt;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
@@ -38,6 +38,8 @@ pub enum EndReason {
     Unpublished,
     /// The publisher's connection broke or went silent.
     Vanished,
+    /// The room has ended it: the publisher has left, was removed, or may not publish any more.
+    Revoked,
     /// This server is going down.
     Shutdown,
 }
@@ -70,6 +72,8 @@ pub(super) struct Shared {
     keyframe_notify: Notify,
     writes: AtomicU64,
     pub(super) warnings: watch::Sender<Board>,
+    /// Sound and picture that are kept back.
+    muted: [AtomicBool; 2],
 }
 
 #[derive(Default)]
@@ -98,6 +102,7 @@ impl Stream {
             keyframe_notify: Notify::new(),
             writes: AtomicU64::new(0),
             warnings: watch::Sender::default(),
+            muted: Default::default(),
         });
         (Self { shared: shared.clone() }, Publisher { shared })
     }
@@ -191,6 +196,16 @@ impl Stream {
     /// Asks the publisher for a keyframe of a layer; coalesced.
     pub fn request_keyframe_of(&self, layer: Layer) {
         self.shared.request_keyframe(layer);
+    }
+
+    /// Ends it, whoever publishes it: what is still written goes to nobody.
+    pub fn end(&self, reason: EndReason) {
+        self.shared.end(reason);
+    }
+
+    /// Keeps its sound or picture back from all, or no longer.
+    pub fn set_muted(&self, kind: MediaKind, muted: bool) {
+        self.shared.muted[kind as usize].store(muted, Ordering::Release);
     }
 
     /// Why it ended, if it did.
@@ -382,6 +397,12 @@ impl State {
     }
 }
 
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.shared.name)
+    }
+}
+
 impl fmt::Display for StreamName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.room, self.participant)
@@ -393,6 +414,7 @@ impl fmt::Display for EndReason {
         f.write_str(match self {
             Self::Unpublished => "the publisher has stopped",
             Self::Vanished => "the publisher's connection was lost",
+            Self::Revoked => "the publisher is no longer in the room",
             Self::Shutdown => "the server is shutting down",
         })
     }

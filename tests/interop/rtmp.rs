@@ -78,7 +78,7 @@ fn a_second_publisher_is_refused_and_told_why() {
     let mut second = Client::publish(&clip, &url);
     let (status, _) = ended(&mut second, Duration::from_secs(5));
     assert!(!status.success());
-    assert!(second.output().contains("studio/camera is already being published"), "{}", second.output());
+    assert!(second.output().contains("camera is already in studio"), "{}", second.output());
     // The first one does not notice.
     let file = scratch("undisturbed.flv");
     Client::play(&url, 4, &file).finish(Duration::from_secs(10));

@@ -45,7 +45,13 @@ impl Gateway {
     fn start(change: impl FnOnce(&mut config::Rtmp)) -> Self {
         let mut config = config::Rtmp { listen: (Ipv4Addr::LOCALHOST, 0).into(), ..config::Rtmp::default() };
         change(&mut config);
-        let (rooms, stop) = (Rooms::new(Limits { rooms: 9, participants: 9 }), CancellationToken::new());
+        let (rooms, stop) = (
+            Rooms::new(
+                Limits { rooms: 9, participants: 9, ..Limits::default() },
+                commonroom::time::NtpTime::default(),
+            ),
+            CancellationToken::new(),
+        );
         let bridge = Bridge::default();
         let server = Server::bind(config, rooms.clone(), bridge.clone(), stop.clone()).expect("a free port");
         let address = server.local_addr().expect("it is bound");
@@ -54,7 +60,7 @@ impl Gateway {
 
     fn stream(&self, participant: &str) -> Stream {
         let name = |name: &str| name.parse().expect("a name");
-        self.rooms.find(&name("room"), &name(participant)).expect("it is published")
+        self.rooms.find(&name("room"), participant).expect("it is published")
     }
 
     async fn connect(&self, app: &str) -> Peer {

@@ -33,6 +33,7 @@ pub(super) struct RoomsReport {
 #[derive(Serialize)]
 pub(super) struct RoomReport {
     name: String,
+    locked: bool,
     participants: Vec<ParticipantReport>,
 }
 
@@ -40,11 +41,13 @@ pub(super) struct RoomReport {
 struct ParticipantReport {
     name: String,
     protocol: &'static str,
+    role: &'static str,
     streams: Vec<StreamReport>,
 }
 
 #[derive(Serialize)]
 struct StreamReport {
+    name: String,
     tracks: Vec<TrackReport>,
     renditions: Vec<RenditionReport>,
     warnings: Vec<Remark>,
@@ -215,16 +218,17 @@ impl RoomReport {
     fn new(app: &App, room: &RoomInfo, present: &Present) -> Self {
         let participants =
             room.participants.iter().map(|participant| ParticipantReport::new(app, participant, present));
-        Self { name: room.name.to_string(), participants: participants.collect() }
+        Self { name: room.name.to_string(), locked: room.locked, participants: participants.collect() }
     }
 }
 
 impl ParticipantReport {
     fn new(app: &App, participant: &ParticipantInfo, present: &Present) -> Self {
         Self {
-            name: participant.name.to_string(),
-            protocol: participant.protocol.as_str(),
-            streams: vec![StreamReport::new(app, &participant.stream, present)],
+            name: participant.seen.login.to_string(),
+            protocol: participant.seen.protocol.as_str(),
+            role: participant.seen.role.as_str(),
+            streams: participant.streams.iter().map(|s| StreamReport::new(app, s, present)).collect(),
         }
     }
 }
@@ -243,6 +247,7 @@ impl StreamReport {
         });
         let warnings = stream.warnings().into_iter().map(Remark::from).collect();
         Self {
+            name: stream.name().stream.to_string(),
             tracks: feeds
                 .iter()
                 .filter(|feed| feed.native && !feed.key.is_lower())

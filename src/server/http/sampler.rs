@@ -58,18 +58,20 @@ impl Sampler {
             let rooms = rooms.list();
             let members: Vec<_> = rooms.iter().flat_map(|room| &room.participants).collect();
             gauge!("commonroom_rooms").set(rooms.len() as f64);
-            for protocol in [Protocol::Rtmp, Protocol::Whip] {
-                let count = members.iter().filter(|member| member.protocol == protocol).count();
-                gauge!("commonroom_publishers", "protocol" => protocol.as_str()).set(count as f64);
+            for protocol in Protocol::ALL {
+                let own = members.iter().filter(|member| member.seen.protocol == protocol);
+                let published: usize = own.clone().map(|member| member.streams.len()).sum();
+                gauge!("commonroom_participants", "protocol" => protocol.as_str()).set(own.count() as f64);
+                gauge!("commonroom_publishers", "protocol" => protocol.as_str()).set(published as f64);
             }
+            let streams: Vec<_> = members.iter().flat_map(|member| member.streams.iter().cloned()).collect();
             let mut renditions: HashMap<_, u32> = REASONS.into_iter().map(|reason| (reason, 0)).collect();
-            for info in members.iter().flat_map(|member| bridge.renditions(&member.stream)) {
+            for info in streams.iter().flat_map(|stream| bridge.renditions(stream)) {
                 *renditions.entry(info.reason).or_default() += 1;
             }
             for (reason, count) in renditions {
                 gauge!("commonroom_renditions", "reason" => reason.as_str()).set(count);
             }
-            let streams: Vec<_> = members.iter().map(|member| member.stream.clone()).collect();
             self.sample(&streams, now);
             crate::metrics::handle().run_upkeep();
         }

@@ -45,9 +45,13 @@ pub(super) async fn play(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let offer = text(&headers, body, SDP, MAX_OFFER_LEN)?;
-    let Some(stream) = app.rooms.find(&path.room, &path.participant) else {
-        let message = format!("{}/{} is not being published", path.room, path.participant);
-        return Err(Problem::new(StatusCode::NOT_FOUND, "no_stream", message));
+    let stream = match app.rooms.watch(&path.room, path.participant.as_str()) {
+        Ok(stream) => stream,
+        Err(Refusal::UnknownStream) => {
+            let message = format!("{}/{} is not being published", path.room, path.participant);
+            return Err(Problem::new(StatusCode::NOT_FOUND, "no_stream", message));
+        }
+        Err(refusal) => return Err(refusal.into()),
     };
     Ok(created(app.webrtc.play(stream, &offer, &Options::default())?))
 }
@@ -146,7 +150,11 @@ fn text(
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let (status, code) = match &refusal {
-            Refusal::InUse(_) => (StatusCode::CONFLICT, "in_use"),
+            Refusal::LoginInUse { .. } | Refusal::StreamNameInUse(_) => (StatusCode::CONFLICT, "in_use"),
+            Refusal::Locked(_) | Refusal::Kicked(_) | Refusal::NotSpeaker => {
+                (StatusCode::FORBIDDEN, refusal.as_str())
+            }
+            Refusal::UnknownStream => (StatusCode::NOT_FOUND, "no_stream"),
             _ => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         };
         Self::new(status, code, refusal.to_string())

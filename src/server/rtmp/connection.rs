@@ -326,9 +326,12 @@ impl Connection<'_> {
         let Address { room, participant, .. } = address;
         #[expect(clippy::disallowed_methods, reason = "the publication's wall-clock anchor, read once")]
         let origin = NtpTime::from(SystemTime::now());
-        match self.shared.rooms.publish(room.clone(), participant.clone(), Protocol::Rtmp, origin) {
+        match self.shared.rooms.reserve(room.clone(), participant.clone(), Protocol::Rtmp, origin) {
             Ok(publication) => {
                 info!(%room, %participant, "publishing");
+                // Players may wait for its tracks from now on; the room is told of it once they are known.
+                publication.open();
+                tokio::spawn(publication.begin_when_settled());
                 let name = publication.publisher().stream().name().clone();
                 let listing = self.shared.directory.enter(name);
                 let ingest = Ingest::new(publication, listing, now);
@@ -337,9 +340,10 @@ impl Connection<'_> {
                 self.session.accept_publish(stream);
             }
             Err(refusal) => {
-                let (code, reason) = match refusal {
-                    Refusal::InUse(_) => (Code::PublishBadName, Rejected::InUse),
-                    _ => (Code::PublishRejected, Rejected::Rooms),
+                let (code, reason) = if refusal.is_name_in_use() {
+                    (Code::PublishBadName, Rejected::InUse)
+                } else {
+                    (Code::PublishRejected, Rejected::Rooms)
                 };
                 let name = (room.as_str(), participant.as_str());
                 self.refuse(now, stream, name, code, reason, &refusal.to_string());
@@ -350,10 +354,19 @@ impl Connection<'_> {
     fn play(&mut self, now: Instant, id: StreamId, key: &str) {
         let Some(address) = self.resolve(now, id, key, Code::PlayFailed) else { return };
         let Address { room, participant, .. } = address;
-        let Some(stream) = self.shared.rooms.find(&room, &participant) else {
-            let text = format!("nobody publishes {room}/{participant} now");
-            let name = (room.as_str(), participant.as_str());
-            return self.refuse(now, id, name, Code::PlayStreamNotFound, Rejected::NotFound, &text);
+        let stream = match self.shared.rooms.watch(&room, participant.as_str()) {
+            Ok(stream) => stream,
+            Err(refusal) => {
+                let (code, reason, text) = match refusal {
+                    Refusal::UnknownStream => {
+                        let text = format!("nobody publishes {room}/{participant} now");
+                        (Code::PlayStreamNotFound, Rejected::NotFound, text)
+                    }
+                    refusal => (Code::PlayFailed, Rejected::Rooms, refusal.to_string()),
+                };
+                let name = (room.as_str(), participant.as_str());
+                return self.refuse(now, id, name, code, reason, &text);
+            }
         };
         info!(%room, %participant, "playing");
         let config = &self.shared.config;

@@ -292,7 +292,7 @@ mod tests {
     const SLICE: &[u8] = &[0, 0, 0, 2, 0x41, 7];
 
     fn ingest() -> Ingest {
-        let rooms = Rooms::new(Limits { rooms: 1, participants: 1 });
+        let rooms = Rooms::new(Limits { rooms: 1, participants: 1, ..Limits::default() }, NtpTime::default());
         let [room, participant] = ["r", "p"].map(|name| name.parse().unwrap());
         let publication = rooms
             .publish(room, participant, Protocol::Rtmp, NtpTime::default())

@@ -69,9 +69,10 @@ impl Wire for Sink {
 impl Harness {
     /// A publisher with this offer; `None` if the offer is refused.
     pub fn publisher(offer: &str) -> Option<Self> {
-        let (wall, rooms) = (Wall::read(), Rooms::new(Limits { rooms: 1, participants: 1 }));
-        let name: Name = "harness".parse().ok()?;
+        let wall = Wall::read();
         let origin = wall.at(wall.instant());
+        let rooms = Rooms::new(Limits::default(), origin);
+        let name: Name = "harness".parse().ok()?;
         let publication = rooms.publish(name.clone(), name, Protocol::Whip, origin).ok()?;
         let stream = publication.publisher().stream();
         Self::new(offer, &Want::Receive, Purpose::Publish(publication), stream, wall)
@@ -93,9 +94,10 @@ impl Harness {
 
     /// A viewer with this offer that has no keys yet; `None` if the offer is refused.
     pub fn waiting_viewer(offer: &str) -> Option<Self> {
-        let (wall, rooms) = (Wall::read(), Rooms::new(Limits { rooms: 1, participants: 1 }));
-        let name: Name = "harness".parse().ok()?;
+        let wall = Wall::read();
         let origin = wall.at(wall.instant());
+        let rooms = Rooms::new(Limits::default(), origin);
+        let name: Name = "harness".parse().ok()?;
         let publication = rooms.publish(name.clone(), name, Protocol::Whip, origin).ok()?;
         let stream = publication.publisher().stream();
         let [audio, video, video_rtx] = SOURCES.map(Ssrc);

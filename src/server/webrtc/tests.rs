@@ -51,7 +51,8 @@ impl World {
             ..config::Webrtc::default()
         };
         let stop = CancellationToken::new();
-        let rooms = Rooms::new(Limits { rooms: 10, participants: 10 });
+        let rooms =
+            Rooms::new(Limits { rooms: 10, participants: 10, ..Limits::default() }, NtpTime::default());
         let bridge = Bridge::default();
         let server = Server::bind(config, bridge, stop.clone()).unwrap();
         Self { rooms, server, stop }
@@ -64,7 +65,7 @@ impl World {
     }
 
     fn stream(&self, who: &str) -> Option<Stream> {
-        self.rooms.find(&name("room"), &name(who))
+        self.rooms.find(&name("room"), who)
     }
 
     /// Answers an offer for alice's stream, as WHEP does.

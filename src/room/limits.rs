@@ -1,0 +1,36 @@
+//! Bounds of admission, and of what a participant may do.
+
+use std::time::Duration;
+
+/// Bounds of rooms. All are checked where they are about to be exceeded, in the same step.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Rooms at the same time.
+    pub rooms: usize,
+    /// Participants in one room.
+    pub participants: usize,
+    /// Streams that one participant publishes at the same time.
+    pub streams: usize,
+    /// Messages of one participant a second, in the long run. Copies of a line to each one count once.
+    pub messages_per_second: u32,
+    /// Bytes of a message.
+    pub message_length: usize,
+    /// Lines of a room that are kept for newcomers.
+    pub history: usize,
+    /// How long a room goes on with nobody in it: its lines, its lock and its roles.
+    pub linger: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            rooms: 1000,
+            participants: 100,
+            streams: 4,
+            messages_per_second: 5,
+            message_length: 4000,
+            history: 200,
+            linger: Duration::from_secs(30),
+        }
+    }
+}

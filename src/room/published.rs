@@ -1,0 +1,103 @@
+//! Names of publications.
+
+use super::name::Name;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+use thiserror::Error;
+
+const MAX_LENGTH: usize = 200;
+/// What marks a publication as a screen, as the room protocol has it.
+const SCREEN: &str = "screenShare";
+
+/// The name of a publication: 1 to 200 ASCII letters, digits, `-`, `_` and `.`, not starting with a dot. Clients of the room
+/// protocol choose it, `<room>-<login>-<4 hex digits>` with an optional suffix; others get one of that form.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct PublishedName(Arc<str>);
+
+/// Why a name of a publication is refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[error(
+    "a stream's name consists of 1 to {MAX_LENGTH} letters, digits, '-', '_' and '.', and does not start with a dot"
+)]
+pub struct InvalidPublishedName;
+
+/// What a publication shows.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum StreamKind {
+    /// A person, or whatever an encoder sends.
+    Camera,
+    /// A screen or a window.
+    Screen,
+}
+
+impl PublishedName {
+    /// A name for a publication of somebody who chose none; `number` tells it from earlier ones.
+    pub fn of(room: &Name, participant: &Name, number: u16) -> Self {
+        Self(format!("{room}-{participant}-{number:04x}").into())
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The name as shared text.
+    pub fn shared(&self) -> Arc<str> {
+        self.0.clone()
+    }
+
+    /// What the publication shows: nothing but the name tells.
+    pub fn kind(&self) -> StreamKind {
+        if self.0.contains(SCREEN) { StreamKind::Screen } else { StreamKind::Camera }
+    }
+}
+
+impl FromStr for PublishedName {
+    type Err = InvalidPublishedName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidPublishedName> {
+        let is_valid = (1..=MAX_LENGTH).contains(&text.len())
+            && !text.starts_with('.')
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+        if is_valid { Ok(Self(text.into())) } else { Err(InvalidPublishedName) }
+    }
+}
+
+impl fmt::Display for PublishedName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl StreamKind {
+    /// Lower case, for the API and clients.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Camera => "camera",
+            Self::Screen => "screen",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rule() {
+        for bad in ["", ".a", "a/b", "a b", "ä", &"z".repeat(201)] {
+            assert_eq!(bad.parse::<PublishedName>(), Err(InvalidPublishedName), "{bad}");
+        }
+        assert!("z".repeat(200).parse::<PublishedName>().is_ok());
+    }
+
+    #[test]
+    fn a_screen_is_told_by_its_name() {
+        let kind = |text: &str| text.parse::<PublishedName>().unwrap().kind();
+        assert_eq!(kind("room-5aad46-gina-7c7e-screenShare"), StreamKind::Screen);
+        assert_eq!(kind("room-5aad46-gina-7c7e"), StreamKind::Camera);
+        let (room, gina) = ("r".parse().unwrap(), "gina".parse().unwrap());
+        assert_eq!(PublishedName::of(&room, &gina, 0x7c).as_str(), "r-gina-007c");
+    }
+}
