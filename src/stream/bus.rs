@@ -1,6 +1,7 @@
 //! A stream and its publisher: feeds, subscribers, keyframe requests.
 
 use super::feed::{Feed, FeedInfo, FeedKey, FeedWriter};
+use super::gate::Verdict;
 use super::layer::{Layer, Layers};
 use super::queue::{Queue, QueueLimits};
 use super::subscriber::{Event, Start, Subscriber};
@@ -188,6 +189,30 @@ impl Stream {
         self.shared.open(key, false)
     }
 
+    /// Keeps back all that the publisher sends of a kind, or lets it pass again: the picture from the next keyframe on, which
+    /// is asked for. What is missing is told as [`Event::Skipped`].
+    pub fn set_muted(&self, kind: MediaKind, muted: bool) {
+        {
+            let mut state = self.shared.lock();
+            self.shared.muted[kind as usize].store(muted, Ordering::Release);
+            for feed in state.feeds.iter_mut().filter(|feed| feed.key.kind() == kind) {
+                feed.gate.set_shut(muted && feed.native);
+                if muted {
+                    // What was last seen or heard is not for those who come now.
+                    feed.cache.clear();
+                }
+            }
+        }
+        if kind == MediaKind::Video && !muted {
+            Layer::all().for_each(|layer| self.request_keyframe_of(layer));
+        }
+    }
+
+    /// Whether a kind is [muted](Self::set_muted).
+    pub fn is_muted(&self, kind: MediaKind) -> bool {
+        self.shared.is_muted(kind)
+    }
+
     /// Asks the publisher for a keyframe; coalesced.
     pub fn request_keyframe(&self) {
         self.shared.request_keyframe(Layer::BEST);
@@ -201,11 +226,6 @@ impl Stream {
     /// Ends it, whoever publishes it: what is still written goes to nobody.
     pub fn end(&self, reason: EndReason) {
         self.shared.end(reason);
-    }
-
-    /// Keeps its sound or picture back from all, or no longer.
-    pub fn set_muted(&self, kind: MediaKind, muted: bool) {
-        self.shared.muted[kind as usize].store(muted, Ordering::Release);
     }
 
     /// Why it ended, if it did.
@@ -276,11 +296,23 @@ impl Shared {
         self.changes.send_modify(|count| *count += 1);
     }
 
-    pub(super) fn touched(&self) {
+    fn is_muted(&self, kind: MediaKind) -> bool {
+        self.muted[kind as usize].load(Ordering::Acquire)
+    }
+
+    /// Something was written, if its feed is still there.
+    pub(super) fn touched(&self, verdict: Option<Verdict>, layer: Layer) {
         self.writes.fetch_add(1, Ordering::Relaxed);
+        if verdict == Some(Verdict::KeptForKeyframe) {
+            self.request_keyframe(layer);
+        }
     }
 
     pub(super) fn request_keyframe(&self, layer: Layer) {
+        // Nobody would get it.
+        if self.is_muted(MediaKind::Video) {
+            return;
+        }
         if self.keyframe_wanted.fetch_or(Layers::of([layer]).bits(), Ordering::AcqRel) == 0 {
             self.keyframe_notify.notify_one();
         }
@@ -295,7 +327,9 @@ impl Shared {
             if native {
                 state.first_track.get_or_insert_with(Instant::now);
             }
-            state.feeds.push(Feed::new(key, native));
+            let mut feed = Feed::new(key, native);
+            feed.gate.set_shut(native && self.is_muted(key.kind()));
+            state.feeds.push(feed);
         }
         self.tracks_changed();
         Some(FeedWriter::new(self.clone(), key))

@@ -2,6 +2,7 @@
 
 use super::bus::{Shared, Stream};
 use super::cache::Cache;
+use super::gate::{Gate, Verdict};
 use super::layer::Layer;
 use super::queue::Queue;
 use super::subscriber::Event;
@@ -97,6 +98,8 @@ pub(super) struct Feed {
     pub(super) params: Option<CodecParams>,
     height: Option<u32>,
     pub(super) cache: Cache,
+    /// Stays open where the bridge writes: its source is kept back already.
+    pub(super) gate: Gate,
     pub(super) subscribers: Vec<Arc<Queue>>,
     bytes: u64,
     items: u64,
@@ -110,6 +113,7 @@ impl Feed {
             params: None,
             height: None,
             cache: Cache::default(),
+            gate: Gate::default(),
             subscribers: Vec::new(),
             bytes: 0,
             items: 0,
@@ -126,6 +130,15 @@ impl Feed {
             bytes: self.bytes,
             items: self.items,
         }
+    }
+
+    /// Whether what is written next passes; what is missing before it is told.
+    fn admit(&mut self, keyframe: bool) -> Verdict {
+        let verdict = self.gate.admit(keyframe);
+        if let Verdict::PassesBehind(frames) = verdict {
+            self.send(&Event::Skipped { kind: self.key.kind(), frames });
+        }
+        verdict
     }
 
     fn send(&mut self, event: &Event) {
@@ -189,21 +202,31 @@ impl FeedWriter {
     pub fn write(&self, frame: Frame) {
         debug_assert_eq!(self.key.form, Form::Frames);
         let shared = &self.shared;
-        self.with_feed_and_video_start(|feed, video_start| {
-            if frame.keyframe && frame.kind == MediaKind::Video {
-                *video_start = Some(frame.dts);
+        let verdict = self.with_feed_and_video_start(|feed, video_start| {
+            let verdict = feed.admit(frame.keyframe);
+            if verdict.passes() {
+                if frame.keyframe && frame.kind == MediaKind::Video {
+                    *video_start = Some(frame.dts);
+                }
+                feed.cache.push(&frame, *video_start);
+                feed.send(&Event::Frame(frame));
             }
-            feed.cache.push(&frame, *video_start);
-            feed.send(&Event::Frame(frame));
+            verdict
         });
-        shared.touched();
+        shared.touched(verdict, self.key.layer);
     }
 
     /// Gives RTP packets to all subscribers. Never waits.
     pub fn write_packets(&self, packets: PacketGroup) {
         debug_assert_ne!(self.key.form, Form::Frames);
-        self.with_feed(|feed| feed.send(&Event::Packets(self.key.kind(), packets)));
-        self.shared.touched();
+        let verdict = self.with_feed(|feed| {
+            let verdict = feed.admit(packets.keyframe());
+            if verdict.passes() {
+                feed.send(&Event::Packets(self.key.kind(), packets));
+            }
+            verdict
+        });
+        self.shared.touched(verdict, self.key.layer);
     }
 
     /// Tells all subscribers that part of the source was lost, so that decoders can conceal or wait for a keyframe.
@@ -220,13 +243,15 @@ impl FeedWriter {
         self.shared.lock().feed_mut(self.key).map(act)
     }
 
-    fn with_feed_and_video_start(&self, act: impl FnOnce(&mut Feed, &mut Option<crate::time::Timestamp>)) {
+    fn with_feed_and_video_start<R>(
+        &self,
+        act: impl FnOnce(&mut Feed, &mut Option<crate::time::Timestamp>) -> R,
+    ) -> Option<R> {
         let mut state = self.shared.lock();
         let mut start = state.video_start;
-        if let Some(feed) = state.feed_mut(self.key) {
-            act(feed, &mut start);
-        }
+        let result = state.feed_mut(self.key).map(|feed| act(feed, &mut start));
         state.video_start = start;
+        result
     }
 }
 

@@ -8,6 +8,7 @@
 mod bus;
 mod cache;
 mod feed;
+mod gate;
 mod layer;
 mod queue;
 mod subscriber;

@@ -7,7 +7,7 @@ mod slow;
 
 use bytes::BytesMut;
 use commonroom::bridge::{Accepts, Bridge};
-use commonroom::codec::Codec;
+use commonroom::codec::{Codec, MediaKind};
 use commonroom::config;
 use commonroom::config::Span;
 use commonroom::protocol::amf0::{Object, Value};
@@ -301,6 +301,30 @@ async fn one_connection_publishes_and_plays_several() {
 
     drop(carol);
     assert_eq!(listener.rest().await, ["onStatus NetStream.Play.UnpublishNotify", "eof 1"]);
+}
+
+#[tokio::test]
+async fn what_is_muted_reaches_nobody() {
+    let gateway = Gateway::start(|_| {});
+    let mut publisher = gateway.publish_media("alice").await;
+    let stream = gateway.stream("alice");
+    let mut player = gateway.play("alice").await;
+    player.until(&line("video", &picture(false, &[2]))).await;
+    stream.set_muted(MediaKind::Video, true);
+    publisher.client.send(kind::VIDEO, 1, 1_080, &picture(true, &[3]));
+    publisher.client.send(kind::AUDIO, 1, 1_085, &[0xaf, 1, 6]);
+    publisher.settle().await;
+    assert_eq!(player.until(&line("audio", &[0xaf, 1, 6])).await.len(), 1, "the sound alone");
+    // An RTMP publisher cannot be asked: the picture waits for its next keyframe.
+    stream.set_muted(MediaKind::Video, false);
+    stream.set_muted(MediaKind::Audio, true);
+    publisher.client.send(kind::VIDEO, 1, 1_120, &picture(false, &[4]));
+    publisher.client.send(kind::AUDIO, 1, 1_125, &[0xaf, 1, 7]);
+    publisher.client.send(kind::VIDEO, 1, 1_160, &picture(true, &[5]));
+    publisher.client.send(kind::VIDEO, 1, 1_200, &picture(false, &[6]));
+    publisher.settle().await;
+    let expected = [line("video", &picture(true, &[5])), line("video", &picture(false, &[6]))];
+    assert_eq!(player.until(&expected[1]).await, expected);
 }
 
 #[tokio::test]

@@ -71,6 +71,7 @@ impl Converter for H264 {
                 self.pictures.insert(now, &packets);
                 self.poll(now, out);
             }
+            Event::Skipped { .. } => self.pictures.cut(),
             _ => {}
         }
     }

@@ -33,7 +33,10 @@ impl Converter for Opus {
                 }
                 self.poll(now, out);
             }
-            Event::Skipped { frames, .. } => out.push(Output::Gap(frames)),
+            Event::Skipped { frames, .. } => {
+                self.buffer.cut();
+                out.push(Output::Gap(frames));
+            }
             _ => {}
         }
     }

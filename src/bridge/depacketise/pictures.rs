@@ -52,6 +52,11 @@ impl<A: Assembly> Pictures<A> {
         }
     }
 
+    /// The source goes on elsewhere: what is missing is not waited for.
+    pub(super) fn cut(&mut self) {
+        self.buffer.cut();
+    }
+
     /// The next picture that is whole, and its time.
     pub(super) fn next(&mut self, now: Instant) -> Option<(A::Picture, Timestamp)> {
         loop {

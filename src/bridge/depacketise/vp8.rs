@@ -26,6 +26,7 @@ impl Converter for Vp8 {
                 self.pictures.insert(now, &packets);
                 self.poll(now, out);
             }
+            Event::Skipped { .. } => self.pictures.cut(),
             _ => {}
         }
     }

@@ -56,6 +56,14 @@ impl<T> JitterBuffer<T> {
         self.held.insert(sequence, (now, packet));
     }
 
+    /// Nobody will bring what is missing from here on to the next packet, whatever its number: it is not waited for. What
+    /// waits behind another gap is given up with it.
+    pub fn cut(&mut self) {
+        self.lost += self.held.len() as u64; // usize is at most 64 bits
+        self.held.clear();
+        (self.since, self.next) = (None, None);
+    }
+
     /// What is due at `now`; ask until `None`.
     pub fn poll(&mut self, now: Instant) -> Option<Output<T>> {
         if self.lost > 0 {
@@ -138,6 +146,20 @@ mod tests {
         buffer.insert(at(220), 1, 1);
         assert_eq!((drain(&mut buffer, at(220)), buffer.late()), (vec![], 1));
         assert_eq!(drain(&mut buffer, at(300)), [Lost(2), Packet(5)]);
+    }
+
+    #[test]
+    fn behind_a_cut_nothing_is_waited_for() {
+        let (mut buffer, now) = (JitterBuffer::new(Duration::from_millis(50)), some_instant());
+        for sequence in [1, 3, 4] {
+            buffer.insert(now, sequence, sequence);
+        }
+        assert_eq!(drain(&mut buffer, now), [Packet(1)]);
+        buffer.cut();
+        buffer.insert(now, 30, 30);
+        assert_eq!(drain(&mut buffer, now), [Lost(2), Packet(30)]);
+        buffer.insert(now, 5, 5);
+        assert_eq!((drain(&mut buffer, now), buffer.deadline()), (vec![], None), "of before the cut");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod answers;
 mod client;
 mod joins;
+mod mute;
 mod progress;
 
 use super::Server;

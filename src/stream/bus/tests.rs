@@ -152,3 +152,44 @@ async fn lower_layers_are_feeds_that_nobody_meets_unasked() {
     assert_eq!(stream.track(MediaKind::Video).map(|feed| (feed.key, feed.height)), Some((key, Some(720))));
     assert_eq!((key.to_string(), low.to_string()), ("VP8/packets".into(), "VP8/packets/1".into()));
 }
+
+#[test]
+fn what_is_muted_goes_no_further_and_comes_back_with_a_keyframe() {
+    let (stream, publisher) = published();
+    let (v, a) = (publisher.track(VIDEO).unwrap(), publisher.track(AUDIO).unwrap());
+    let subscriber = stream.subscriber(QueueLimits::default());
+    subscriber.attach(&[VIDEO, AUDIO], Start::Anywhere);
+    let wanted = || stream.shared.keyframe_wanted.swap(0, Ordering::Relaxed) != 0;
+    v.write(video(0, true));
+    stream.set_muted(MediaKind::Video, true);
+    assert!(stream.is_muted(MediaKind::Video) && !stream.is_muted(MediaKind::Audio));
+    for ms in [40, 80] {
+        v.write(video(ms, ms == 80));
+        a.write(audio(ms));
+    }
+    stream.request_keyframe();
+    assert!(!wanted(), "nobody would see it");
+    let late = stream.subscriber(QueueLimits::default());
+    late.attach(&[VIDEO, AUDIO], Start::CachedGop);
+    assert!(drain(&late).is_empty(), "nor what was sent before");
+    stream.set_muted(MediaKind::Video, false);
+    assert!(wanted());
+    v.write(video(120, false));
+    assert!(wanted(), "still");
+    v.write(video(160, true));
+    v.write(video(200, false));
+    let skipped = format!("{:?}", Event::Skipped { kind: MediaKind::Video, frames: 3 });
+    assert_eq!(drain(&subscriber), ["v0", "a40", "a80", &skipped, "v160", "v200"]);
+    assert_eq!(drain(&late), [&skipped, "v160", "v200"]);
+
+    stream.set_muted(MediaKind::Audio, true);
+    drop(a);
+    let a = publisher.track(AUDIO).unwrap();
+    subscriber.attach(&[AUDIO], Start::Anywhere);
+    a.write(audio(240));
+    assert_eq!(drain(&subscriber), ["ended opus"], "a track that comes again is muted as well");
+    stream.set_muted(MediaKind::Audio, false);
+    a.write(audio(260));
+    let skipped = format!("{:?}", Event::Skipped { kind: MediaKind::Audio, frames: 1 });
+    assert_eq!(drain(&subscriber), [&skipped, "a260"]);
+}
