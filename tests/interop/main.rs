@@ -19,6 +19,7 @@ mod relay;
 mod signal;
 
 // The cases.
+mod modules;
 mod pages;
 mod publish;
 mod rtmp;

@@ -1,5 +1,5 @@
-//! The pages for people: `/`, `/watch/<room>/<participant>` and `/publish/<room>/<participant>`, with their scripts and
-//! their style, all embedded in the program.
+//! The pages for people: `/`, the room `/r/<room>`, `/watch/<room>/<participant>` and `/publish/<room>/<participant>`, with
+//! their scripts and their style, all embedded in the program.
 //!
 //! A page is the same for every room; its script reads the names from its address and asks the API for the rest.
 
@@ -23,12 +23,22 @@ pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
         let file = File::new(asset);
         router = router.route(asset.path, get(async move |headers: HeaderMap| file.answer(&headers)));
     }
-    for (path, page) in ROOM_PAGES {
+    let room = File::new(ROOM);
+    router = router.route(
+        "/r/{room}",
+        get(async move |name: Result<Path<String>, PathRejection>, headers: HeaderMap| {
+            match name.map(|Path(room)| name_fault("room", &room)).unwrap_or_else(|_| unreadable()) {
+                None => room.answer(&headers),
+                Some(fault) => bad_request(&fault),
+            }
+        }),
+    );
+    for (path, page) in STREAM_PAGES {
         let file = File::new(page);
         router = router.route(
             path,
             get(async move |names: Result<Path<(String, String)>, PathRejection>, headers: HeaderMap| {
-                match names_fault(names) {
+                match names.map(|Path(names)| names_fault(&names)).unwrap_or_else(|_| unreadable()) {
                     None => file.answer(&headers),
                     Some(fault) => bad_request(&fault),
                 }
@@ -81,15 +91,17 @@ impl File {
 }
 
 /// What is wrong with the names in the address.
-fn names_fault(names: Result<Path<(String, String)>, PathRejection>) -> Option<String> {
-    let Ok(Path((room, participant))) = names else {
-        return Some("The address is not readable text.".to_owned());
-    };
-    let check = |what, name: &str| {
-        let fault: InvalidName = name.parse::<Name>().err()?;
-        Some(format!("There cannot be such a {what}: {fault}."))
-    };
-    check("room", &room).or_else(|| check("participant", &participant))
+fn names_fault((room, participant): &(String, String)) -> Option<String> {
+    name_fault("room", room).or_else(|| name_fault("participant", participant))
+}
+
+fn name_fault(what: &str, name: &str) -> Option<String> {
+    let fault: InvalidName = name.parse::<Name>().err()?;
+    Some(format!("There cannot be such a {what}: {fault}."))
+}
+
+fn unreadable() -> Option<String> {
+    Some("The address is not readable text.".to_owned())
 }
 
 fn bad_request(fault: &str) -> Response {
@@ -153,12 +165,10 @@ macro_rules! script {
 
 const ASSETS: &[Asset] = &[
     asset!("/", HTML, "index.html"),
-    style!("index.css"),
     style!("stream.css"),
     style!("style.css"),
     asset!("/ui/icon.svg", "image/svg+xml", "icon.svg"),
     script!("api.js"),
-    script!("index.js"),
     script!("link.js"),
     script!("lipsync.js"),
     script!("pattern.js"),
@@ -171,9 +181,49 @@ const ASSETS: &[Asset] = &[
     script!("watch.js"),
     script!("whep.js"),
     script!("whip.js"),
+    style!("room/base.css"),
+    script!("room/blank.js"),
+    style!("room/call.css"),
+    script!("room/call.js"),
+    script!("room/chat.js"),
+    script!("room/choices.js"),
+    script!("room/controls.js"),
+    script!("room/devices.js"),
+    script!("room/dom.js"),
+    script!("room/en.js"),
+    script!("room/floor.js"),
+    style!("room/green.css"),
+    script!("room/green.js"),
+    script!("room/icons.js"),
+    script!("room/invite.js"),
+    script!("room/layout.js"),
+    script!("room/links.js"),
+    style!("room/lobby.css"),
+    script!("room/lobby.js"),
+    script!("room/meeting.js"),
+    script!("room/meter.js"),
+    script!("room/model.js"),
+    script!("room/names.js"),
+    style!("room/panels.css"),
+    script!("room/peer.js"),
+    script!("room/people.js"),
+    script!("room/playback.js"),
+    script!("room/protocol.js"),
+    script!("room/publication.js"),
+    script!("room/room.js"),
+    script!("room/ru.js"),
+    script!("room/settings.js"),
+    script!("room/speaker.js"),
+    script!("room/streams.js"),
+    script!("room/text.js"),
+    script!("room/theme.js"),
+    script!("room/tile.js"),
+    style!("room/tiles.css"),
 ];
 
-const ROOM_PAGES: &[(&str, &Asset)] = &[
+const ROOM: &Asset = &asset!("", HTML, "room.html");
+
+const STREAM_PAGES: &[(&str, &Asset)] = &[
     ("/watch/{room}/{participant}", &asset!("", HTML, "watch.html")),
     ("/publish/{room}/{participant}", &asset!("", HTML, "publish.html")),
 ];
@@ -187,7 +237,7 @@ mod tests {
     use std::path;
     use tower::ServiceExt;
 
-    const PAGES: [&str; 3] = ["/", "/watch/demo/me", "/publish/demo/me"];
+    const PAGES: [&str; 4] = ["/", "/r/demo", "/watch/demo/me", "/publish/demo/me"];
 
     async fn fetch(path: &str, tag: Option<&str>) -> (StatusCode, HeaderMap, String) {
         let mut request = Request::get(path);
@@ -254,6 +304,8 @@ mod tests {
         for (path, words) in [
             ("/watch/.demo/me", "such a room: a name must not start with a dot"),
             ("/publish/demo/a%20b", "such a participant: a name consists of letters"),
+            ("/r/.demo", "such a room: a name must not start with a dot"),
+            ("/r/%ff", "not readable"),
             ("/watch/demo/%3Cscript%3E", "'&lt;' is not allowed"),
             ("/watch/demo/%ff", "not readable"),
         ] {
@@ -266,11 +318,20 @@ mod tests {
         }
     }
 
-    /// In markup an attribute that begins with a slash; in scripts the file names of imports and workers.
-    fn named_in(body: &str) -> Vec<String> {
-        let attributes = ["src=\"", "href=\""].map(|start| (start, ""));
-        let modules = ["from './", "import('./", "new URL('"].map(|start| (start, "/ui/"));
-        let names = attributes.into_iter().chain(modules).flat_map(|(start, folder)| {
+    /// What a file loads: in markup and styles whole paths, in scripts names beside or above the script.
+    fn named_in(path: &str, body: &str) -> Vec<String> {
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let above = folder.rsplit_once('/').map_or("", |(above, _)| above);
+        let starts = [
+            ("src=\"", String::new()),
+            ("href=\"", String::new()),
+            ("url(\"", String::new()),
+            ("from './", format!("{folder}/")),
+            ("import('./", format!("{folder}/")),
+            ("from '../", format!("{above}/")),
+            ("new URL('", format!("{folder}/")),
+        ];
+        let names = starts.iter().flat_map(|(start, folder)| {
             let ends = body.split(start).skip(1).filter_map(|rest| rest.split(['"', '\'']).next());
             ends.map(move |name| format!("{folder}{name}"))
         });
@@ -284,31 +345,36 @@ mod tests {
         while let Some(path) = unread.pop() {
             let (status, _, body) = fetch(&path, None).await;
             assert_eq!(status, StatusCode::OK, "{path}");
+            let named = named_in(&path, &body);
             if found.insert(path) {
-                unread.extend(named_in(&body));
+                unread.extend(named);
             }
         }
         for asset in ASSETS {
             assert!(found.contains(asset.path), "no page loads {}", asset.path);
         }
-        for path in named_in(include_str!("ui/error.html")) {
+        for path in named_in("/", include_str!("ui/error.html")) {
             assert!(found.contains(&path), "{path}, named by the page for errors");
         }
     }
 
     #[test]
     fn no_file_is_left_out() {
-        let folder = path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/server/http/ui");
-        for entry in folder.read_dir().unwrap() {
-            let name = entry.unwrap().file_name().into_string().unwrap();
-            let served = ASSETS.iter().any(|asset| asset.path == format!("/ui/{name}"));
-            assert!(served || name.ends_with(".html"), "{name} is not served");
+        let root = path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/server/http/ui");
+        for folder in ["", "room/"] {
+            for entry in root.join(folder).read_dir().unwrap() {
+                let name = entry.unwrap().file_name().into_string().unwrap();
+                let served = ASSETS.iter().any(|asset| asset.path == format!("/ui/{folder}{name}"));
+                // The package file says to node that these are modules.
+                let known = name.ends_with(".html") || name == "package.json" || name == "room";
+                assert!(served || known, "{folder}{name} is not served");
+            }
         }
     }
 
     #[test]
     fn the_policy_is_kept_by_the_markup() {
-        let pages = ROOM_PAGES.iter().map(|(_, page)| page.body).chain([ASSETS[0].body]);
+        let pages = STREAM_PAGES.iter().map(|(_, page)| page.body).chain([ASSETS[0].body, ROOM.body]);
         for page in pages.chain([include_str!("ui/error.html")]) {
             assert!(page.starts_with("<!doctype html>"));
             assert!(!page.contains("<style") && !page.contains(" style="), "{page}");

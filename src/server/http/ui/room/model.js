@@ -1,0 +1,217 @@
+// Who is in the room, what they publish and what was said, by the events of the room protocol. No DOM; runs in node.
+
+/**
+ * @typedef {object} Stream
+ * @property {string} name
+ * @property {'camera' | 'screen'} kind
+ * @property {boolean} audio
+ * @property {boolean} video
+ * @property {boolean} audioMuted
+ * @property {boolean} videoMuted
+ * @property {string[]} hostMuted the media that a host has muted
+ * @property {string[]} ownMuted the media that the publisher has muted, as far as it is known
+ */
+
+/** @typedef {'good' | 'fair' | 'poor'} Quality */
+/** @typedef {{quality: Quality, reasons: {reason: string, message: string}[]}} Verdict */
+
+/**
+ * @typedef {object} Participant
+ * @property {string} login
+ * @property {string} protocol
+ * @property {'host' | 'speaker' | 'viewer'} role
+ * @property {number} joined unix milliseconds
+ * @property {Map<string, Stream>} streams by name
+ * @property {Map<string, Verdict>} verdicts by stream name
+ * @property {number | null} away until when an absent one is waited for, in milliseconds of the model's clock
+ */
+
+/** @typedef {{id: number, from: string, to?: string, text: string, time: number}} Message */
+
+/** How long a vanished participant keeps the place, in milliseconds: most come back at once. */
+const GRACE = 8_000;
+/** Kept for reading back. */
+const MOST_MESSAGES = 1_000;
+
+export class Model {
+  /** @type {Map<string, Participant>} all but ourselves, in order of arrival */
+  others = new Map();
+  /** @type {Participant} */
+  self = participant({login: '', role: 'speaker'});
+  /** @type {Message[]} in the server's order */
+  messages = [];
+  /** What of our camera's stream a host has muted: `audio`, `video`. */
+  held = new Set();
+  locked = false;
+  recording = false;
+  limits = {participants: 0, textLength: 2_000, messagesPerSecond: 0};
+  #entered = false;
+
+  /**
+   * Takes an event of the room in.
+   *
+   * @param {string} name
+   * @param {any} body
+   * @param {number} now milliseconds of any clock that does not go back
+   * @returns {{type: string, [detail: string]: any}[]} what has changed, for those who tell people of it
+   */
+  apply(name, body, now) {
+    switch (name) {
+      case 'STATE': return this.#state(body, now);
+      case 'JOINED': return this.#joined(body);
+      case 'LEFT': return this.#left(body, now);
+      case 'PUBLISHED': return this.#published(body);
+      case 'UNPUBLISHED':
+      case 'FAILED': return this.#unpublished(body);
+      case 'MESSAGE': return this.add(body) ? [{type: 'message', message: body}] : [];
+      case 'ROLE': return this.#role(body);
+      case 'LOCKED': return this.#flag('locked', body.locked, body.by);
+      case 'RECORDING': return this.#flag('recording', body.recording);
+      case 'MUTED': return this.#muted(body);
+      case 'QUALITY': return this.#quality(body);
+      case 'KICKED': return [{type: 'kicked', by: body?.by}];
+      case 'ENDED': return [{type: 'ended', by: body?.by}];
+      default: return [];
+    }
+  }
+
+  /** Gives up those who have not come back. */
+  expire(now) {
+    const gone = [...this.others.values()].filter(({away}) => away !== null && away <= now);
+    for (const {login} of gone) this.others.delete(login);
+    return gone.map(({login}) => ({type: 'left', login, reason: 'vanished'}));
+  }
+
+  /**
+   * Keeps a message in the server's order, once.
+   *
+   * @param {Message} message
+   * @returns {boolean} whether it is new
+   */
+  add(message) {
+    const {messages} = this;
+    let place = messages.length;
+    while (place > 0 && messages[place - 1].id > message.id) place--;
+    if (place > 0 && messages[place - 1].id === message.id) return false;
+    messages.splice(place, 0, message);
+    if (messages.length > MOST_MESSAGES) messages.shift();
+    return true;
+  }
+
+  /** Ourselves or another. @returns {Participant | undefined} */
+  find(login) {
+    return login === this.self.login ? this.self : this.others.get(login);
+  }
+
+  #state({you, participants = [], locked = false, recording = false, messages = [], limits}, now) {
+    const before = this.others;
+    this.others = new Map();
+    const own = participants.find(({login}) => login === you.login);
+    this.self = participant({...own, ...you, streams: []});
+    this.held = new Set(own?.streams.flatMap(({hostMuted = []}) => hostMuted));
+    for (const one of participants) if (one !== own) this.others.set(one.login, participant(one));
+    // After a drop all come back, one a little later than the other: nobody's tile may jump away for that.
+    for (const [login, old] of before) {
+      if (!this.others.has(login) && login !== you.login) this.others.set(login, absent(old, now));
+    }
+    Object.assign(this, {locked, recording, limits: {...this.limits, ...limits}});
+    const fresh = messages.filter((message) => this.add(message));
+    const first = !this.#entered;
+    this.#entered = true;
+    return [{type: 'entered', first, messages: fresh}];
+  }
+
+  #joined(one) {
+    if (one.login === this.self.login) return [];
+    const known = this.others.get(one.login);
+    this.others.set(one.login, participant(one));
+    return [{type: known ? 'returned' : 'joined', login: one.login}];
+  }
+
+  #left({login, reason}, now) {
+    const one = this.others.get(login);
+    if (!one) return [];
+    if (reason === 'vanished' || reason === 'takeover') {
+      this.others.set(login, absent(one, now));
+      return [{type: 'away', login}];
+    }
+    this.others.delete(login);
+    return [{type: 'left', login, reason}];
+  }
+
+  #published({login, stream}) {
+    const one = this.find(login);
+    if (!one) return [];
+    one.streams.set(stream.name, filled(stream));
+    return [{type: 'published', login, stream}];
+  }
+
+  #unpublished({login, name}) {
+    const one = this.find(login);
+    const stream = one?.streams.get(name);
+    if (!stream) return [];
+    one.streams.delete(name);
+    one.verdicts.delete(name);
+    return [{type: 'unpublished', login, stream}];
+  }
+
+  #role({login, role}) {
+    const one = this.find(login);
+    if (!one || one.role === role) return [];
+    one.role = role;
+    return [{type: 'role', login, role}];
+  }
+
+  #flag(name, value, by) {
+    if (this[name] === value) return [];
+    this[name] = value;
+    return [{type: name, value, by}];
+  }
+
+  #muted({login, name, medium, muted, by}) {
+    const stream = this.find(login)?.streams.get(name);
+    if (stream) {
+      // A host's word holds until a host takes it back, and one's own mute stays under it.
+      const list = by ? 'hostMuted' : 'ownMuted';
+      stream[list] = [...stream[list].filter((one) => one !== medium), ...muted ? [medium] : []];
+      stream[`${medium}Muted`] = stream.hostMuted.includes(medium) || stream.ownMuted.includes(medium);
+    }
+    // Of our own streams the room does not tell us: we have them.
+    if (by && login === this.self.login) this.held[muted ? 'add' : 'delete'](medium);
+    return [{type: 'muted', login, name, medium, muted, by}];
+  }
+
+  #quality(verdicts) {
+    for (const {login, name, quality, reasons = []} of verdicts) {
+      this.find(login)?.verdicts.set(name, {quality, reasons});
+    }
+    return [{type: 'quality'}];
+  }
+}
+
+/** The worst verdict on somebody's streams. @returns {Quality | null} */
+export function quality({verdicts}) {
+  const found = new Set([...verdicts.values()].map(({quality}) => quality));
+  return ['poor', 'fair', 'good'].find((one) => found.has(one)) ?? null;
+}
+
+/** The camera's stream: the newest of those that are no screen. @returns {Stream | undefined} */
+export const camera = ({streams}) => [...streams.values()].findLast(({kind}) => kind !== 'screen');
+
+/** @returns {Stream[]} */
+export const screens = ({streams}) => [...streams.values()].filter(({kind}) => kind === 'screen');
+
+function participant({login, protocol = 'websocket', role = 'speaker', joined = 0, streams = []}) {
+  return {
+    login, protocol, role, joined, away: null, verdicts: new Map(),
+    streams: new Map(streams.map((stream) => [stream.name, filled(stream)])),
+  };
+}
+
+function filled(stream) {
+  const full = {kind: 'camera', audio: true, video: true, audioMuted: false, videoMuted: false, hostMuted: [], ...stream};
+  const own = (medium) => full[`${medium}Muted`] && !full.hostMuted.includes(medium);
+  return {...full, ownMuted: ['audio', 'video'].filter(own)};
+}
+
+const absent = (one, now) => ({...one, streams: new Map(), verdicts: new Map(), away: one.away ?? now + GRACE});

@@ -1,0 +1,102 @@
+// Sends a stream of ours to the room: camera and microphone, or the screen. No DOM.
+
+import {Peer} from './peer.js';
+import {streamName} from './protocol.js';
+
+export class Publication extends Peer {
+  #login;
+  #tracks;
+  #screen;
+  #simulcast;
+  #told = {};
+  #listener;
+
+  /**
+   * @param {ConstructorParameters<typeof Peer>[0]} link
+   * @param {object} what
+   * @param {string} what.room
+   * @param {string} what.login
+   * @param {{audio: MediaStreamTrack | null, video: MediaStreamTrack | null}} what.tracks
+   * @param {boolean} what.screen
+   * @param {boolean} what.simulcast whether the server takes several layers
+   * @param {(publication: Publication) => void} listener hears of each change of state
+   */
+  constructor(link, {room, login, tracks, screen, simulcast}, listener) {
+    super(link, room);
+    this.#login = login;
+    this.#tracks = {...tracks};
+    this.#screen = screen;
+    this.#simulcast = simulcast && !screen;
+    this.#listener = listener;
+  }
+
+  get published() {
+    return true;
+  }
+
+  prepare(connection) {
+    this.name = streamName(this.room, this.#login, this.#screen);
+    this.#told = {};
+    const {audio, video} = this.#tracks;
+    const stream = new MediaStream([audio, video].filter(Boolean));
+    // Without a microphone now, it may come later: the place for it is there.
+    if (audio || !this.#screen) {
+      connection.addTransceiver(audio ?? 'audio', {direction: 'sendonly', streams: [stream]});
+    }
+    if (!video) return;
+    const transceiver = connection.addTransceiver(video, {
+      direction: 'sendonly', streams: [stream], sendEncodings: this.#encodings(video),
+    });
+    transceiver.setCodecPreferences?.(preferred());
+  }
+
+  offer({id, room, sdp}, session) {
+    const {audio, video} = this.#tracks;
+    session.publish({id, name: this.name, room, sdp, audio: Boolean(audio) || !this.#screen, video: Boolean(video), screen: this.#screen});
+  }
+
+  changed() {
+    this.#listener(this);
+  }
+
+  persists(info) {
+    // A host has made us a viewer.
+    return info !== 'Restricted access';
+  }
+
+  /** Sends another track from now on, or none. */
+  async replace(kind, track) {
+    this.#tracks[kind] = track;
+    const sender = this.connection?.getTransceivers().find(({receiver}) => receiver.track.kind === kind)?.sender;
+    // A connection that closes meanwhile is made anew with the new track.
+    await sender?.replaceTrack(track).catch(() => {});
+  }
+
+  /** Tells the room whether a medium carries anything; what it knows already is not said again. */
+  tell(medium, muted) {
+    if (this.state !== 'running' || (this.#told[medium] ?? false) === muted) return;
+    this.#told[medium] = muted;
+    try {
+      this.session.mute(this.id, medium, muted);
+    } catch {
+      // The next session begins with telling it.
+    }
+  }
+
+  #encodings(video) {
+    if (this.#screen) return [{maxBitrate: 2_500_000, maxFramerate: 30}];
+    const {width = 0} = video.getSettings();
+    if (!this.#simulcast) return [{maxBitrate: width >= 1280 ? 1_700_000 : 900_000}];
+    const low = {rid: 'q', scaleResolutionDownBy: 4, maxBitrate: 150_000};
+    const middle = {rid: 'h', scaleResolutionDownBy: 2, maxBitrate: 500_000};
+    const full = {rid: 'f', scaleResolutionDownBy: 1, maxBitrate: width >= 1280 ? 1_700_000 : 900_000};
+    // Of a small picture a quarter is nothing to look at.
+    return width >= 640 ? [low, middle, full] : [{...middle, maxBitrate: 200_000}, {...full, maxBitrate: 600_000}];
+  }
+}
+
+/** The codecs that we send, H.264 first: it travels on to RTMP as it is. */
+function preferred() {
+  const sendable = RTCRtpSender.getCapabilities?.('video')?.codecs ?? [];
+  return ['h264', 'vp8', 'rtx'].flatMap((name) => sendable.filter(({mimeType}) => mimeType.toLowerCase() === `video/${name}`));
+}

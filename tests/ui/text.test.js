@@ -1,0 +1,61 @@
+// The words: both languages say the same things, and everything that is asked for is there.
+
+import assert from 'node:assert/strict';
+import {readFileSync, readdirSync} from 'node:fs';
+import {test} from 'node:test';
+import {english} from '../../src/server/http/ui/room/en.js';
+import {russian} from '../../src/server/http/ui/room/ru.js';
+
+const UI = new URL('../../src/server/http/ui/', import.meta.url);
+const read = (path) => readFileSync(new URL(path, UI), 'utf8');
+const values = (entry) => [...JSON.stringify(entry).matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
+
+test('both languages have the same texts with the same values', () => {
+  assert.deepEqual(Object.keys(russian).sort(), Object.keys(english).sort());
+  for (const [key, text] of Object.entries(english)) {
+    assert.deepEqual(new Set(values(russian[key])), new Set(values(text)), key);
+  }
+});
+
+test('Russian has all of its plurals', () => {
+  for (const [key, text] of Object.entries(russian)) {
+    if (typeof text !== 'string') assert.deepEqual(Object.keys(text).sort(), ['few', 'many', 'one', 'other'], key);
+  }
+});
+
+test('every text that a page or a script asks for is there', () => {
+  const asked = new Set();
+  for (const page of ['index.html', 'room.html']) {
+    for (const [, key] of read(page).matchAll(/data-(?:t|call|hint)="(\w+)"/g)) asked.add(key);
+  }
+  for (const file of readdirSync(new URL('room/', UI)).filter((name) => name.endsWith('.js'))) {
+    const script = read(`room/${file}`);
+    for (const [, key] of script.matchAll(/\b(?:t|toast)\('(\w+)'/g)) asked.add(key);
+    for (const [, key] of script.matchAll(/\b(?:put|call)\([^,'`]+(?:\([^)]*\))?, '(\w+)'/g)) asked.add(key);
+    for (const [, key] of script.matchAll(/\bkey: '(\w+)'/g)) asked.add(key);
+  }
+  assert.ok(asked.size > 80, `${asked.size} texts found`);
+  assert.deepEqual([...asked].filter((key) => !(key in english)), []);
+});
+
+test('no text is there for nothing', () => {
+  const scripts = readdirSync(new URL('room/', UI)).filter((name) => /^(?!en\.|ru\.).*\.js$/.test(name));
+  const sources = ['index.html', 'room.html', ...scripts.map((name) => `room/${name}`)].map(read).join('');
+  const composed = /^(device|refused|nowRole|host|layout|theme)_/;
+  const unused = Object.keys(english).filter((key) => !composed.test(key) && !new RegExp(`['"]${key}['"]`).test(sources));
+  assert.deepEqual(unused, []);
+});
+
+test('texts that are put together from words are there', () => {
+  const sets = {
+    device: ['insecure', 'other', ...['denied', 'busy', 'absent'].flatMap((word) =>
+      ['camera', 'microphone', 'screen'].map((kind) => `${word}_${kind}`)), 'unsupported_screen'],
+    nowRole: ['host', 'speaker', 'viewer'],
+    host: ['audio', 'video'].flatMap((medium) => ['on', 'off', 'holds'].map((what) => `${medium}_${what}`)),
+    layout: ['auto', 'grid', 'speaker'],
+    theme: ['auto', 'light', 'dark'],
+  };
+  for (const [stem, ends] of Object.entries(sets)) {
+    for (const end of ends) assert.ok(`${stem}_${end}` in english, `${stem}_${end}`);
+  }
+});

@@ -1,0 +1,82 @@
+// Names, links, and who speaks.
+
+import assert from 'node:assert/strict';
+import {test} from 'node:test';
+import {pieces} from '../../src/server/http/ui/room/links.js';
+import {another, hue, initials, isValid, newRoom, tidy} from '../../src/server/http/ui/room/names.js';
+import {Speakers} from '../../src/server/http/ui/room/speaker.js';
+
+test('any name becomes one that the server takes', () => {
+  for (const [typed, name] of [
+    ['anna', 'anna'], ['  Anna Maria ', 'Anna-Maria'], ['Мария Щукина', 'Mariya-Shchukina'], ['Jürgen', 'Jurgen'], ['.hidden', 'hidden'],
+    ['Łukasz ß', 'Lukasz-ss'], ['a/b?c', 'a-b-c'], ['東京', ''], ['🙂', ''], ['', ''], ['--x--', 'x'], ['a'.repeat(80), 'a'.repeat(64)],
+    ['Объявление', 'Obyavleniye'.replace('iye', 'ie')],
+  ]) {
+    assert.equal(tidy(typed), name, typed);
+    if (name) assert.ok(isValid(tidy(typed)), typed);
+  }
+  for (const bad of ['', '.a', 'a b', 'a/b', 'ё', 'a'.repeat(65)]) assert.equal(isValid(bad), false, bad);
+});
+
+test('a taken name leads to another', () => {
+  assert.equal(another('anna'), 'anna-2');
+  assert.equal(another('anna-2'), 'anna-3');
+  assert.ok(isValid(another('a'.repeat(64))));
+});
+
+test('new rooms have names that can be said', () => {
+  const rooms = new Set(Array.from({length: 50}, newRoom));
+  assert.ok(rooms.size > 45);
+  for (const room of rooms) assert.ok(isValid(room) && /^[a-z]+-[a-z]+-\d{3}$/.test(room), room);
+});
+
+test('letters and colours stand for a name', () => {
+  assert.deepEqual(['anna', 'Anna-Maria', 'x', 'a_b.c'].map(initials), ['A', 'AM', 'X', 'AC']);
+  assert.equal(hue('anna', 8), hue('anna', 8));
+  for (const name of ['a', 'b', 'anna', 'ж']) assert.ok(hue(name, 8) < 8);
+});
+
+test('links are found, and the rest stays text', () => {
+  for (const [text, links] of [
+    ['see https://example.org/a?b=c#d.', ['https://example.org/a?b=c#d']],
+    ['(https://example.org/x_(y))', ['https://example.org/x_(y)']],
+    ['[http://a.example], "http://b.example"', ['http://a.example', 'http://b.example']],
+    ['javascript:alert(1) data:text/html,x ftp://a.example www.a.example', []],
+    ['https://', []],
+    ['https://user:pass@evil.example/', []],
+    ['<a href="https://a.example/">x</a>', ['https://a.example/']],
+    ['HTTPS://A.EXAMPLE/Ж', ['HTTPS://A.EXAMPLE/Ж']],
+  ]) {
+    const found = pieces(text);
+    assert.equal(found.map((piece) => piece.text).join(''), text, 'nothing is lost');
+    assert.deepEqual(found.filter(({href}) => href).map((piece) => piece.text), links, text);
+    for (const {href} of found) if (href) assert.match(href, /^https?:\/\//);
+  }
+  assert.deepEqual(pieces(''), []);
+});
+
+test('a long text is cut into links in good time', () => {
+  const began = performance.now();
+  pieces(`http://a.example/${'('.repeat(20_000)}`);
+  pieces(`${'http://a '.repeat(5_000)}${'.'.repeat(20_000)}`);
+  assert.ok(performance.now() - began < 1_000);
+});
+
+test('who speaks is marked between words, and leads only after a while', () => {
+  const speakers = new Speakers();
+  const hear = (levels, now) => speakers.hear(new Map(Object.entries(levels)), now);
+  hear({anna: 0, bob: 0}, 0);
+  assert.deepEqual([speakers.leading, speakers.speaks('anna', 0)], [null, false]);
+  hear({anna: 0.2, bob: 0}, 250);
+  assert.deepEqual([speakers.leading, speakers.speaks('anna', 250)], ['anna', true]);
+  hear({anna: 0, bob: 0}, 700);
+  assert.ok(speakers.speaks('anna', 700), 'a pause between words');
+  for (let now = 1_000; now < 2_250; now += 250) hear({anna: 0, bob: 0.3}, now);
+  assert.equal(speakers.leading, 'anna', 'a word thrown in changes nothing');
+  hear({anna: 0, bob: 0.3}, 2_500);
+  assert.equal(speakers.leading, 'bob');
+  hear({anna: 0, bob: 0}, 9_000);
+  assert.deepEqual([speakers.leading, speakers.speaks('bob', 9_000)], ['bob', false], 'silence leaves the last one there');
+  hear({anna: 0}, 9_250);
+  assert.deepEqual([speakers.leading, speakers.last('bob')], [null, -Infinity], 'who has gone leads no more');
+});
