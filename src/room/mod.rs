@@ -25,7 +25,7 @@ pub use limits::Limits;
 pub use member::{Key, Media, MemberId, Protocol, Role};
 pub use membership::{Events, Membership};
 pub use name::{InvalidName, Name};
-pub use publication::Publication;
+pub use publication::{Publication, Revocation};
 pub use published::{InvalidPublishedName, PublishedName, StreamKind};
 pub use rate::Rate;
 pub use refusal::Refusal;

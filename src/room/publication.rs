@@ -6,7 +6,8 @@ use super::name::Name;
 use super::published::PublishedName;
 use super::registry::Shared;
 use crate::stream::{EndReason, Publisher};
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
 use tokio_util::sync::CancellationToken;
 
 /// A stream that somebody publishes in a room. Dropping it ends the stream as vanished and frees the name.
@@ -15,10 +16,69 @@ pub struct Publication {
     room: Name,
     name: PublishedName,
     publisher: Option<Publisher>,
-    revoked: CancellationToken,
+    revoked: Revoked,
     ends: EndReason,
     /// Of an encoder, which is in the room for as long as it publishes.
     member: Option<Membership>,
+}
+
+/// Why a room ends a stream. Says it to the publisher.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Revocation {
+    /// The publisher has left.
+    Left,
+    /// The publisher's connection to the room is lost.
+    Vanished,
+    /// A host has removed the publisher.
+    Kicked,
+    /// A host has ended the room.
+    Ended,
+    /// A host has made the publisher a viewer.
+    NotSpeaker,
+    /// The same participant has come again by another connection.
+    TakenOver,
+}
+
+/// Whether the room has ended a stream: the room's end, and the publication's.
+#[derive(Clone, Default)]
+pub(super) struct Revoked(Arc<Verdict>);
+
+#[derive(Default)]
+struct Verdict {
+    token: CancellationToken,
+    why: OnceLock<Revocation>,
+}
+
+impl Revoked {
+    /// The first reason counts.
+    pub(super) fn revoke(&self, why: Revocation) {
+        let _ = self.0.why.set(why);
+        self.0.token.cancel();
+    }
+}
+
+impl From<LeaveReason> for Revocation {
+    fn from(reason: LeaveReason) -> Self {
+        match reason {
+            LeaveReason::Left => Self::Left,
+            LeaveReason::Vanished => Self::Vanished,
+            LeaveReason::Kicked => Self::Kicked,
+            LeaveReason::Ended => Self::Ended,
+        }
+    }
+}
+
+impl fmt::Display for Revocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Left => "you have left the room",
+            Self::Vanished => "your connection to the room is lost",
+            Self::Kicked => "a host has removed you from the room",
+            Self::Ended => "a host has ended the room",
+            Self::NotSpeaker => "a host has made you a viewer, and viewers may not publish",
+            Self::TakenOver => "the same participant has come again by another connection",
+        })
+    }
 }
 
 impl Publication {
@@ -27,7 +87,7 @@ impl Publication {
         room: Name,
         name: PublishedName,
         publisher: Publisher,
-        revoked: CancellationToken,
+        revoked: Revoked,
     ) -> Self {
         let publisher = Some(publisher);
         Self { shared, room, name, publisher, revoked, ends: EndReason::Vanished, member: None }
@@ -71,8 +131,13 @@ impl Publication {
 
     /// Cancelled when the room has ended the stream: its publisher left, was removed or may not publish any more. Nobody gets
     /// what is still written; the connection should end.
-    pub const fn revoked(&self) -> &CancellationToken {
-        &self.revoked
+    pub fn revoked(&self) -> &CancellationToken {
+        &self.revoked.0.token
+    }
+
+    /// Why the room has ended the stream, if it has.
+    pub fn revocation(&self) -> Option<Revocation> {
+        self.revoked.0.why.get().copied()
     }
 
     /// Ends the stream with a reason and frees the name.

@@ -8,7 +8,7 @@ use super::limits::Limits;
 use super::member::{Media, MemberId, Protocol};
 use super::membership::{Events, Membership};
 use super::name::Name;
-use super::publication::Publication;
+use super::publication::{Publication, Revoked};
 use super::published::PublishedName;
 use super::refusal::Refusal;
 use super::state::{Command, Effect, Entry, Now, Room};
@@ -19,7 +19,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 /// News that wait for a member. One that has taken none of so many is out.
 const OUTBOX: usize = 1_024;
@@ -75,7 +74,7 @@ struct Hall {
 
 struct Handle {
     stream: Stream,
-    revoked: CancellationToken,
+    revoked: Revoked,
     open: bool,
 }
 
@@ -239,7 +238,7 @@ impl Shared {
             stream: name.shared(),
         };
         let (stream, publisher) = Stream::publish(full_name, origin);
-        let revoked = CancellationToken::new();
+        let revoked = Revoked::default();
         let hall = state.rooms.get_mut(member.room()).ok_or(Refusal::NotJoined)?;
         // Before the room is asked: what it answers may be meant for the stream.
         let handle = Handle { stream, revoked: revoked.clone(), open: false };
@@ -398,10 +397,10 @@ impl Hall {
                     }
                 }
                 Effect::Expel(member) => drop(self.outboxes.remove(&member)),
-                Effect::End(name) => {
+                Effect::End { stream: name, why } => {
                     if let Some(handle) = self.streams.remove(&name) {
                         handle.stream.end(EndReason::Revoked);
-                        handle.revoked.cancel();
+                        handle.revoked.revoke(why);
                         done.ended.push(name);
                     }
                 }

@@ -93,6 +93,7 @@ fn a_member_that_goes_takes_its_streams_along() {
     bob.leave();
     assert_eq!(found.ended(), Some(EndReason::Revoked));
     assert!(camera.revoked().is_cancelled() && screen.revoked().is_cancelled());
+    assert_eq!(camera.revocation(), Some(Revocation::Left));
     assert_eq!(
         heard(&mut events),
         [

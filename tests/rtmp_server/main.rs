@@ -1,6 +1,7 @@
 //! The RTMP server over real sockets, with a client of our own: what publishers and players see of each other.
 
 mod logs;
+mod revoked;
 #[path = "../common/rtmp.rs"]
 mod rtmp;
 mod slow;
@@ -101,11 +102,13 @@ struct Peer {
     heard: Vec<String>,
     /// The words of the reports of level "warning".
     warned: Vec<String>,
+    /// The same of level "error".
+    told: Vec<String>,
 }
 
 impl Peer {
     async fn connect(socket: TcpStream, app: &str) -> Self {
-        let mut peer = Self { socket, client: Client::new(), heard: vec![], warned: vec![] };
+        let mut peer = Self { socket, client: Client::new(), heard: vec![], warned: vec![], told: vec![] };
         while !peer.client.is_open() {
             peer.flush().await;
             peer.read().await;
@@ -128,7 +131,8 @@ impl Peer {
         let read = read.unwrap_or_else(|_| panic!("heard only {:?}", self.heard)).unwrap_or(0);
         let messages = self.client.receive(&input);
         self.heard.extend(messages.iter().map(show));
-        self.warned.extend(messages.iter().filter_map(warning));
+        self.warned.extend(messages.iter().filter_map(|raw| report(raw, "warning")));
+        self.told.extend(messages.iter().filter_map(|raw| report(raw, "error")));
         read > 0
     }
 
@@ -157,11 +161,11 @@ impl Peer {
     }
 }
 
-/// A report of level "warning".
-fn warning(raw: &RawMessage) -> Option<String> {
+/// The words of a report of a level.
+fn report(raw: &RawMessage, level: &str) -> Option<String> {
     let Ok(Message::Command(Command { arguments, .. })) = Message::parse(raw) else { return None };
     let info = arguments.iter().find_map(Value::as_object)?;
-    (info.text("level") == Some("warning")).then(|| info.text("description").unwrap_or_default().to_owned())
+    (info.text("level") == Some(level)).then(|| info.text("description").unwrap_or_default().to_owned())
 }
 
 fn picture(keyframe: bool, slice: &[u8]) -> Vec<u8> {

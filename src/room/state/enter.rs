@@ -3,6 +3,7 @@
 use super::super::event::{Event, Expulsion, LeaveReason, State};
 use super::super::member::{Key, Media, MemberId, Role};
 use super::super::name::Name;
+use super::super::publication::Revocation;
 use super::super::rate::Rate;
 use super::super::refusal::Refusal;
 use super::{Effect, Entry, Member, Now, REMEMBERED, Room};
@@ -85,7 +86,7 @@ impl Room {
     pub(super) fn leave(&mut self, id: MemberId, reason: LeaveReason, now: Now, effects: &mut Vec<Effect>) {
         let Ok((login, _)) = self.member(id) else { return };
         let login = login.clone();
-        self.end_streams_of(&login, reason == LeaveReason::Vanished, effects);
+        self.end_streams_of(&login, reason.into(), effects);
         let Some(member) = self.members.remove(&login) else { return };
         if let Some(key) = member.key {
             self.known.retain(|(other, _)| *other != key);
@@ -107,7 +108,7 @@ impl Room {
 
     /// Takes a member out for another connection of the same participant. The others see its streams go, not itself.
     fn give_way(&mut self, login: &Name, effects: &mut Vec<Effect>) {
-        self.end_streams_of(login, true, effects);
+        self.end_streams_of(login, Revocation::TakenOver, effects);
         if let Some(holder) = self.members.remove(login) {
             let event = Arc::new(Event::Expelled(Expulsion::TakenOver));
             effects.push(Effect::Tell { to: holder.id, event });
@@ -115,11 +116,12 @@ impl Room {
         }
     }
 
-    pub(super) fn end_streams_of(&mut self, login: &Name, failed: bool, effects: &mut Vec<Effect>) {
+    pub(super) fn end_streams_of(&mut self, login: &Name, why: Revocation, effects: &mut Vec<Effect>) {
+        let failed = matches!(why, Revocation::Vanished | Revocation::TakenOver);
         let own = self.streams.iter().filter(|(_, published)| published.login == *login);
         let own: Vec<_> = own.map(|(name, _)| name.clone()).collect();
         for stream in own {
-            effects.push(Effect::End(stream.clone()));
+            effects.push(Effect::End { stream: stream.clone(), why });
             self.finish(&stream, failed, effects);
         }
     }

@@ -16,6 +16,7 @@ use super::event::{Event, LeaveReason, MessageId, Participant, StreamView};
 use super::limits::Limits;
 use super::member::{Key, Media, MemberId, Protocol, Role};
 use super::name::Name;
+use super::publication::Revocation;
 use super::published::PublishedName;
 use super::rate::Rate;
 use super::refusal::Refusal;
@@ -143,7 +144,12 @@ pub enum Effect {
     /// A member is out; it has been told.
     Expel(MemberId),
     /// End a stream, whoever publishes it.
-    End(PublishedName),
+    End {
+        /// Which stream.
+        stream: PublishedName,
+        /// Why.
+        why: Revocation,
+    },
     /// Let nothing of a stream's medium pass, or everything again.
     Gate {
         /// Which stream.

@@ -3,6 +3,7 @@
 use super::super::event::{Event, Expulsion, LeaveReason};
 use super::super::member::{MemberId, Role};
 use super::super::name::Name;
+use super::super::publication::Revocation;
 use super::super::published::PublishedName;
 use super::super::refusal::Refusal;
 use super::{Effect, Now, REMEMBERED, Room};
@@ -130,7 +131,7 @@ impl Room {
         }
         member.role = role;
         if role < Role::Speaker {
-            self.end_streams_of(&login, false, effects);
+            self.end_streams_of(&login, Revocation::NotSpeaker, effects);
         }
         self.tell_all(&Event::Role { login, role }, effects);
         Ok(())
@@ -139,7 +140,7 @@ impl Room {
     /// Everybody is out, and nothing of the room is remembered.
     fn end(&mut self, by: &Name, now: Now, effects: &mut Vec<Effect>) {
         for stream in std::mem::take(&mut self.streams).into_keys() {
-            effects.push(Effect::End(stream));
+            effects.push(Effect::End { stream, why: Revocation::Ended });
         }
         let event = Arc::new(Event::Expelled(Expulsion::Ended { by: by.clone() }));
         for member in std::mem::take(&mut self.members).into_values() {

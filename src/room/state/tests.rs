@@ -35,7 +35,7 @@ impl World {
             match effect {
                 Effect::Tell { to, event } => self.heard.entry(to).or_default().push(words(&event)),
                 Effect::Expel(id) => self.acts.push(format!("expel {}", id.0)),
-                Effect::End(stream) => self.acts.push(format!("end {stream}")),
+                Effect::End { stream, .. } => self.acts.push(format!("end {stream}")),
                 Effect::Gate { stream, medium, muted } => {
                     self.acts.push(format!("gate {stream} {} {muted}", medium.as_str()));
                 }

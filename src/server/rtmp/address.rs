@@ -2,18 +2,19 @@
 //!
 //! The address is `rtmp://host/<room>/<participant>`, and clients cut it in different places: ffmpeg and librtmp take the
 //! first one or two parts of the path for the application, GStreamer all but the last, OBS whatever stands in the field
-//! "server"; the rest is the stream's name, which may be empty. A query may hang on either.
+//! "server"; the rest is the stream's name, which may be empty. A query may hang on either. Who plays may name a
+//! publication instead of its participant.
 
-use crate::room::{InvalidName, Name};
+use crate::room::{InvalidName, InvalidPublishedName, Name, PublishedName};
 use thiserror::Error;
 
-/// Where a client publishes or plays, names checked.
+/// Where a client publishes or plays.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Address {
     /// The room.
     pub room: Name,
-    /// Whose stream.
-    pub participant: Name,
+    /// Whose stream, or which one: what comes behind the room.
+    wanted: String,
     /// The value of `token` in the query, as it came.
     pub token: Option<String>,
 }
@@ -27,6 +28,9 @@ pub enum AddressError {
     /// The participant's name is not valid.
     #[error("participant (the stream key): {0}; the address is rtmp://host/<room>/<participant>")]
     Participant(#[source] InvalidName),
+    /// What is to be played is called what nothing can be.
+    #[error("stream: {0}; the address is rtmp://host/<room>/<participant>")]
+    Stream(#[source] InvalidPublishedName),
     /// More than a room and a participant.
     #[error("the address has too many parts; it is rtmp://host/<room>/<participant>")]
     TooManyParts,
@@ -44,12 +48,26 @@ impl Address {
         let mut parts =
             app.split('/').chain(key.split('/')).filter(|part| !matches!(*part, "" | "_definst_"));
         let room = parts.next().unwrap_or_default().parse().map_err(AddressError::Room)?;
-        let participant = parts.next().unwrap_or_default().parse().map_err(AddressError::Participant)?;
+        let wanted = parts.next().unwrap_or_default().to_owned();
         if parts.next().is_some() {
             return Err(AddressError::TooManyParts);
         }
         let token = [key_query, app_query, tc_query].into_iter().find_map(token).map(str::to_owned);
-        Ok(Self { room, participant, token })
+        Ok(Self { room, wanted, token })
+    }
+
+    /// Who publishes there.
+    pub fn participant(&self) -> Result<Name, AddressError> {
+        self.wanted.parse().map_err(AddressError::Participant)
+    }
+
+    /// What is played there: a participant's first stream, or the publication of that name, whose names may be longer.
+    pub fn stream(&self) -> Result<PublishedName, AddressError> {
+        match self.wanted.parse() {
+            Ok(name) => Ok(name),
+            Err(_) if self.wanted.is_empty() => Err(AddressError::Participant(InvalidName::Empty)),
+            Err(error) => Err(AddressError::Stream(error)),
+        }
     }
 }
 
@@ -66,8 +84,21 @@ mod tests {
     use super::*;
 
     fn resolve(app: &str, tc_url: &str, key: &str) -> Result<String, AddressError> {
-        let Address { room, participant, token } = Address::resolve(app, tc_url, key)?;
-        Ok(format!("{room} {participant} {}", token.unwrap_or_default()))
+        let address = Address::resolve(app, tc_url, key)?;
+        let participant = address.participant()?;
+        assert_eq!(address.stream().map(|name| name.to_string()), Ok(participant.to_string()));
+        Ok(format!("{} {participant} {}", address.room, address.token.unwrap_or_default()))
+    }
+
+    #[test]
+    fn who_plays_may_name_a_publication() {
+        let name = "r".repeat(64) + "-" + &"p".repeat(64) + "-eb8c-screenShare";
+        let address = Address::resolve("r", "", &name).unwrap();
+        assert_eq!(address.stream().unwrap().as_str(), name);
+        assert_eq!(address.participant(), Err(AddressError::Participant(InvalidName::TooLong)));
+        let stream = |key: &str| Address::resolve("r", "", key).unwrap().stream().unwrap_err();
+        assert_eq!(stream("a b"), AddressError::Stream(InvalidPublishedName));
+        assert_eq!(stream(""), AddressError::Participant(InvalidName::Empty));
     }
 
     #[test]

@@ -1,24 +1,20 @@
 //! One client: its socket, its session, and what it publishes and plays.
 
-use super::address::Address;
 use super::counters::{Counters, Rejected, error_kind};
-use super::egress::Egress;
 use super::ingest::{self, Ingest};
 use super::listener::Shared;
 use super::outbox::Outbox;
 use super::sockopt;
 use super::streams::{Role, Streams};
 use crate::protocol::rtmp::{Code, Event, Output, ServerSession, SessionError, StreamId, Timeouts};
-use crate::room::{Protocol, Refusal};
 use crate::server::places::Place;
-use crate::stream::{EndReason, QueueLimits, StreamName};
-use crate::time::NtpTime;
+use crate::stream::{EndReason, StreamName};
 use bytes::BytesMut;
 use socket2::SockRef;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
@@ -41,8 +37,6 @@ const UNWATCHED_INTERVAL: Duration = Duration::from_millis(100);
 const UNWATCHED_BYTES: u32 = 48 << 10;
 /// What the system may hold of a player's media before it goes on the wire.
 const UNSENT: u32 = 128 << 10;
-/// How much of an address that makes no sense goes to the log.
-const SHOWN: usize = 64;
 const SHUTTING_DOWN: &str = "the server is shutting down";
 
 /// Serves a connection until it ends.
@@ -80,14 +74,14 @@ pub(super) async fn serve(shared: &Shared, mut socket: TcpStream, place: &Place)
     info!(kind, reason = %end, "connection ended");
 }
 
-struct Connection<'a> {
-    shared: &'a Shared,
+pub(super) struct Connection<'a> {
+    pub(super) shared: &'a Shared,
     /// Kept while something is published or played.
-    place: &'a Place,
-    session: ServerSession,
-    streams: Streams,
-    app: String,
-    tc_url: String,
+    pub(super) place: &'a Place,
+    pub(super) session: ServerSession,
+    pub(super) streams: Streams,
+    pub(super) app: String,
+    pub(super) tc_url: String,
     input: BytesMut,
     out: Outbox,
     /// Bytes that answer the client, put into the outbox since that was last empty.
@@ -321,102 +315,15 @@ impl Connection<'_> {
         }
     }
 
-    fn publish(&mut self, now: Instant, stream: StreamId, key: &str) {
-        let Some(address) = self.resolve(now, stream, key, Code::PublishBadName) else { return };
-        let Address { room, participant, .. } = address;
-        #[expect(clippy::disallowed_methods, reason = "the publication's wall-clock anchor, read once")]
-        let origin = NtpTime::from(SystemTime::now());
-        match self.shared.rooms.reserve(room.clone(), participant.clone(), Protocol::Rtmp, origin) {
-            Ok(publication) => {
-                info!(%room, %participant, "publishing");
-                // Players may wait for its tracks from now on; the room is told of it once they are known.
-                publication.open();
-                tokio::spawn(publication.begin_when_settled());
-                let name = publication.publisher().stream().name().clone();
-                let listing = self.shared.directory.enter(name);
-                let ingest = Ingest::new(publication, listing, now);
-                self.streams.begin(stream, Role::Publisher(Box::new(ingest)));
-                self.place.keep();
-                self.session.accept_publish(stream);
-            }
-            Err(refusal) => {
-                let (code, reason) = if refusal.is_name_in_use() {
-                    (Code::PublishBadName, Rejected::InUse)
-                } else {
-                    (Code::PublishRejected, Rejected::Rooms)
-                };
-                let name = (room.as_str(), participant.as_str());
-                self.refuse(now, stream, name, code, reason, &refusal.to_string());
-            }
-        }
-    }
-
-    fn play(&mut self, now: Instant, id: StreamId, key: &str) {
-        let Some(address) = self.resolve(now, id, key, Code::PlayFailed) else { return };
-        let Address { room, participant, .. } = address;
-        let stream = match self.shared.rooms.watch(&room, participant.as_str()) {
-            Ok(stream) => stream,
-            Err(refusal) => {
-                let (code, reason, text) = match refusal {
-                    Refusal::UnknownStream => {
-                        let text = format!("nobody publishes {room}/{participant} now");
-                        (Code::PlayStreamNotFound, Rejected::NotFound, text)
-                    }
-                    refusal => (Code::PlayFailed, Rejected::Rooms, refusal.to_string()),
-                };
-                let name = (room.as_str(), participant.as_str());
-                return self.refuse(now, id, name, code, reason, &text);
-            }
-        };
-        info!(%room, %participant, "playing");
-        let config = &self.shared.config;
-        let limits = QueueLimits {
-            bytes: config.player_queue.as_usize(),
-            age: config.player_delay.0,
-            ..QueueLimits::default()
-        };
-        let metadata = self.shared.directory.metadata(stream.name());
-        let playing = self.shared.players.enter(stream.name().clone(), Instant::now());
-        let egress = Egress::new(&self.shared.bridge, &stream, id, limits, metadata, playing);
-        self.streams.begin(id, Role::Player(Box::new(egress)));
-        self.place.keep();
-        self.session.accept_play(id);
-    }
-
-    fn resolve(&mut self, now: Instant, stream: StreamId, key: &str, code: Code) -> Option<Address> {
-        Address::resolve(&self.app, &self.tc_url, key)
-            .map_err(|error| {
-                // What does not make names is shown as it came, but for the query: that may hold secrets.
-                let shown = |text: &str| -> String {
-                    text.split('?').next().unwrap_or_default().chars().take(SHOWN).collect()
-                };
-                let name = (&*shown(&self.app), &*shown(key));
-                self.refuse(now, stream, name, code, Rejected::Address, &error.to_string());
-            })
-            .ok()
-    }
-
-    /// `name` is that of the room and the participant.
-    fn refuse(
-        &mut self,
-        now: Instant,
-        stream: StreamId,
-        (room, participant): (&str, &str),
-        code: Code,
-        reason: Rejected,
-        text: &str,
-    ) {
-        Counters::rejected(reason);
-        info!(room, participant, code = code.as_str(), reason = text, "refused");
-        self.session.refuse(now.into_std(), stream, code, text);
-    }
-
     fn close(&mut self, now: Instant, stream: StreamId) {
         if let Some(role) = self.streams.end(stream) {
             if let Role::Publisher(ingest) = &role {
                 let stream = ingest.stream();
                 let StreamName { room, participant, .. } = stream.name();
-                info!(%room, %participant, "unpublished");
+                match ingest.revocation() {
+                    None => info!(%room, %participant, "unpublished"),
+                    Some(why) => info!(%room, %participant, reason = %why, "publication revoked"),
+                }
             }
             self.end(role, EndReason::Unpublished);
         }
@@ -451,13 +358,15 @@ impl Connection<'_> {
         }
     }
 
-    /// Gives the session what the bus has for the client: a publisher warnings, a player the stream.
+    /// Gives the session what the bus has for the client: a publisher warnings and the end, a player the stream.
     fn forward(&mut self) {
-        let mut ended = Vec::new();
+        let (mut ended, mut revoked) = (Vec::new(), Vec::new());
         for (id, role) in self.streams.iter_mut() {
             match role {
                 Role::Publisher(ingest) => {
-                    if let Some(warning) = ingest.take_notice() {
+                    if let Some(why) = ingest.revocation() {
+                        revoked.push((id, why));
+                    } else if let Some(warning) = ingest.take_notice() {
                         self.session.warn(id, &warning.to_string());
                     }
                 }
@@ -465,6 +374,11 @@ impl Connection<'_> {
                     ended.extend(egress.forward(&mut self.session, SLICE).map(|end| (id, end)));
                 }
             }
+        }
+        for (id, why) in revoked {
+            let now = Instant::now();
+            self.session.end_publish(now.into_std(), id, &why.to_string());
+            self.close(now, id);
         }
         for (id, reason) in ended {
             if reason == EndReason::Shutdown {

@@ -8,7 +8,7 @@ use crate::codec::h264::{AvcConfig, AvcConfigError, NalKind, is_recovery_point};
 use crate::media::{AccessUnit, Codec, CodecParams, Frame, MediaKind, Payload};
 use crate::protocol::flv::{AudioTag, Metadata, VideoTag};
 use crate::protocol::rtmp::message::MessageError;
-use crate::room::Publication;
+use crate::room::{Publication, Revocation};
 use crate::stream::{
     EndReason, FeedKey, FeedWriter, Form, Stream, StreamName, Warning, WarningMark, Warnings,
 };
@@ -78,9 +78,19 @@ impl Ingest {
 
     /// Waits until there is something that the publisher should know. Cancel-safe.
     pub(super) async fn notice(&mut self) {
-        if self.notice.is_none() {
-            self.notice = Some(self.warnings.next().await);
+        if self.notice.is_some() {
+            return;
         }
+        tokio::select! {
+            biased;
+            () = self.publication.revoked().cancelled() => {}
+            warning = self.warnings.next() => self.notice = Some(warning),
+        }
+    }
+
+    /// Why the room has ended the publication, if it has.
+    pub(super) fn revocation(&self) -> Option<Revocation> {
+        self.publication.revocation()
     }
 
     /// The warning that was waited for.

@@ -1,7 +1,7 @@
 //! RTMP over TCP: a listener, one task a connection, and the way between FLV tag bodies and the bus.
 //!
-//! `connection` owns a socket and its [`ServerSession`](crate::protocol::rtmp::ServerSession); `streams` are what it
-//! publishes and plays; `ingest` makes frames of what a publisher sends, on a `timeline` that mends the publisher's clock;
+//! `connection` owns a socket and its [`ServerSession`](crate::protocol::rtmp::ServerSession); `requests` begin what it
+//! publishes and plays, `streams` has it; `ingest` makes frames of what a publisher sends, on a `timeline` that mends the publisher's clock;
 //! `egress` makes tag bodies for a player; `directory` carries a publisher's metadata to players; `players` lists those; `address` finds the room.
 
 mod address;
@@ -14,6 +14,7 @@ mod listener;
 mod outbox;
 mod players;
 mod reordering;
+mod requests;
 mod sockopt;
 mod streams;
 mod timeline;

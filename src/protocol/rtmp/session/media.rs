@@ -40,6 +40,14 @@ impl ServerSession {
         }
     }
 
+    /// Tells a publisher that its publication has ended against its will: encoders show an error to people, and Flash
+    /// programs wait for the word that goes with any end. A connection with this one stream is then to be closed.
+    pub fn end_publish(&mut self, now: Instant, stream: StreamId, description: &str) {
+        self.status(stream, Code::PublishRejected, description);
+        self.status(stream, Code::UnpublishSuccess, description);
+        self.dismiss(now, stream);
+    }
+
     /// Tells a player that its stream has ended. A connection with this one stream is then to be closed.
     pub fn end_play(&mut self, now: Instant, stream: StreamId, description: &str) {
         self.status(stream, Code::PlayUnpublishNotify, description);
