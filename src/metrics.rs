@@ -177,6 +177,16 @@ const COUNTERS: &[Description] = &[
     ("commonroom_rtmp_sent_bytes_total", Unit::Bytes, "Bytes written to RTMP clients."),
     ("commonroom_rtmp_lost_frames_total", Unit::Count, "Frames that slow RTMP players lost."),
     (
+        "commonroom_webrtc_picture_changes_total",
+        Unit::Count,
+        "Changes of the picture that a WebRTC viewer gets, by what limits it from then on.",
+    ),
+    (
+        "commonroom_webrtc_padding_bytes_total",
+        Unit::Bytes,
+        "Padding sent to WebRTC viewers to find out whether their lines carry more.",
+    ),
+    (
         "commonroom_webrtc_clock_repairs_total",
         Unit::Count,
         "Jumps and stalls of WebRTC publishers' clocks that were mended, by kind.",

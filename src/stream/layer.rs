@@ -46,6 +46,18 @@ impl Layers {
         Self(layers.into_iter().fold(0, |bits, layer| bits | 1 << layer.0))
     }
 
+    /// These too.
+    #[must_use]
+    pub fn with(self, layers: impl IntoIterator<Item = Layer>) -> Self {
+        Self(self.0 | Self::of(layers).0)
+    }
+
+    /// All but this.
+    #[must_use]
+    pub const fn without(self, layer: Layer) -> Self {
+        Self(self.0 & !(1 << layer.0))
+    }
+
     /// Whether the layer is one of them.
     pub const fn contains(self, layer: Layer) -> bool {
         self.0 & 1 << layer.0 != 0

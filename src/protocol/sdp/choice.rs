@@ -38,6 +38,10 @@ pub(super) fn to_send(
     if fragments || codecs.iter().any(|codec| single_nal(codec) == Some(false)) {
         codecs.retain(|codec| single_nal(codec) != Some(true));
     }
+    // Packets are numbered or not, whichever codec they are of.
+    if !codecs.iter().all(|codec| codec.feedback.transport_cc) {
+        codecs.iter_mut().for_each(|codec| codec.feedback.transport_cc = false);
+    }
     let track = |codec: &AcceptedCodec| sending.tracks.iter().find(|track| track.codec == codec.codec);
     // A stable sort keeps the offer's order among equals.
     codecs.sort_by_key(|codec| match track(codec) {
@@ -55,22 +59,31 @@ fn accept(
 ) -> Option<AcceptedCodec> {
     let codec = format.format.codec().filter(|codec| codec.kind() == kind)?;
     let is_video = kind == MediaKind::Video;
-    // Nothing that we send is steered by arrival times. Feedback of ours would be empty without the sequence numbers
-    // that it speaks of.
+    // Feedback of arrivals would be empty without the sequence numbers that it speaks of.
     let numbered = section.extensions.iter().any(|offered| offered.extension == Extension::TransportCc);
-    let ours = Feedback { nack: true, pli: is_video, fir: is_video, transport_cc: !sends && numbered };
-    let feedback = format.feedback.and(ours);
+    let ours = Feedback { nack: true, pli: is_video, fir: is_video, transport_cc: numbered };
+    let mut feedback = format.feedback.and(ours);
     let rtx = section.rtx_for(format.payload_type).filter(|_| is_video && feedback.nack);
+    // A packet that is sent again on the same source must be the same to the last bit, and a number makes it another.
+    if sends && rtx.is_none() && feedback.nack && feedback.transport_cc {
+        (feedback.nack, feedback.transport_cc) = (is_video, !is_video);
+    }
     Some(AcceptedCodec { codec, payload_type: format.payload_type, rtx, format: format.format, feedback })
 }
 
 /// The header extensions that somebody here reads or writes.
-pub(super) fn extensions(section: &OfferedSection, kind: MediaKind, direction: Direction) -> ExtensionIds {
+pub(super) fn extensions(
+    section: &OfferedSection,
+    kind: MediaKind,
+    direction: Direction,
+    codecs: &[AcceptedCodec],
+) -> ExtensionIds {
+    let is_numbered = codecs.iter().all(|codec| codec.feedback.transport_cc);
     let mut ids = ExtensionIds::default();
     for offered in &section.extensions {
         let useful = match offered.extension {
             Extension::Mid => true,
-            Extension::TransportCc => direction.receives(),
+            Extension::TransportCc => direction.receives() || is_numbered,
             Extension::AudioLevel => kind == MediaKind::Audio,
             Extension::Rid | Extension::RepairedRid | Extension::AbsSendTime | Extension::Orientation => {
                 false
@@ -153,9 +166,9 @@ mod tests {
         let audio = section(&format!(
             "m=audio 9 UDP/TLS/RTP/SAVPF 111\na=extmap:1/recvonly {mid}\na=extmap:2 {level}\na=extmap:15 {mid}\n"
         ));
-        let ids = extensions(&audio, MediaKind::Audio, Direction::RecvOnly);
+        let ids = extensions(&audio, MediaKind::Audio, Direction::RecvOnly, &[]);
         assert_eq!((ids.get(Extension::Mid), ids.get(Extension::AudioLevel)), (None, Some(2)));
-        let ids = extensions(&audio, MediaKind::Audio, Direction::SendOnly);
+        let ids = extensions(&audio, MediaKind::Audio, Direction::SendOnly, &[]);
         assert_eq!(ids.get(Extension::Mid), Some(1));
     }
 }

@@ -101,6 +101,12 @@ impl Negotiated {
 }
 
 impl Accepted {
+    /// Whether its packets carry transport-wide sequence numbers, and feedback comes of them.
+    pub fn is_numbered(&self) -> bool {
+        self.extensions.get(Extension::TransportCc).is_some()
+            && self.codecs.iter().all(|codec| codec.feedback.transport_cc)
+    }
+
     /// The codec of a payload type, and whether that is the payload type of its retransmissions.
     pub fn by_payload_type(&self, payload_type: u8) -> Option<(&AcceptedCodec, bool)> {
         self.codecs.iter().find_map(|codec| {

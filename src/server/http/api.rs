@@ -158,6 +158,12 @@ struct SessionReport {
     nacks: u64,
     keyframe_requests: u64,
     round_trip_ms: Option<f64>,
+    /// What the line to a viewer is estimated to carry, in bits a second; `null` while nothing has shown a bound.
+    estimate: Option<u64>,
+    /// Lines of the picture that a viewer gets, and why it is not the best.
+    height: Option<u32>,
+    limited_by: &'static str,
+    padding_bytes: u64,
 }
 
 /// `GET /api/v1/server`.
@@ -367,6 +373,10 @@ impl From<&SessionInfo> for SessionReport {
             nacks: info.nacks,
             keyframe_requests: info.keyframe_requests,
             round_trip_ms: info.round_trip.map(millis),
+            estimate: info.estimate,
+            height: info.picture.height,
+            limited_by: info.picture.limit.as_str(),
+            padding_bytes: info.padding,
         }
     }
 }

@@ -1,6 +1,8 @@
-//! One stream as one shard's viewers get it: one subscription, one ring, many viewers.
+//! One stream as one shard's viewers get it: one subscription, and one more for each lower layer that somebody gets; one
+//! ring for each; many viewers.
 
 use super::batch::Batch;
+use super::picture::{Rung, Rungs};
 use super::ring::{Inserted, Rings};
 use super::viewer::{Step, Viewer};
 use crate::bridge::{Accepts, Bridge, Subscription};
@@ -8,13 +10,22 @@ use crate::codec::h264::AvcConfig;
 use crate::codec::{Codec, MediaKind};
 use crate::media::{CodecParams, PacketGroup};
 use crate::protocol::sdp::{Format, Negotiated, ProfileLevelId};
-use crate::stream::{EndReason, Event, FeedKey, Form, QueueLimits, Start, Stream};
+use crate::stream::{EndReason, Event, FeedKey, Form, Layer, Layers, QueueLimits, Start, Stream, Subscriber};
+use crate::time::BitRate;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
+use tokio::sync::Notify;
 
 /// What may wait for a shard: two seconds of 16 Mbit/s. What is older than that is of no use to a live viewer.
 const LIMITS: QueueLimits = QueueLimits { bytes: 4 << 20, items: 4_096, age: Duration::from_secs(5) };
+/// How often it is looked at how much the layers take.
+const MEASURE_INTERVAL: Duration = Duration::from_millis(500);
+/// What headers add to a picture's payload, in per cent; and to each packet of sound, in bytes.
+const WITH_HEADERS: u32 = 107;
+const SOUND_HEADERS: u64 = 64;
+/// How much of a rate that is falling stays with each measurement, in per cent: pictures are not of one size.
+const INERTIA: u32 = 80;
 
 /// What viewers of one feed have in common: the feeds of the bus that they take, best first.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -32,6 +43,22 @@ pub(super) struct Feed {
     audio: Option<(Codec, Option<ProfileLevelId>)>,
     video: Option<(Codec, Option<ProfileLevelId>)>,
     steps: Vec<Step>,
+    /// The lower layers that viewers get or wait for, those that are read, and whoever is to see to it.
+    wanted: Layers,
+    attached: Layers,
+    wanted_changed: Rc<Notify>,
+    sound: Meter,
+    /// Bytes of sound so far, with all headers.
+    sound_bytes: u64,
+    meters: [Meter; Layer::MAX],
+    measured: Option<Instant>,
+}
+
+/// Makes a rate of a counter that is read now and then.
+#[derive(Clone, Copy, Default)]
+struct Meter {
+    last: Option<(Instant, u64)>,
+    rate: BitRate,
 }
 
 impl Takes {
@@ -72,6 +99,13 @@ impl Feed {
             audio: None,
             video: None,
             steps: Vec::new(),
+            wanted: Layers::default(),
+            attached: Layers::default(),
+            wanted_changed: Rc::default(),
+            sound: Meter::default(),
+            sound_bytes: 0,
+            meters: [Meter::default(); Layer::MAX],
+            measured: None,
         }
     }
 
@@ -89,33 +123,55 @@ impl Feed {
     pub(super) fn join(&mut self, now: Instant, viewer: Rc<RefCell<Viewer>>, batch: &mut Batch) {
         let codecs = [self.audio, self.video].into_iter().flatten();
         let steps: Vec<_> = codecs.map(|(codec, profile)| Step::Codec(codec, profile)).collect();
-        viewer.borrow_mut().take(now, &steps, batch);
+        viewer.borrow_mut().take(now, Layer::BEST, &steps, batch);
         self.viewers.push(viewer);
-        self.stream.request_keyframe();
+        self.measure(now);
+        self.follow();
     }
 
     /// Takes a viewer out; says whether it was the last.
     pub(super) fn leave(&mut self, viewer: &Rc<RefCell<Viewer>>) -> bool {
         self.viewers.retain(|other| !Rc::ptr_eq(other, viewer));
+        self.subscribe();
         self.viewers.is_empty()
     }
 
-    /// Gives a burst to all viewers, one after the other, so that what goes to one of them makes one run.
+    /// A viewer wants another layer: sees to it that it is read, and asks for the key pictures that are waited for.
+    pub(super) fn follow(&mut self) {
+        self.subscribe();
+        let waiting = self.viewers.iter().filter_map(|viewer| viewer.borrow().waits_for_keyframe_of());
+        let waiting = Layers::of(waiting);
+        let layers = Layer::all().filter(|layer| waiting.contains(*layer));
+        layers.for_each(|layer| self.stream.request_keyframe_of(layer));
+    }
+
+    fn subscribe(&mut self) {
+        let wanted =
+            self.viewers.iter().fold(Layers::default(), |all, viewer| all.with(viewer.borrow().layers()));
+        self.wanted = wanted.without(Layer::BEST);
+        if self.wanted != self.attached {
+            self.wanted_changed.notify_one();
+        }
+    }
+
+    /// Gives a burst of a layer to all viewers, one after the other, so that what goes to one of them makes one run. Sound
+    /// comes with the best.
     pub(super) fn distribute(
         &mut self,
         now: Instant,
+        layer: Layer,
         events: &mut Vec<Event>,
         batch: &mut Batch,
     ) -> Option<EndReason> {
         let mut end = None;
         for event in events.drain(..) {
             match event {
-                Event::Params(params) => self.codec(&params),
-                Event::Packets(kind, group) => self.packets(kind, &group),
+                Event::Params(params) => self.codec(layer, &params),
+                Event::Packets(kind, group) => self.packets(layer, kind, &group),
                 Event::Skipped { kind, .. } => self.steps.push(Step::Gap(kind)),
                 Event::TrackEnded(key) => {
-                    self.rings.of(key.kind()).clear();
-                    self.steps.push(Step::Restart(key.kind()));
+                    self.restart(key.kind(), layer);
+                    self.attached = self.attached.without(layer);
                 }
                 Event::Ended(reason) => end = Some(reason),
                 // Nobody here has asked for frames.
@@ -123,14 +179,42 @@ impl Feed {
             }
         }
         for viewer in &self.viewers {
-            viewer.borrow_mut().take(now, &self.steps, batch);
+            viewer.borrow_mut().take(now, layer, &self.steps, batch);
         }
         batch.flush();
         self.steps.clear();
+        if self.measured.is_none_or(|at| now.saturating_duration_since(at) >= MEASURE_INTERVAL) {
+            self.measure(now);
+        }
         end
     }
 
-    fn codec(&mut self, params: &CodecParams) {
+    /// Tells the viewers what there is, and how much it takes.
+    fn measure(&mut self, now: Instant) {
+        self.measured = Some(now);
+        let sound = self.sound.read(now, self.sound_bytes);
+        let mut rungs = Rungs::new();
+        let own = self.stream.feeds().into_iter().filter(|feed| feed.native);
+        for feed in own.filter(|feed| feed.key.kind() == MediaKind::Video) {
+            let layer = feed.key.layer;
+            if let Some(meter) = self.meters.get_mut(layer.steps()) {
+                let rate = meter.read(now, feed.bytes).percent(WITH_HEADERS);
+                rungs.push(Rung { layer, height: feed.height, rate });
+            }
+        }
+        rungs.sort_by_key(|rung| rung.layer);
+        let mut is_changed = false;
+        for viewer in &self.viewers {
+            is_changed |= viewer.borrow_mut().set_rungs(now, sound, &rungs);
+        }
+        if is_changed { self.follow() } else { self.subscribe() }
+    }
+
+    fn codec(&mut self, layer: Layer, params: &CodecParams) {
+        // What is said of the track holds for its layers.
+        if layer != Layer::BEST {
+            return;
+        }
         let codec = params.codec();
         let profile = match params {
             CodecParams::H264(config) => Some(profile(config)),
@@ -142,39 +226,114 @@ impl Feed {
         };
         let known = slot.replace((codec, profile));
         if known.is_some_and(|(known, _)| known != codec) {
-            self.rings.of(codec.kind()).clear();
-            self.steps.push(Step::Restart(codec.kind()));
+            self.restart(codec.kind(), layer);
         }
         self.steps.push(Step::Codec(codec, profile));
     }
 
-    fn packets(&mut self, kind: MediaKind, group: &PacketGroup) {
-        let ring = self.rings.of(kind);
+    fn packets(&mut self, layer: Layer, kind: MediaKind, group: &PacketGroup) {
+        let ring = self.rings.of(kind, layer);
         for packet in group.iter() {
             match ring.insert(packet) {
                 Inserted::Refused => continue,
                 Inserted::Anew => self.steps.push(Step::Restart(kind)),
                 Inserted::Next => {}
             }
+            if kind == MediaKind::Audio {
+                self.sound_bytes += packet.payload.len() as u64 + SOUND_HEADERS; // usize is at most 64 bits
+            }
             self.steps.push(Step::Packet(kind, packet.clone()));
         }
     }
+
+    /// What comes next is of another source, or what was in between has not been read.
+    fn restart(&mut self, kind: MediaKind, layer: Layer) {
+        self.rings.of(kind, layer).clear();
+        self.steps.push(Step::Restart(kind));
+    }
 }
 
-/// Reads the feed's subscription until the stream ends.
+impl Meter {
+    fn read(&mut self, now: Instant, count: u64) -> BitRate {
+        let Some((since, before)) = self.last else {
+            self.last = Some((now, count));
+            return self.rate;
+        };
+        let span = now.saturating_duration_since(since);
+        if span >= MEASURE_INTERVAL {
+            self.last = Some((now, count));
+            let rate = BitRate::of(count.saturating_sub(before), span);
+            self.rate = rate.max(self.rate.percent(INERTIA) + rate.percent(100 - INERTIA));
+        }
+        self.rate
+    }
+}
+
+/// Reads the feed's subscription, and those of lower layers as they are wanted, until the stream ends.
 pub(super) async fn run(
     feed: Rc<RefCell<Feed>>,
     mut subscription: Subscription,
     batch: Rc<RefCell<Batch>>,
 ) -> EndReason {
+    let wanted_changed = feed.borrow().wanted_changed.clone();
+    let mut lower: [Option<Subscriber>; Layer::MAX - 1] = [const { None }; Layer::MAX - 1];
     let mut events = Vec::new();
     loop {
-        subscription.next_batch(&mut events).await;
+        let [first, second, third] = &lower;
+        let layer = tokio::select! {
+            () = subscription.next_batch(&mut events) => Layer::BEST,
+            () = ready(first.as_ref()) => layer(1),
+            () = ready(second.as_ref()) => layer(2),
+            () = ready(third.as_ref()) => layer(3),
+            () = wanted_changed.notified() => {
+                follow(&mut feed.borrow_mut(), &mut lower);
+                continue;
+            }
+        };
+        if let Some(Some(subscriber)) = layer.steps().checked_sub(1).and_then(|index| lower.get(index)) {
+            subscriber.next_batch(&mut events).await;
+        }
         let now = tokio::time::Instant::now().into_std();
-        if let Some(reason) = feed.borrow_mut().distribute(now, &mut events, &mut batch.borrow_mut()) {
+        let end = feed.borrow_mut().distribute(now, layer, &mut events, &mut batch.borrow_mut());
+        if let Some(reason) = end {
             return reason;
         }
     }
+}
+
+/// Subscribes to lower layers that are wanted, and leaves those that are not.
+fn follow(feed: &mut Feed, lower: &mut [Option<Subscriber>; Layer::MAX - 1]) {
+    for (layer, place) in Layer::all().skip(1).zip(lower) {
+        let is_wanted = feed.wanted.contains(layer);
+        if is_wanted == feed.attached.contains(layer) {
+            continue;
+        }
+        // Numbers that come next may have come before and were not read to the end.
+        feed.rings.of(MediaKind::Video, layer).clear();
+        feed.viewers.iter().for_each(|viewer| viewer.borrow_mut().forget(layer));
+        feed.attached = feed.attached.without(layer);
+        *place = None;
+        let own = feed.stream.feeds().into_iter().filter(|info| info.native && info.key.layer == layer);
+        let takes = |key: &FeedKey| feed.takes.video.contains(&key.in_layer(Layer::BEST));
+        let key = own.map(|info| info.key).find(|key| is_wanted && takes(key));
+        if let Some(key) = key {
+            let subscriber = feed.stream.subscriber(LIMITS);
+            subscriber.attach(&[key], Start::Anywhere);
+            feed.attached = feed.attached.with([layer]);
+            *place = Some(subscriber);
+        }
+    }
+}
+
+async fn ready(subscriber: Option<&Subscriber>) {
+    match subscriber {
+        Some(subscriber) => subscriber.ready().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn layer(steps: usize) -> Layer {
+    Layer::below_best(steps).unwrap_or_default()
 }
 
 /// Subscribes for a feed's viewers.
@@ -188,73 +347,4 @@ fn profile(config: &AvcConfig) -> ProfileLevelId {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::viewer::tests::{Seat, packet};
-    use super::*;
-    use crate::stream::StreamName;
-    use crate::time::NtpTime;
-
-    fn feed(seat: &mut Seat) -> Feed {
-        let name = StreamName { room: "room".into(), participant: "alice".into(), stream: "s".into() };
-        let (stream, _) = Stream::publish(name, NtpTime::default());
-        let mut feed = Feed::new(stream, Takes::new(&seat.negotiated));
-        feed.join(seat.now, seat.viewer.clone(), &mut seat.batch);
-        feed
-    }
-
-    /// Numbers of the pictures that the viewer gets of these events, and why the feed ended.
-    fn pictures(feed: &mut Feed, seat: &mut Seat, mut events: Vec<Event>) -> (Vec<u8>, Option<EndReason>) {
-        let end = feed.distribute(seat.now, &mut events, &mut seat.batch);
-        (seat.rtp().into_iter().map(|packet| packet.3).collect(), end)
-    }
-
-    fn video(sequence: i64, keyframe: bool) -> Event {
-        Event::Packets(MediaKind::Video, packet(sequence, keyframe).into())
-    }
-
-    const VP8: Event = Event::Params(CodecParams::Vp8);
-
-    #[test]
-    fn takes_are_feeds_of_the_bus() {
-        let takes = Takes::new(&Seat::new().negotiated);
-        assert_eq!(takes.audio, [FeedKey::new(Codec::Opus, Form::Packets)]);
-        assert_eq!(takes.video, [FeedKey::new(Codec::Vp8, Form::Packets)]);
-    }
-
-    #[test]
-    fn each_packet_goes_out_once_and_late_ones_in_their_place() {
-        let mut seat = Seat::new();
-        let mut feed = feed(&mut seat);
-        let events = vec![VP8, video(1, true), video(3, false), video(1, true), video(2, false)];
-        assert_eq!(pictures(&mut feed, &mut seat, events), (vec![1, 3, 2], None));
-    }
-
-    #[test]
-    fn who_joins_later_knows_the_codec_and_waits_for_a_key_picture() {
-        let mut first = Seat::new();
-        let mut feed = feed(&mut first);
-        pictures(&mut feed, &mut first, vec![VP8, video(1, true)]);
-        let mut late = Seat::new();
-        feed.join(late.now, late.viewer.clone(), &mut late.batch);
-        let mut events = vec![video(2, false), video(3, true)];
-        feed.distribute(first.now, &mut events, &mut first.batch);
-        assert_eq!(first.count(), 3, "both to the one, the key picture to the other");
-        assert!(!late.viewer.borrow().waits_for_keyframe());
-        assert!(!feed.leave(&first.viewer) && feed.leave(&late.viewer));
-    }
-
-    #[test]
-    fn gaps_and_ends_of_tracks_wait_for_a_key_picture() {
-        let mut seat = Seat::new();
-        let mut feed = feed(&mut seat);
-        let skipped = Event::Skipped { kind: MediaKind::Video, frames: 3 };
-        let ended = Event::TrackEnded(FeedKey::new(Codec::Vp8, Form::Packets));
-        for gap in [skipped, ended] {
-            let events = vec![VP8, video(1, true), gap, video(5, false), video(6, true)];
-            assert_eq!(pictures(&mut feed, &mut seat, events).0, [1, 6]);
-            pictures(&mut feed, &mut seat, vec![Event::TrackEnded(FeedKey::new(Codec::Vp8, Form::Packets))]);
-        }
-        let end = vec![video(7, true), Event::Ended(EndReason::Vanished)];
-        assert_eq!(pictures(&mut feed, &mut seat, end), (vec![7], Some(EndReason::Vanished)));
-    }
-}
+mod tests;

@@ -4,6 +4,7 @@ use super::batch::{Batch, Wire};
 use super::dtls::Identity;
 use super::feed::{Feed, Takes};
 use super::leave::Leave;
+use super::line::Lines;
 use super::path::{Path, Via};
 use super::peer::{self, Hands, Peer, Place, Purpose, Seed};
 use super::session::{Session, SessionKind};
@@ -17,7 +18,7 @@ use crate::protocol::rtp::Ssrc;
 use crate::protocol::sdp::{Fingerprint, Local, Negotiated, Offer, Sending, Want, answer};
 use crate::protocol::srtp::{Keys, Profile, Sealer};
 use crate::room::{Limits, Name, Protocol, Rooms};
-use crate::stream::{EndReason, Event, Stream};
+use crate::stream::{EndReason, Event, Layer, Stream};
 use crate::time::Timestamp;
 use bytes::Bytes;
 use std::cell::RefCell;
@@ -87,7 +88,9 @@ impl Harness {
         let path = Path { remote: SocketAddr::from(([192, 0, 2, 1], 9)), via: Via::Udp { local: None } };
         let sender = Sender { cname: "c".into(), wall: harness.wall, origin: harness.stream.origin() };
         let session = harness.peer.session().clone();
-        let viewer = Viewer::new(session, negotiated, sender, path, Sealer::new(profile, &keys.local));
+        let share = session.share.clone()?;
+        let sealer = Sealer::new(profile, &keys.local);
+        let viewer = Viewer::new(session, negotiated, sender, path, sealer, share);
         harness.seat(viewer);
         Some(harness)
     }
@@ -103,7 +106,12 @@ impl Harness {
         let [audio, video, video_rtx] = SOURCES.map(Ssrc);
         let sending =
             Sending { tracks: &[], lacks: &[], stream_id: "s", cname: "c", audio, video, video_rtx };
-        let purpose = Purpose::Watch { stream: stream.clone(), cname: "c".into(), refused: None };
+        let purpose = Purpose::Watch {
+            stream: stream.clone(),
+            cname: "c".into(),
+            share: Arc::new(Lines::default().join(None)),
+            refused: None,
+        };
         Self::new(offer, &Want::Send(sending), purpose, stream, wall)
     }
 
@@ -119,7 +127,9 @@ impl Harness {
         let (_, negotiated) = answer(&Offer::parse(offer).ok()?, &local, want).ok()?;
         let kind = SessionKind::from(&purpose);
         let peer_ufrag = negotiated.remote.credentials.ufrag.clone();
-        let session = Session::new(credentials, peer_ufrag, kind, stream.name().clone(), wall.instant());
+        let share = purpose.share().cloned();
+        let name = stream.name().clone();
+        let session = Session::new(credentials, peer_ufrag, kind, name, wall.instant(), share);
         let session = Arc::new(session);
         let sent = Rc::new(Sink::default());
         Some(Self {
@@ -239,7 +249,7 @@ impl Harness {
         });
         events
             .extend(PacketGroup::new(packets.collect()).map(|group| Event::Packets(MediaKind::Video, group)));
-        feed.distribute(self.now, &mut events, &mut self.batch);
+        feed.distribute(self.now, Layer::BEST, &mut events, &mut self.batch);
         self.peer.set_place(Place { viewer, feed: Rc::new(RefCell::new(feed)) });
     }
 }

@@ -25,6 +25,8 @@ pub(super) enum Mail {
     Unbind(SocketAddr, ShardId),
     /// The session is to end: its owner has asked for it.
     Close(SessionId),
+    /// The session's viewer shows its stream otherwise.
+    Adapted(SessionId),
     /// The shard is to come to grief.
     #[cfg(test)]
     Panic,

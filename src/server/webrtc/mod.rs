@@ -14,11 +14,14 @@ pub mod harness;
 mod ingest;
 mod inserted;
 mod leave;
+mod leg;
+mod line;
 mod mailbox;
 mod numbering;
 mod parameter_sets;
 mod path;
 mod peer;
+mod picture;
 mod presence;
 mod progress;
 mod registry;
@@ -33,6 +36,7 @@ mod track;
 mod viewer;
 mod wall;
 
+pub use picture::{Adaptation, Limit, Picture};
 pub use progress::{End, Progress};
 pub use session::{SessionId, SessionInfo, SessionKind};
 pub use signalling::{Answer, Options, SignallingError, Transport};
@@ -44,6 +48,7 @@ use crate::stream::Stream;
 use addresses::Addresses;
 use batch::Batch;
 use dtls::Identity;
+use line::Lines;
 use mailbox::{Mailbox, ShardId};
 use registry::Registry;
 use shard::{Common, Shard};
@@ -90,6 +95,7 @@ impl Server {
             mailboxes: (0..shards).map(|_| Arc::new(Mailbox::default())).collect(),
             identity,
             bridge,
+            lines: Lines::default(),
             stop,
         });
         // A dashboard is to show zeros before the first session, not nothing.
@@ -143,6 +149,11 @@ impl Server {
     /// Ends a session, as its client has asked. False if there is none of that name.
     pub fn close(&self, session: &SessionId) -> bool {
         shard::close(&self.inner.common, session)
+    }
+
+    /// Says how a viewer shows its stream. False if there is no viewer's session of that name.
+    pub fn adapt(&self, session: &SessionId, adaptation: Adaptation) -> bool {
+        shard::adapt(&self.inner.common, session, adaptation)
     }
 
     /// Takes candidates of a client. An ICE-lite agent has no use for them, so they are only checked.

@@ -6,6 +6,7 @@ use super::dtls::{Connected, Dtls, DtlsError, Identity, Progress};
 use super::feed::Feed;
 use super::ingest::Ingest;
 use super::leave::Leave;
+use super::line::Share;
 use super::path::{ConnectionId, Path, Via};
 use super::presence::Presence;
 use super::session::{Session, SessionKind};
@@ -50,6 +51,7 @@ pub(super) enum Purpose {
     Watch {
         stream: Stream,
         cname: Arc<str>,
+        share: Arc<Share>,
         /// A track that could not be agreed on.
         refused: Option<RefusalMark>,
     },
@@ -82,8 +84,18 @@ pub(super) struct Peer {
 }
 
 enum Role {
-    Publisher { ingest: Box<Ingest>, sealer: Option<Sealer>, scratch: Vec<u8> },
-    Viewer { stream: Stream, cname: Arc<str>, place: Option<Place>, _refused: Option<RefusalMark> },
+    Publisher {
+        ingest: Box<Ingest>,
+        sealer: Option<Sealer>,
+        scratch: Vec<u8>,
+    },
+    Viewer {
+        stream: Stream,
+        cname: Arc<str>,
+        share: Arc<Share>,
+        place: Option<Place>,
+        _refused: Option<RefusalMark>,
+    },
 }
 
 /// A viewer's place in a feed.
@@ -122,8 +134,8 @@ impl Peer {
                 sealer: None,
                 scratch: Vec::new(),
             },
-            Purpose::Watch { stream, cname, refused } => {
-                Role::Viewer { stream, cname, place: None, _refused: refused }
+            Purpose::Watch { stream, cname, share, refused } => {
+                Role::Viewer { stream, cname, share, place: None, _refused: refused }
             }
         };
         Self {
@@ -163,14 +175,15 @@ impl Peer {
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called.
     pub(super) fn deadline(&self) -> Instant {
-        let ingest = match &self.role {
+        let media = match &self.role {
             Role::Publisher { ingest, sealer: Some(_), .. } => ingest.deadline(),
+            Role::Viewer { place: Some(place), .. } => place.viewer.borrow().deadline(),
             _ => None,
         };
         // Without a path there is nowhere to ask.
         let asked = self.presence.as_ref().filter(|_| self.agent.selected().is_some());
         let asks_at = asked.map(|presence| presence.asks_at(self.agent.heard()));
-        let others = [self.established_by, self.report_at, self.dtls.poll_timeout(), ingest, asks_at];
+        let others = [self.established_by, self.report_at, self.dtls.poll_timeout(), media, asks_at];
         others.into_iter().flatten().fold(self.expires(), Instant::min)
     }
 
@@ -207,10 +220,18 @@ impl Peer {
                 self.session.measure(now);
                 let mut viewer = place.viewer.borrow_mut();
                 viewer.send_reports(now, hands.batch);
-                if viewer.waits_for_keyframe() {
-                    stream.request_keyframe();
+                let is_changed = viewer.tick(now);
+                if let Some(layer) = viewer.waits_for_keyframe_of() {
+                    stream.request_keyframe_of(layer);
+                }
+                drop(viewer);
+                if is_changed {
+                    place.feed.borrow_mut().follow();
                 }
             }
+        }
+        if let Role::Viewer { place: Some(place), .. } = &self.role {
+            place.viewer.borrow_mut().pad(now, hands.batch);
         }
         self.publish(now, hands.batch);
     }
@@ -228,6 +249,15 @@ impl Peer {
         if let Role::Publisher { ingest, .. } = &mut self.role {
             ingest.request_keyframe();
             self.publish(now, batch);
+        }
+    }
+
+    /// The viewer shows its stream otherwise.
+    pub(super) fn adapted(&self, now: Instant) {
+        if let Role::Viewer { place: Some(place), .. } = &self.role
+            && place.viewer.borrow_mut().choose(now)
+        {
+            place.feed.borrow_mut().follow();
         }
     }
 
@@ -380,12 +410,13 @@ impl Peer {
                 self.presence = Some(Presence::new(self.agent.probe(&theirs.ufrag, &theirs.password)));
                 None
             }
-            Role::Viewer { stream, cname, .. } => {
+            Role::Viewer { stream, cname, share, .. } => {
                 self.report_at = Some(now + REPORT_INTERVAL);
                 // There is a selected path, as this datagram came by a valid one.
                 let path = self.agent.selected().unwrap_or(path);
                 let sender = Sender { cname: cname.clone(), wall: self.wall, origin: stream.origin() };
-                let viewer = Viewer::new(self.session.clone(), &self.negotiated, sender, path, new_sealer);
+                let (session, share) = (self.session.clone(), share.clone());
+                let viewer = Viewer::new(session, &self.negotiated, sender, path, new_sealer, share);
                 Some(Box::new(viewer))
             }
         };
@@ -436,7 +467,7 @@ impl Peer {
             Role::Publisher { ingest, .. } => ingest.rtcp(now, plain),
             Role::Viewer { stream, place: Some(place), .. } => {
                 let mut viewer = place.viewer.borrow_mut();
-                let mut wants_keyframe = false;
+                let (mut wants_keyframe, mut is_changed) = (false, false);
                 for packet in packets(plain).map_while(Result::ok) {
                     match packet {
                         Packet::ReceiverReport { blocks, .. } | Packet::SenderReport { blocks, .. } => {
@@ -446,6 +477,7 @@ impl Peer {
                             self.session.figures.nacks.fetch_add(1, Ordering::Relaxed);
                             viewer.retransmit(now, media, lost, place.feed.borrow().rings(), batch);
                         }
+                        Packet::TransportFeedback(feedback) => is_changed |= viewer.feedback(now, &feedback),
                         Packet::Pli { media } => wants_keyframe |= viewer.is_video(media),
                         Packet::Fir(mut entries) => {
                             wants_keyframe |= entries.any(|(media, _)| viewer.is_video(media));
@@ -455,7 +487,13 @@ impl Peer {
                 }
                 if wants_keyframe {
                     self.session.figures.keyframe_requests.fetch_add(1, Ordering::Relaxed);
-                    stream.request_keyframe();
+                    if let Some(layer) = viewer.keyframe_wanted(now) {
+                        stream.request_keyframe_of(layer);
+                    }
+                }
+                drop(viewer);
+                if is_changed {
+                    place.feed.borrow_mut().follow();
                 }
             }
             Role::Viewer { place: None, .. } => {}
@@ -475,6 +513,16 @@ impl From<&Purpose> for SessionKind {
         match purpose {
             Purpose::Publish(_) => Self::Publisher,
             Purpose::Watch { .. } => Self::Viewer,
+        }
+    }
+}
+
+impl Purpose {
+    /// A viewer's share of the line to its client.
+    pub(super) const fn share(&self) -> Option<&Arc<Share>> {
+        match self {
+            Self::Publish(_) => None,
+            Self::Watch { share, .. } => Some(share),
         }
     }
 }

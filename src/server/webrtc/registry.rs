@@ -152,6 +152,17 @@ impl Registry {
         )
     }
 
+    /// The session of an id, and which shard has it.
+    pub(super) fn locate(&self, id: &SessionId) -> Option<(Arc<Session>, Option<ShardId>)> {
+        let sessions = self.lock();
+        let entry = sessions.by_ufrag.get(sessions.by_id.get(id)?)?;
+        let shard = match entry.place {
+            Place::Owned(shard) => Some(shard),
+            Place::Pending(..) | Place::Closing(_) => None,
+        };
+        Some((entry.session.clone(), shard))
+    }
+
     /// The session of an id.
     pub(super) fn get(&self, id: &SessionId) -> Option<Arc<Session>> {
         let sessions = self.lock();

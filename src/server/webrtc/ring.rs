@@ -2,6 +2,7 @@
 
 use crate::codec::MediaKind;
 use crate::media::Packet;
+use crate::stream::Layer;
 use std::collections::VecDeque;
 
 /// Packets kept: two seconds of video at some 6 Mbit/s.
@@ -12,8 +13,8 @@ const MAX_BYTES: usize = 4 << 20;
 /// The rings of a feed.
 #[derive(Default)]
 pub(super) struct Rings {
-    pub(super) audio: Ring,
-    pub(super) video: Ring,
+    audio: Ring,
+    video: [Ring; Layer::MAX],
 }
 
 /// What became of a packet given to a [`Ring`].
@@ -37,11 +38,21 @@ pub(super) struct Ring {
 }
 
 impl Rings {
-    pub(super) const fn of(&mut self, kind: MediaKind) -> &mut Ring {
+    /// That of a track, and of its layer.
+    pub(super) const fn of(&mut self, kind: MediaKind, layer: Layer) -> &mut Ring {
         match kind {
             MediaKind::Audio => &mut self.audio,
-            MediaKind::Video => &mut self.video,
+            MediaKind::Video => &mut self.video[layer.steps()],
         }
+    }
+
+    /// The packet of a number, if it has come and is still kept.
+    pub(super) fn get(&self, kind: MediaKind, layer: Layer, sequence: i64) -> Option<&Packet> {
+        let ring = match kind {
+            MediaKind::Audio => Some(&self.audio),
+            MediaKind::Video => self.video.get(layer.steps()),
+        };
+        ring?.get(sequence)
     }
 }
 
@@ -73,7 +84,7 @@ impl Ring {
     }
 
     /// The packet of a number, if it has come and is still kept.
-    pub(super) fn get(&self, sequence: i64) -> Option<&Packet> {
+    fn get(&self, sequence: i64) -> Option<&Packet> {
         let at = usize::try_from(sequence.checked_sub(self.first)?).ok()?;
         self.slots.get(at)?.as_ref()
     }

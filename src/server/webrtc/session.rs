@@ -1,6 +1,8 @@
 //! What the rest of the server knows of a peer: its name and its figures.
 
+use super::line::Share;
 use super::path::Path;
+use super::picture::Picture;
 use super::progress::{End, Progress};
 use super::totals::{Counts, Totals};
 use crate::codec::{Codec, MediaKind};
@@ -11,7 +13,7 @@ use rtc_crypto::RTCCryptoProvider;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use std::time::Instant;
 use tokio::sync::watch;
@@ -66,6 +68,12 @@ pub struct SessionInfo {
     pub bitrate: u64,
     /// Round trip, where a report has told it.
     pub round_trip: Option<Duration>,
+    /// What the line to a viewer is estimated to carry, in bits a second; `None` while nothing has shown a bound.
+    pub estimate: Option<u64>,
+    /// Bytes of padding sent to a viewer, to find that out.
+    pub padding: u64,
+    /// What a viewer gets of the picture.
+    pub picture: Picture,
 }
 
 /// Shared between the shard that owns the peer and whoever asks.
@@ -82,6 +90,9 @@ pub(super) struct Session {
     pub(super) totals: Totals,
     facts: Mutex<Facts>,
     progress: watch::Sender<Progress>,
+    picture: watch::Sender<Picture>,
+    /// A viewer's share of the line to its client.
+    pub(super) share: Option<Arc<Share>>,
 }
 
 /// What counts up; written by the shard alone.
@@ -94,6 +105,10 @@ pub(super) struct Figures {
     pub(super) nacks: AtomicU64,
     pub(super) keyframe_requests: AtomicU64,
     pub(super) bitrate: AtomicU64,
+    /// Bits a second; 0: nothing has shown a bound.
+    pub(super) estimate: AtomicU64,
+    /// Bytes of padding sent to find out what the line carries.
+    pub(super) padding: AtomicU64,
     /// Microseconds; 0: not known.
     pub(super) round_trip: AtomicU32,
 }
@@ -138,6 +153,7 @@ impl Session {
         kind: SessionKind,
         stream: StreamName,
         created: Instant,
+        share: Option<Arc<Share>>,
     ) -> Self {
         Self {
             id: SessionId::generate(),
@@ -150,12 +166,36 @@ impl Session {
             totals: Totals::new(kind),
             facts: Mutex::default(),
             progress: watch::Sender::new(Progress::Waiting),
+            picture: watch::Sender::default(),
+            share,
         }
     }
 
     /// Where its progress is told.
     pub(super) fn progress(&self) -> watch::Receiver<Progress> {
         self.progress.subscribe()
+    }
+
+    /// Where a viewer's picture is told.
+    pub(super) fn picture(&self) -> watch::Receiver<Picture> {
+        self.picture.subscribe()
+    }
+
+    /// The viewer gets this picture from now on.
+    pub(super) fn shows(&self, picture: Picture) {
+        let is_changed = self.picture.send_if_modified(|shown| std::mem::replace(shown, picture) != picture);
+        if is_changed {
+            metrics::counter!("commonroom_webrtc_picture_changes_total", "limit" => picture.limit.as_str())
+                .increment(1);
+            tracing::debug!(
+                session = ?self.id,
+                height = picture.height,
+                limit = picture.limit.as_str(),
+                audio_only = picture.audio_only,
+                estimate = self.figures.estimate.load(Ordering::Relaxed),
+                "picture"
+            );
+        }
     }
 
     /// It is over. Only the first call counts.
@@ -246,6 +286,9 @@ impl Session {
             nacks: counts.nacks,
             keyframe_requests: counts.keyframe_requests,
             bitrate: self.figures.bitrate.load(Ordering::Relaxed),
+            estimate: Some(self.figures.estimate.load(Ordering::Relaxed)).filter(|estimate| *estimate > 0),
+            padding: self.figures.padding.load(Ordering::Relaxed),
+            picture: *self.picture.borrow(),
             round_trip: (round_trip > 0).then(|| Duration::from_micros(round_trip.into())),
         }
     }

@@ -2,6 +2,7 @@
 
 use super::Inner;
 use super::peer::{ESTABLISH, Purpose, Seed};
+use super::picture::Picture;
 use super::progress::Progress;
 use super::session::{Session, SessionId, SessionKind};
 use super::wall::Wall;
@@ -32,6 +33,9 @@ pub struct Options {
     /// The player shows nothing before each medium of the answer has come, so that one which the publisher has not sent
     /// so far ([`Stream::settled`]) is rather left out. Other players get what comes later.
     pub only_present: bool,
+    /// Names the client to whom the session goes: sessions of the same name share one line, and its room is shared out
+    /// among them. `None`: a line of its own.
+    pub line: Option<Arc<str>>,
 }
 
 /// Which of our candidates an answer has.
@@ -57,6 +61,8 @@ pub struct Answer {
     pub etag: String,
     /// How the session goes on. It always ends in [`Progress::Ended`].
     pub progress: watch::Receiver<Progress>,
+    /// Which picture a viewer gets.
+    pub picture: watch::Receiver<Picture>,
 }
 
 impl Transport {
@@ -152,7 +158,8 @@ pub(super) fn play(
     let (sdp, negotiated) = answer(server, &offer, &credentials, options.transport, &want)?;
     let refused = offers_single_nal_alone(&offer, &tracks, &negotiated)
         .then(|| server.common.bridge.refuse(&stream, Refusal::PacketizationMode));
-    let purpose = Purpose::Watch { stream, cname, refused };
+    let share = Arc::new(server.common.lines.join(options.line.as_ref()));
+    let purpose = Purpose::Watch { stream, cname, share, refused };
     enter(server, sdp, credentials, negotiated, purpose)
 }
 
@@ -202,14 +209,16 @@ fn enter(
     let (wall, kind) = (Wall::read(), SessionKind::from(&purpose));
     let stream = purpose.stream().name().clone();
     let peer_ufrag = negotiated.remote.credentials.ufrag.clone();
-    let session = Arc::new(Session::new(credentials, peer_ufrag, kind, stream, wall.instant()));
-    let (id, etag, progress) = (session.id.clone(), etag(&session), session.progress());
+    let share = purpose.share().cloned();
+    let session = Arc::new(Session::new(credentials, peer_ufrag, kind, stream, wall.instant(), share));
+    let (id, etag) = (session.id.clone(), etag(&session));
+    let (progress, picture) = (session.progress(), session.picture());
     let seed = Box::new(Seed { session: session.clone(), negotiated, purpose, wall });
     let registry = &server.common.registry;
     if !registry.insert(session, seed, wall.instant() + ESTABLISH) {
         return Err(SignallingError::TooManySessions(registry.max_sessions()));
     }
-    Ok(Answer { session: id, sdp, etag, progress })
+    Ok(Answer { session: id, sdp, etag, progress, picture })
 }
 
 /// The codec in which a viewer gets what is published in another: the bridge turns AAC into Opus.

@@ -1,34 +1,41 @@
-//! What one viewer gets of the packets that all viewers share: its own headers, keys, retransmissions and reports.
+//! What one viewer gets of the packets that all viewers share: of the picture the layer that its line and its tile have
+//! room for.
 
 use super::batch::Batch;
-use super::numbering::Numbering;
+use super::leg::{Leg, Out};
+use super::line::Share;
 use super::path::Path;
+use super::picture::{Limit, Picture, Rungs};
 use super::ring::Rings;
 use super::session::Session;
 use super::wall::Wall;
 use crate::codec::{Codec, MediaKind};
 use crate::media::Packet;
-use crate::protocol::rtcp::{ReportBlock, SenderInfo, write};
-use crate::protocol::rtp::{ExtensionIds, Header, Ssrc, Values};
-use crate::protocol::sdp::{Accepted, AcceptedCodec, LocalSources, Negotiated, ProfileLevelId};
+use crate::protocol::congestion::{Filler, Transport};
+use crate::protocol::rtcp::{ReportBlock, write};
+use crate::protocol::rtp::Ssrc;
+use crate::protocol::rtp::twcc::Feedback;
+use crate::protocol::sdp::{Negotiated, ProfileLevelId};
 use crate::protocol::srtp::{SRTCP_OVERHEAD, Sealer};
-use crate::time::{ClockRate, NtpTime, RtpTime, Timestamp};
+use crate::stream::Layer;
+use crate::time::{BitRate, NtpTime, Timestamp};
 use smallvec::SmallVec;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-/// The section's name stands in so many packets of a track: until then any receiver has found out where it belongs.
-const PACKETS_WITH_MID: u64 = 100;
 /// Retransmissions may take this part of what is sent anyway ...
 const RETRANSMISSION_SHARE: usize = 4;
 /// ... and this much more, so that a loss at the start can be mended; also the most that can be saved up.
 const RETRANSMISSION_ALLOWANCE: usize = 256 << 10;
-/// A packet that was repeated just now is on its way: the request crossed it.
-const REPEAT_INTERVAL: Duration = Duration::from_millis(20);
-/// Packets repeated lately, per track.
-const MAX_RECENT: usize = 32;
+/// Padding of a probe goes out this often ...
+const PADDING_INTERVAL: Duration = Duration::from_millis(10);
+/// ... and no more at a time.
+const MAX_PADDING: usize = 40;
+/// What a packet of padding is on the network, about.
+const PADDING_LEN: usize = 320;
+/// A viewer that loses picture after picture does not make the publisher send key pictures to everybody all the time.
+const KEYFRAME_INTERVAL: Duration = Duration::from_secs(1);
 
 /// One viewer of one feed. Everything here is touched by the shard's thread alone.
 pub(super) struct Viewer {
@@ -41,6 +48,19 @@ pub(super) struct Viewer {
     origin: NtpTime,
     audio: Option<Leg>,
     video: Option<Leg>,
+    /// Numbers packets and reads feedback, where that was agreed on.
+    transport: Option<Transport>,
+    share: Arc<Share>,
+    filler: Filler,
+    /// When padding is due.
+    pads_at: Option<Instant>,
+    /// The layer that is sent.
+    current: Option<Layer>,
+    /// The layer that is to be sent, from its next key picture on.
+    wanted: Option<Layer>,
+    rungs: Rungs,
+    limit: Limit,
+    asked_for_keyframe: Option<Instant>,
     /// Bytes that may be retransmitted.
     allowance: usize,
     scratch: Vec<u8>,
@@ -68,26 +88,6 @@ pub(super) enum Step {
     Restart(MediaKind),
 }
 
-/// One track towards one viewer.
-struct Leg {
-    section: Accepted,
-    sources: LocalSources,
-    mid: SmallVec<[u8; 16]>,
-    rate: ClockRate,
-    encoding: Option<AcceptedCodec>,
-    numbering: Numbering,
-    first_index: u64,
-    /// The viewer's RTP timestamp less the source's ticks; the same for the life of the source.
-    shift: Option<i64>,
-    last: Option<(i64, Timestamp)>,
-    /// Video begins with a key picture.
-    waits: bool,
-    rtx_index: u64,
-    packets: u32,
-    octets: u32,
-    recent: SmallVec<[(i64, Instant); 8]>,
-}
-
 impl Viewer {
     pub(super) fn new(
         session: Arc<Session>,
@@ -95,8 +95,11 @@ impl Viewer {
         sender: Sender,
         path: Path,
         sealer: Sealer,
+        share: Arc<Share>,
     ) -> Self {
         let leg = |kind| negotiated.section(kind).and_then(Leg::new);
+        let (audio, video) = (leg(MediaKind::Audio), leg(MediaKind::Video));
+        let is_numbered = audio.iter().chain(&video).any(Leg::is_numbered);
         Self {
             session,
             path,
@@ -104,8 +107,17 @@ impl Viewer {
             cname: sender.cname,
             wall: sender.wall,
             origin: sender.origin,
-            audio: leg(MediaKind::Audio),
-            video: leg(MediaKind::Video),
+            wanted: video.is_some().then_some(Layer::BEST),
+            audio,
+            video,
+            transport: is_numbered.then(Transport::new),
+            share,
+            filler: Filler::default(),
+            pads_at: None,
+            current: None,
+            rungs: Rungs::new(),
+            limit: Limit::None,
+            asked_for_keyframe: None,
             allowance: RETRANSMISSION_ALLOWANCE,
             scratch: Vec::new(),
         }
@@ -116,43 +128,76 @@ impl Viewer {
         self.path = path;
     }
 
-    /// Whether the track is wanted and has a codec that the viewer takes, and its next packet must begin a key picture.
-    pub(super) fn waits_for_keyframe(&self) -> bool {
-        self.video.as_ref().is_some_and(|leg| leg.waits)
+    /// The layer of which a key picture is waited for.
+    pub(super) fn waits_for_keyframe_of(&self) -> Option<Layer> {
+        let waits = self.video.as_ref().is_some_and(Leg::waits);
+        self.wanted.filter(|wanted| waits || self.current != Some(*wanted))
     }
 
-    /// Takes what has happened in the feed, in order, and sends it.
-    pub(super) fn take(&mut self, now: Instant, steps: &[Step], batch: &mut Batch) {
+    /// The layers that are sent, or are to be.
+    pub(super) fn layers(&self) -> impl Iterator<Item = Layer> {
+        self.current.into_iter().chain(self.wanted)
+    }
+
+    /// Takes what has happened in a layer of the feed, in order, and sends it. Sound comes with the best.
+    pub(super) fn take(&mut self, now: Instant, layer: Layer, steps: &[Step], batch: &mut Batch) {
         let (mut packets, mut bytes) = (0, 0);
         let mut begins = false;
+        let before = self.current;
+        let mut out = Out {
+            now,
+            path: self.path,
+            sealer: &self.sealer,
+            transport: self.transport.as_mut(),
+            batch,
+            sent: 0,
+        };
         for step in steps {
-            let Some(leg) = leg_of(&mut self.audio, &mut self.video, step.kind()) else { continue };
+            let kind = step.kind();
+            let Some(leg) = leg_of(&mut self.audio, &mut self.video, kind) else { continue };
             match step {
                 Step::Packet(_, packet) => {
-                    begins |= leg.packets == 0;
-                    if leg.send(self.path, &self.sealer, packet, batch) {
+                    if kind == MediaKind::Video && self.current != Some(layer) {
+                        if self.wanted != Some(layer) || !packet.keyframe {
+                            continue;
+                        }
+                        leg.switch(layer);
+                        begins |= self.current.replace(layer).is_some();
+                    }
+                    begins |= leg.is_new();
+                    if leg.send(packet, &mut out) {
                         packets += 1;
                         bytes += packet.payload.len();
                     }
                 }
-                Step::Codec(codec, profile) => {
+                Step::Codec(codec, profile) if layer == Layer::BEST => {
                     if leg.set_codec(*codec, *profile) {
                         self.session.carries(*codec);
                     }
                 }
-                Step::Gap(kind) => {
-                    leg.numbering.cut();
-                    leg.waits |= *kind == MediaKind::Video;
-                }
-                Step::Restart(_) => leg.restart(),
+                Step::Codec(..) => {} // that of the track is that of its layers
+                Step::Gap(_) if kind == MediaKind::Audio || self.current == Some(layer) => leg.cut(),
+                Step::Gap(_) => {}
+                Step::Restart(_) => leg.restart(layer),
             }
         }
+        self.share.note_sent(out.sent);
         self.allowance = (self.allowance + bytes / RETRANSMISSION_SHARE).min(RETRANSMISSION_ALLOWANCE);
         self.session.figures.packets.fetch_add(packets, Ordering::Relaxed);
         self.session.figures.bytes.fetch_add(bytes as u64, Ordering::Relaxed); // usize is at most 64 bits
+        if self.current != before {
+            self.tell();
+        }
         // Without a report of each track the viewer plays them as they come; so it gets them with the first packets.
         if begins && packets > 0 {
             self.send_reports(now, batch);
+        }
+    }
+
+    /// The source of a layer counts anew.
+    pub(super) fn forget(&mut self, layer: Layer) {
+        if let Some(leg) = &mut self.video {
+            leg.restart(layer);
         }
     }
 
@@ -165,27 +210,44 @@ impl Viewer {
         rings: &Rings,
         batch: &mut Batch,
     ) {
-        let legs = [(&mut self.audio, &rings.audio), (&mut self.video, &rings.video)];
-        let leg = legs.into_iter().filter_map(|(leg, ring)| Some((leg.as_mut()?, ring)));
-        let Some((leg, ring)) = leg.into_iter().find(|(leg, _)| leg.sources.media == media) else { return };
+        let legs = [(&mut self.audio, MediaKind::Audio), (&mut self.video, MediaKind::Video)];
+        let leg = legs.into_iter().filter_map(|(leg, kind)| Some((leg.as_mut()?, kind)));
+        let Some((leg, kind)) = leg.into_iter().find(|(leg, _)| leg.sources().media == media) else { return };
+        // What was left because the line is narrow does not come back by another door.
+        if kind == MediaKind::Video && self.current.is_none() {
+            return;
+        }
+        let mut out = Out {
+            now,
+            path: self.path,
+            sealer: &self.sealer,
+            transport: self.transport.as_mut(),
+            batch,
+            sent: 0,
+        };
         let mut count = 0;
         for sequence in lost {
-            let Some(source) = leg.numbering.source(sequence) else { continue };
-            let Some(packet) = ring.get(source) else { continue };
+            let Some(given) = leg.given(sequence) else { continue };
+            let Some(packet) = rings.get(kind, given.part.layer, given.source) else { continue };
             let Some(rest) = self.allowance.checked_sub(packet.payload.len()) else { break };
-            if !leg.is_recent(source, now) && leg.repeat(self.path, &self.sealer, packet, batch) {
+            if !leg.is_recent(given.source, now) && leg.repeat(packet, &given, &mut out) {
                 self.allowance = rest;
                 count += 1;
             }
         }
+        self.share.note_sent(out.sent);
         self.session.figures.retransmitted.fetch_add(count, Ordering::Relaxed);
     }
 
     /// Takes a receiver report about one of our sources.
     pub(super) fn note_report(&self, now: Instant, block: &ReportBlock) {
         let figures = &self.session.figures;
-        if self.video.as_ref().or(self.audio.as_ref()).is_some_and(|leg| leg.sources.media == block.ssrc) {
+        let main = self.video.as_ref().filter(|_| self.current.is_some()).or(self.audio.as_ref());
+        if main.is_some_and(|leg| leg.sources().media == block.ssrc) {
             figures.lost.store(u64::try_from(block.lost).unwrap_or(0), Ordering::Relaxed);
+            if self.transport.is_none() {
+                self.share.receiver_report(now, f64::from(block.fraction_lost) / 256.0);
+            }
         }
         if let Some(round_trip) = block.round_trip(self.wall.at(now)) {
             let micros = u32::try_from(round_trip.as_micros()).unwrap_or(u32::MAX);
@@ -193,9 +255,107 @@ impl Viewer {
         }
     }
 
+    /// Takes transport-wide feedback. True if another layer is wanted now.
+    pub(super) fn feedback(&mut self, now: Instant, feedback: &Feedback<'_>) -> bool {
+        let report = self.transport.as_mut().and_then(|transport| transport.feedback(now, feedback));
+        let Some(report) = report else { return false };
+        self.share.report(now, &report);
+        self.choose(now)
+    }
+
+    /// Looks after what nobody else starts: silence of the peer, and what other sessions of the client have changed. True if
+    /// another layer is wanted now.
+    pub(super) fn tick(&mut self, now: Instant) -> bool {
+        if self.transport.as_ref().is_some_and(|transport| transport.is_unanswered(now)) {
+            self.share.silent(now);
+        }
+        self.choose(now)
+    }
+
+    /// What the stream has, at which rates. True if another layer is wanted now.
+    pub(super) fn set_rungs(&mut self, now: Instant, sound: BitRate, rungs: &Rungs) -> bool {
+        if self.video.is_some() && self.rungs != *rungs {
+            self.rungs.clone_from(rungs);
+        }
+        self.share.set_rungs(if self.audio.is_some() { sound } else { BitRate::ZERO }, &self.rungs);
+        self.choose(now)
+    }
+
+    /// Decides anew which layer is sent, and whether the line is probed. True if another layer is wanted now.
+    pub(super) fn choose(&mut self, now: Instant) -> bool {
+        if self.video.is_none() {
+            return false;
+        }
+        let choice = self.share.choose();
+        // Before anything is known of the layers there is the track itself.
+        let wanted = if self.rungs.is_empty() { Some(Layer::BEST) } else { choice.layer };
+        let is_changed = wanted != self.wanted;
+        if is_changed {
+            self.wanted = wanted;
+            // A line that cannot carry what is sent is relieved at once; it is not before a key picture comes that less
+            // is sent instead. Otherwise what is sent goes on until then.
+            let is_too_much = |current: Layer| wanted.is_none_or(|wanted| wanted > current);
+            let is_relief = choice.limit == Limit::Bandwidth && self.current.is_some_and(is_too_much);
+            if is_relief || wanted.is_none() {
+                self.current = None;
+            }
+        }
+        let estimate = self.share.estimate().map_or(0, BitRate::bps);
+        self.session.figures.estimate.store(estimate, Ordering::Relaxed);
+        self.limit = choice.limit;
+        self.tell();
+        if self.pads_at.is_none() && self.video.as_ref().is_some_and(Leg::can_pad) {
+            self.pads_at = self.share.probe(now).map(|_| now);
+        }
+        is_changed
+    }
+
+    /// When [`pad`](Self::pad) is to be called.
+    pub(super) const fn deadline(&self) -> Option<Instant> {
+        self.pads_at
+    }
+
+    /// Fills the line up while a probe runs.
+    pub(super) fn pad(&mut self, now: Instant, batch: &mut Batch) {
+        if self.pads_at.is_none_or(|at| at > now) {
+            return;
+        }
+        let Some((rate, sent)) = self.share.probe(now) else {
+            self.pads_at = None;
+            self.filler.reset();
+            return;
+        };
+        self.pads_at = Some(now + PADDING_INTERVAL);
+        let Some(leg) = &mut self.video else { return };
+        let due = self.filler.due(now, rate, sent).div_ceil(PADDING_LEN);
+        let mut out = Out {
+            now,
+            path: self.path,
+            sealer: &self.sealer,
+            transport: self.transport.as_mut(),
+            batch,
+            sent: 0,
+        };
+        (0..due.min(MAX_PADDING)).for_each(|_| leg.pad(&mut out));
+        self.share.note_sent(out.sent);
+        self.session.figures.padding.fetch_add(out.sent, Ordering::Relaxed);
+        metrics::counter!("commonroom_webrtc_padding_bytes_total").increment(out.sent);
+    }
+
     /// Whether `ssrc` names the picture that this viewer gets.
     pub(super) fn is_video(&self, ssrc: Ssrc) -> bool {
-        self.video.as_ref().is_some_and(|leg| leg.sources.media == ssrc)
+        self.video.as_ref().is_some_and(|leg| leg.sources().media == ssrc)
+    }
+
+    /// The layer of which a key picture is to be asked for, as the viewer wants one; `None` if it has just had its turn.
+    pub(super) fn keyframe_wanted(&mut self, now: Instant) -> Option<Layer> {
+        let is_recent = |at: Instant| now.saturating_duration_since(at) < KEYFRAME_INTERVAL;
+        if self.asked_for_keyframe.is_some_and(is_recent) {
+            return None;
+        }
+        let layer = self.wanted?;
+        self.asked_for_keyframe = Some(now);
+        Some(layer)
     }
 
     /// Sends a report of each track that flows.
@@ -206,8 +366,8 @@ impl Viewer {
                 continue;
             };
             let mut plain = Vec::with_capacity(64);
-            write::sender_report(&mut plain, leg.sources.media, &info, &[]);
-            write::source_description(&mut plain, leg.sources.media, &self.cname);
+            write::sender_report(&mut plain, leg.sources().media, &info, &[]);
+            write::source_description(&mut plain, leg.sources().media, &self.cname);
             send_rtcp(&mut self.sealer, &mut self.scratch, &plain, self.path, batch);
         }
     }
@@ -215,13 +375,27 @@ impl Viewer {
     /// Says that the stream is over.
     pub(super) fn send_goodbye(&mut self, batch: &mut Batch) {
         let sources: SmallVec<[Ssrc; 2]> =
-            [&self.audio, &self.video].into_iter().flatten().map(|leg| leg.sources.media).collect();
+            [&self.audio, &self.video].into_iter().flatten().map(|leg| leg.sources().media).collect();
         let Some(first) = sources.first() else { return };
         let mut plain = Vec::new();
         write::receiver_report(&mut plain, *first, &[]);
         write::source_description(&mut plain, *first, &self.cname);
         write::goodbye(&mut plain, &sources);
         send_rtcp(&mut self.sealer, &mut self.scratch, &plain, self.path, batch);
+    }
+
+    /// Tells whoever listens which picture is sent.
+    fn tell(&self) {
+        if self.rungs.is_empty() {
+            return;
+        }
+        let shown = self.wanted.and(self.current.or(self.wanted));
+        let rung = self.rungs.iter().find(|rung| Some(rung.layer) == shown);
+        self.session.shows(Picture {
+            height: rung.and_then(|rung| rung.height),
+            limit: self.limit,
+            audio_only: self.wanted.is_none(),
+        });
     }
 }
 
@@ -257,174 +431,6 @@ impl Step {
             Self::Codec(codec, _) => codec.kind(),
             Self::Packet(kind, _) | Self::Gap(kind) | Self::Restart(kind) => *kind,
         }
-    }
-}
-
-impl Leg {
-    fn new(section: &Accepted) -> Option<Self> {
-        let rate = match section.kind {
-            MediaKind::Audio => ClockRate::OPUS,
-            MediaKind::Video => ClockRate::VIDEO,
-        };
-        let numbering = Numbering::new();
-        Some(Self {
-            sources: section.local?,
-            mid: section
-                .mid
-                .as_ref()
-                .map(|mid| SmallVec::from_slice(mid.as_str().as_bytes()))
-                .unwrap_or_default(),
-            rate,
-            encoding: None,
-            first_index: numbering.highest(),
-            numbering,
-            shift: None,
-            last: None,
-            waits: section.kind == MediaKind::Video,
-            rtx_index: 0,
-            packets: 0,
-            octets: 0,
-            recent: SmallVec::new(),
-            section: section.clone(),
-        })
-    }
-
-    fn set_codec(&mut self, codec: Codec, profile: Option<ProfileLevelId>) -> bool {
-        self.encoding = self.section.best(codec, profile).copied();
-        self.encoding.is_some()
-    }
-
-    /// Sends a packet under the viewer's own header; false if it is none for this viewer.
-    fn send(&mut self, path: Path, sealer: &Sealer, packet: &Packet, batch: &mut Batch) -> bool {
-        let Some(payload_type) = self.encoding.map(|encoding| encoding.payload_type) else { return false };
-        if self.waits {
-            if !packet.keyframe {
-                return false;
-            }
-            self.waits = false;
-            self.numbering.cut();
-        }
-        let Some(index) = self.numbering.index(packet.sequence) else { return false };
-        let ticks = packet.ticks + self.shift(packet);
-        if self.last.is_none_or(|(last, _)| last < ticks) {
-            self.last = Some((ticks, packet.time));
-        }
-        self.packets = self.packets.wrapping_add(1);
-        self.octets = self.octets.wrapping_add(packet.payload.len() as u32); // counts modulo 2^32
-        let header = self.header(packet, payload_type, index, ticks, self.sources.media);
-        self.put(path, sealer, &header, index, &[], packet, self.names_section(index), batch);
-        true
-    }
-
-    /// Sends a packet again: on the source of retransmissions if there is one, else the very same bytes as before.
-    fn repeat(&mut self, path: Path, sealer: &Sealer, packet: &Packet, batch: &mut Batch) -> bool {
-        let (Some(encoding), Some(shift)) = (self.encoding, self.shift) else { return false };
-        let Some(index) = self.numbering.index(packet.sequence) else { return false };
-        let ticks = packet.ticks + shift;
-        match (self.sources.rtx, encoding.rtx) {
-            (Some(ssrc), Some(payload_type)) => {
-                self.rtx_index += 1;
-                let header = self.header(packet, payload_type, self.rtx_index, ticks, ssrc);
-                let original = (index as u16).to_be_bytes(); // the sequence number: the lowest 16 bits
-                let named = self.rtx_index <= PACKETS_WITH_MID;
-                self.put(path, sealer, &header, self.rtx_index, &original, packet, named, batch);
-            }
-            _ => {
-                let header = self.header(packet, encoding.payload_type, index, ticks, self.sources.media);
-                self.put(path, sealer, &header, index, &[], packet, self.names_section(index), batch);
-            }
-        }
-        true
-    }
-
-    const fn header(&self, packet: &Packet, payload_type: u8, index: u64, ticks: i64, ssrc: Ssrc) -> Header {
-        Header {
-            marker: packet.marker,
-            payload_type,
-            sequence: index as u16,           // the lowest 16 bits
-            timestamp: RtpTime(ticks as u32), // modulo 2^32 by definition
-            ssrc,
-        }
-    }
-
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the parts of one packet; a struct of them would have one user"
-    )]
-    fn put(
-        &self,
-        path: Path,
-        sealer: &Sealer,
-        header: &Header,
-        index: u64,
-        prefix: &[u8],
-        packet: &Packet,
-        named: bool,
-        batch: &mut Batch,
-    ) {
-        let ids: &ExtensionIds = &self.section.extensions;
-        // No transport-wide numbers: nothing here is steered by the feedback they would bring, and a packet that is sent
-        // twice must be the same to the last bit.
-        let values = Values {
-            mid: named.then_some(&self.mid[..]),
-            audio_level: packet.extensions.audio_level,
-            orientation: packet.extensions.orientation,
-            ..Values::default()
-        };
-        let header_len = Header::written_len(&values, ids);
-        let len = header_len + prefix.len() + packet.payload.len() + sealer.overhead();
-        batch.write(path, len, |place| {
-            let Some(mut head) = place.get_mut(..header_len) else { return false };
-            header.write(&values, ids, &mut head);
-            sealer.seal_rtp(place, header_len, header.ssrc.0, index, prefix, &packet.payload)
-        });
-    }
-
-    const fn names_section(&self, index: u64) -> bool {
-        index - self.first_index <= PACKETS_WITH_MID
-    }
-
-    /// What is added to the source's ticks: random at first; after a change of source such that the viewer's timestamps
-    /// go on as the timeline does.
-    fn shift(&mut self, packet: &Packet) -> i64 {
-        if let Some(shift) = self.shift {
-            return shift;
-        }
-        let shift = match self.last {
-            Some((ticks, time)) => ticks + (packet.time - time).to_ticks(self.rate).max(1) - packet.ticks,
-            None => {
-                let mut random = [0; 4];
-                aws_lc_rs::rand::fill(&mut random)
-                    .expect("the system's random generator cannot fail once it has started");
-                i64::from(u32::from_be_bytes(random)) - packet.ticks
-            }
-        };
-        self.shift = Some(shift);
-        shift
-    }
-
-    fn restart(&mut self) {
-        self.numbering.restart();
-        self.shift = None;
-        self.waits = self.section.kind == MediaKind::Video;
-        self.recent.clear();
-    }
-
-    /// Whether it was repeated a moment ago; if not, it counts as repeated now.
-    fn is_recent(&mut self, source: i64, now: Instant) -> bool {
-        self.recent.retain(|(_, when)| now.saturating_duration_since(*when) < REPEAT_INTERVAL);
-        let found = self.recent.iter().any(|(repeated, _)| *repeated == source);
-        if !found && self.recent.len() < MAX_RECENT {
-            self.recent.push((source, now));
-        }
-        found
-    }
-
-    /// `None` while nothing was sent.
-    fn sender_info(&self, wall: NtpTime, now: Timestamp) -> Option<SenderInfo> {
-        let (ticks, time) = self.last?;
-        let ticks = ticks + (now - time).to_ticks(self.rate);
-        Some(SenderInfo { ntp: wall, rtp: RtpTime(ticks as u32), packets: self.packets, octets: self.octets })
     }
 }
 

@@ -204,7 +204,7 @@ fn browsers_watch() {
     assert_eq!(section_.best(Codec::Vp8, None).unwrap().payload_type, 96);
     let baseline = ProfileLevelId { profile: 0x42, constraints: 0xc0, level: 0x1e };
     assert_eq!(section_.best(Codec::H264, Some(baseline)).unwrap().payload_type, 108);
-    assert!(!text.contains("transport"), "neither feedback nor numbers");
+    assert!(agreed.sections.iter().all(Accepted::is_numbered), "feedback and numbers for both");
     let lines = section(&text, 0);
     for line in [
         "a=sendonly",
@@ -224,6 +224,7 @@ fn browsers_watch() {
         let (_, agreed) = send(offer, &[H264_HIGH]).unwrap();
         assert_eq!(codecs(&agreed, MediaKind::Video)[0].2, Codec::H264);
         assert_eq!(codecs(&agreed, MediaKind::Audio)[0].2, Codec::Opus);
+        assert_eq!(agreed.section(MediaKind::Video).unwrap().is_numbered(), offer != AIORTC_WHEP);
     }
 }
 

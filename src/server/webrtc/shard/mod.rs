@@ -5,9 +5,11 @@ mod peers;
 use super::batch::Batch;
 use super::dtls::Identity;
 use super::leave::Leave;
+use super::line::Lines;
 use super::mailbox::{Mail, Mailbox, ShardId};
 use super::path::{ConnectionId, Path, Via};
 use super::peer::{Event, Hands, Peer};
+use super::picture::Adaptation;
 use super::registry::{Lookup, Registry};
 use super::session::{Session, SessionId};
 use super::socket::{ReceiveBuffer, Socket};
@@ -42,6 +44,7 @@ pub(super) struct Common {
     pub(super) mailboxes: Vec<Arc<Mailbox>>,
     pub(super) identity: Identity,
     pub(super) bridge: Bridge,
+    pub(super) lines: Lines,
     pub(super) stop: CancellationToken,
 }
 
@@ -345,6 +348,14 @@ impl Shard {
                     self.remove(id, &Leave::Closed);
                 }
             }
+            Mail::Adapted(session) => {
+                let found = self.peers.iter().find(|(_, slot)| slot.peer.session().id == session);
+                if let Some(id) = found.map(|(id, _)| *id) {
+                    let now = now();
+                    self.call(id, |peer, _| peer.adapted(now));
+                    self.after(now, id);
+                }
+            }
             #[cfg(test)]
             Mail::Panic => panic!("as the test wants it"),
             #[cfg(test)]
@@ -406,4 +417,16 @@ pub(super) fn close(common: &Common, id: &SessionId) -> bool {
             None => false,
         },
     }
+}
+
+/// Says how a viewer shows its stream.
+pub(super) fn adapt(common: &Common, id: &SessionId, adaptation: Adaptation) -> bool {
+    let Some((session, shard)) = common.registry.locate(id) else { return false };
+    let Some(share) = &session.share else { return false };
+    share.adapt(adaptation);
+    // One that no shard has yet is looked at when it comes.
+    if let Some(mailbox) = shard.and_then(|shard| common.mailboxes.get(shard.0)) {
+        mailbox.post(Mail::Adapted(id.clone()));
+    }
+    true
 }

@@ -1,6 +1,7 @@
 //! One viewer, from what happens in its feed to the packets that it can open.
 
 use super::super::batch::Wire;
+use super::super::line::Lines;
 use super::super::path::Via;
 use super::super::session::SessionKind;
 use super::super::tcp::Connections;
@@ -17,6 +18,7 @@ use std::cell::RefCell;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
+use tokio::sync::watch;
 
 /// A viewer of Opus and VP8, and what it gets.
 pub(in super::super) struct Seat {
@@ -24,6 +26,8 @@ pub(in super::super) struct Seat {
     pub(in super::super) negotiated: Negotiated,
     pub(in super::super) batch: Batch,
     pub(in super::super) now: Instant,
+    pub(in super::super) share: Arc<Share>,
+    pub(in super::super) picture: watch::Receiver<Picture>,
     sent: Rc<Sent>,
     opener: Opener,
 }
@@ -46,13 +50,25 @@ impl Wire for Sent {
 pub(in super::super) type Got = (u8, u16, u32, u8);
 
 impl Seat {
+    /// One whose packets carry no transport-wide numbers.
     pub(in super::super) fn new() -> Self {
+        Self::with("")
+    }
+
+    /// One whose packets are numbered.
+    pub(in super::super) fn numbered() -> Self {
+        Self::with(
+            "a=rtcp-fb:* transport-cc\na=extmap:3 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01\n",
+        )
+    }
+
+    fn with(lines: &str) -> Self {
         let fingerprint = Fingerprint::new(HashKind::Sha256, vec![1; 32]).unwrap();
         let section = |kind: &str, mid: u8, formats: &str, map: &str| {
             format!(
                 "m={kind} 9 UDP/TLS/RTP/SAVPF {formats}\na=mid:{mid}\na=recvonly\na=rtcp-mux\na=ice-ufrag:them\n\
                  a=ice-pwd:passwordpasswordpassword\na=fingerprint:{fingerprint}\na=setup:actpass\n\
-                 a=extmap:1 urn:ietf:params:rtp-hdrext:sdes:mid\n{map}"
+                 a=extmap:1 urn:ietf:params:rtp-hdrext:sdes:mid\n{lines}{map}"
             )
         };
         let audio = section("audio", 0, "111", "a=rtpmap:111 opus/48000/2\n");
@@ -72,16 +88,28 @@ impl Seat {
         let (_, negotiated) = answer(&offer, &local, &Want::Send(sending)).unwrap();
         let profile = Profile::AeadAes128Gcm;
         let keys = |role| Keys::from_material(profile, &vec![7; profile.material_len()], role).unwrap();
+        let share = Arc::new(Lines::default().join(None));
         let wall = Wall::read();
         let now = wall.instant();
         let name = StreamName { room: "r".into(), participant: "p".into(), stream: "s".into() };
-        let session = Session::new(Credentials::generate(), "theirs".into(), SessionKind::Viewer, name, now);
+        let session = Session::new(
+            Credentials::generate(),
+            "theirs".into(),
+            SessionKind::Viewer,
+            name,
+            now,
+            Some(share.clone()),
+        );
         let sender = Sender { cname: "c".into(), wall, origin: wall.at(now) };
         let path = Path { remote: SocketAddr::from(([192, 0, 2, 1], 9)), via: Via::Udp { local: None } };
         let sealer = Sealer::new(profile, &keys(DtlsRole::Server).local);
         let sent = Rc::new(Sent::default());
+        let session = Arc::new(session);
+        let viewer = Viewer::new(session.clone(), &negotiated, sender, path, sealer, share.clone());
         Self {
-            viewer: Rc::new(RefCell::new(Viewer::new(Arc::new(session), &negotiated, sender, path, sealer))),
+            picture: session.picture(),
+            viewer: Rc::new(RefCell::new(viewer)),
+            share,
             batch: Batch::new(sent.clone(), Rc::new(Connections::new())),
             negotiated,
             now,
@@ -91,7 +119,7 @@ impl Seat {
     }
 
     fn take(&mut self, steps: &[Step]) -> Vec<Got> {
-        self.viewer.borrow_mut().take(self.now, steps, &mut self.batch);
+        self.viewer.borrow_mut().take(self.now, Layer::BEST, steps, &mut self.batch);
         self.rtp()
     }
 
@@ -104,6 +132,16 @@ impl Seat {
             (header.payload_type, header.sequence, header.timestamp.0, view.payload()[0])
         };
         packets.map(got).collect()
+    }
+
+    /// What has been sent since the last call: payload types, and whether it is nothing but padding.
+    pub(in super::super) fn padding(&mut self) -> Vec<(u8, bool)> {
+        let rtp = self.packets().into_iter().filter(|packet| !is_rtcp(packet));
+        let read = |packet: Vec<u8>| {
+            let view = PacketView::parse(&packet).unwrap();
+            (view.header().payload_type, view.payload().is_empty())
+        };
+        rtp.map(read).collect()
     }
 
     /// How many RTP packets have been sent since the last call, whosever they are.
@@ -153,11 +191,11 @@ const VP8: Step = Step::Codec(Codec::Vp8, None);
 #[test]
 fn the_picture_begins_with_a_key_picture_and_goes_on_with_one() {
     let mut seat = Seat::new();
-    assert!(seat.viewer.borrow().waits_for_keyframe());
+    assert_eq!(seat.viewer.borrow().waits_for_keyframe_of(), Some(Layer::BEST));
     let got = seat.take(&[VP8, video(10, false), video(11, true), video(12, false)]);
     let [(96, first, _, 11), (96, second, _, 12)] = got[..] else { panic!("{got:?}") };
     assert_eq!(second, first.wrapping_add(1));
-    assert!(!seat.viewer.borrow().waits_for_keyframe());
+    assert_eq!(seat.viewer.borrow().waits_for_keyframe_of(), None);
     let got = seat.take(&[Step::Gap(MediaKind::Video), video(15, false), video(17, true)]);
     let [(96, third, _, 17)] = got[..] else { panic!("{got:?}") };
     assert_eq!(third, second.wrapping_add(1), "what was left out leaves no hole, so nobody asks for it");
@@ -193,7 +231,7 @@ fn a_codec_that_the_viewer_does_not_take_is_not_sent() {
 #[test]
 fn the_first_packets_bring_a_report_and_the_sections_name() {
     let mut seat = Seat::new();
-    seat.viewer.borrow_mut().take(seat.now, &[VP8, video(1, true)], &mut seat.batch);
+    seat.viewer.borrow_mut().take(seat.now, Layer::BEST, &[VP8, video(1, true)], &mut seat.batch);
     let packets = seat.packets();
     let ids = seat.negotiated.extensions();
     let named = PacketView::parse(&packets[0]).unwrap();
@@ -204,7 +242,7 @@ fn the_first_packets_bring_a_report_and_the_sections_name() {
     let Ok(rtcp::Packet::SenderReport { ssrc: Ssrc(2), info, .. }) = report else { panic!("{report:?}") };
     assert_eq!((info.packets, info.octets), (1, 20));
     let many: Vec<_> = (2..=102).map(|sequence| video(sequence, false)).collect();
-    seat.viewer.borrow_mut().take(seat.now, &many, &mut seat.batch);
+    seat.viewer.borrow_mut().take(seat.now, Layer::BEST, &many, &mut seat.batch);
     let packets = seat.packets();
     let last = PacketView::parse(packets.last().unwrap()).unwrap();
     assert_eq!(last.values(&ids).mid, None, "by then it is known");
@@ -215,7 +253,7 @@ fn what_is_asked_for_comes_as_a_retransmission() {
     let mut seat = Seat::new();
     let number = seat.take(&[VP8, video(1, true)])[0].1;
     let mut rings = Rings::default();
-    rings.video.insert(&packet(1, true));
+    rings.of(MediaKind::Video, Layer::BEST).insert(&packet(1, true));
     let ask = |seat: &mut Seat, media| {
         let lost = [number, number.wrapping_add(1)].into_iter();
         seat.viewer.borrow_mut().retransmit(seat.now, media, lost, &rings, &mut seat.batch);

@@ -1,0 +1,253 @@
+//! The way to one client, which all its sessions share: one estimate of what it carries, and who gets how much of it.
+//!
+//! A browser that watches several streams has a session for each, and they may be on different shards. Each reads the
+//! feedback on its own packets; what it says goes into the one [`Controller`] here, behind a lock that is taken a few
+//! times a second.
+
+use super::picture::{Adaptation, Choice, Claim, Rungs, share_out};
+use crate::protocol::congestion::{Controller, Report};
+use crate::time::BitRate;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+/// What a session reported last counts for so long.
+const FRESH: Duration = Duration::from_secs(1);
+/// A session that probes and does not ask for so long has stopped.
+const PROBER_KEPT: Duration = Duration::from_millis(200);
+/// Nobody is probed for more.
+const MAX_AIM: BitRate = BitRate::from_kbps(20_000);
+
+/// The lines that have a name.
+#[derive(Default)]
+pub(super) struct Lines(Mutex<HashMap<Arc<str>, Weak<Line>>>);
+
+/// The way to one client.
+#[derive(Default)]
+pub(super) struct Line {
+    state: Mutex<State>,
+    /// Bytes sent by all sessions, with what the network adds.
+    sent: AtomicU64,
+}
+
+/// A session's share of a line; given back when it is dropped.
+pub(super) struct Share {
+    line: Arc<Line>,
+    id: u64,
+}
+
+#[derive(Default)]
+struct State {
+    controller: Controller,
+    members: Vec<Member>,
+    next: u64,
+    /// Who sends the padding of the probe that runs, and when it has asked last.
+    prober: Option<(u64, Instant)>,
+    /// For receivers that only report losses: bytes sent when the last report came.
+    reported: Option<(Instant, u64)>,
+}
+
+struct Member {
+    id: u64,
+    claim: Claim,
+    throughput: Option<(Instant, BitRate)>,
+}
+
+impl Lines {
+    /// A share of the line of that name, or of one of its own.
+    pub(super) fn join(&self, name: Option<&Arc<str>>) -> Share {
+        let Some(name) = name else { return Share::new(Arc::default()) };
+        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.retain(|_, line| line.strong_count() > 0);
+        let existing = lines.get(name).and_then(Weak::upgrade);
+        let line = existing.unwrap_or_else(|| {
+            let line = Arc::default();
+            lines.insert(name.clone(), Arc::downgrade(&line));
+            line
+        });
+        Share::new(line)
+    }
+}
+
+impl Share {
+    fn new(line: Arc<Line>) -> Self {
+        let id = {
+            let mut state = line.lock();
+            state.next += 1;
+            let id = state.next;
+            state.members.push(Member { id, claim: Claim::default(), throughput: None });
+            id
+        };
+        Self { line, id }
+    }
+
+    /// What is estimated for the whole line; `None` while nothing has shown a bound.
+    pub(super) fn estimate(&self) -> Option<BitRate> {
+        self.line.lock().controller.estimate()
+    }
+
+    /// So many bytes are sent.
+    pub(super) fn note_sent(&self, bytes: u64) {
+        self.line.sent.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// What the stream has, at which rates.
+    pub(super) fn set_rungs(&self, sound: BitRate, rungs: &Rungs) {
+        self.with_claim(|claim| {
+            claim.wants.sound = sound;
+            claim.wants.rungs.clone_from(rungs);
+        });
+    }
+
+    /// How the stream is shown.
+    pub(super) fn adapt(&self, adaptation: Adaptation) {
+        self.with_claim(|claim| claim.wants.adaptation = adaptation);
+    }
+
+    /// Takes what a feedback says of this session's packets.
+    pub(super) fn report(&self, now: Instant, report: &Report) {
+        let mut state = self.line.lock();
+        let state = &mut *state;
+        if let Some(member) = state.members.iter_mut().find(|member| member.id == self.id)
+            && let Some(throughput) = report.throughput
+        {
+            member.throughput = Some((now, throughput));
+        }
+        let is_fresh = |at: Instant| now.saturating_duration_since(at) < FRESH;
+        let fresh = state.members.iter().filter_map(|member| member.throughput);
+        let throughput = fresh.filter(|(at, _)| is_fresh(*at)).map(|(_, rate)| rate).sum();
+        state.controller.report(now, report, throughput);
+    }
+
+    /// Takes the share of packets lost, 0 to 1, from a receiver that reports no more than that.
+    pub(super) fn receiver_report(&self, now: Instant, fraction_lost: f64) {
+        let sent = self.line.sent.load(Ordering::Relaxed);
+        let mut state = self.line.lock();
+        if let Some((since, before)) = state.reported.replace((now, sent)) {
+            let rate = BitRate::of(sent.saturating_sub(before), now.saturating_duration_since(since));
+            state.controller.receiver_report(now, fraction_lost, rate);
+        }
+    }
+
+    /// Nothing has come back for a while, although enough was sent.
+    pub(super) fn silent(&self, now: Instant) {
+        self.line.lock().controller.silent(now);
+    }
+
+    /// What this session is to send.
+    pub(super) fn choose(&self) -> Choice {
+        let mut state = self.line.lock();
+        let state = &mut *state;
+        let estimate = state.controller.estimate();
+        let aim = share_out(state.members.iter_mut().map(|member| &mut member.claim), estimate);
+        state.controller.set_aim(aim.map(|aim| aim.min(MAX_AIM)));
+        let own = state.members.iter().find(|member| member.id == self.id);
+        own.and_then(|member| member.claim.choice).unwrap_or_default()
+    }
+
+    /// At which rate this session is to fill the line now, and how many bytes the line was sent so far. To be asked with
+    /// each feedback and, while it gives a rate, every few milliseconds.
+    pub(super) fn probe(&self, now: Instant) -> Option<(BitRate, u64)> {
+        let mut state = self.line.lock();
+        let is_current = |at: Instant| now.saturating_duration_since(at) < PROBER_KEPT;
+        if state.prober.is_some_and(|(id, at)| id != self.id && is_current(at)) {
+            return None;
+        }
+        let rate = state.controller.probe(now);
+        state.prober = rate.map(|_| (self.id, now));
+        rate.map(|rate| (rate, self.line.sent.load(Ordering::Relaxed)))
+    }
+
+    fn with_claim(&self, act: impl FnOnce(&mut Claim)) {
+        let mut state = self.line.lock();
+        if let Some(member) = state.members.iter_mut().find(|member| member.id == self.id) {
+            act(&mut member.claim);
+        }
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.line.lock().members.retain(|member| member.id != self.id);
+    }
+}
+
+impl Line {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::picture::Rung;
+    use super::super::wall::Wall;
+    use super::*;
+    use crate::protocol::congestion::Signal;
+    use crate::stream::Layer;
+
+    fn rungs() -> Rungs {
+        let rungs = [(720, 1_700), (180, 150)].into_iter().enumerate();
+        let rung = |(steps, (height, rate))| Rung {
+            layer: Layer::below_best(steps).unwrap(),
+            height: Some(height),
+            rate: BitRate::from_kbps(rate),
+        };
+        rungs.map(rung).collect()
+    }
+
+    fn over(kbps: u64) -> Report {
+        Report {
+            arrived: 20,
+            throughput: Some(BitRate::from_kbps(kbps)),
+            signal: Signal::Over,
+            queue: Some(Duration::from_millis(80)),
+            ..Report::default()
+        }
+    }
+
+    #[test]
+    fn sessions_of_one_client_share_and_others_do_not() {
+        let (lines, name) = (Lines::default(), Arc::from("tab"));
+        let [one, other] = [lines.join(Some(&name)), lines.join(Some(&name))];
+        let stranger = lines.join(None);
+        for share in [&one, &other, &stranger] {
+            share.set_rungs(BitRate::from_kbps(45), &rungs());
+        }
+        let now = Wall::read().instant();
+        one.report(now, &Report { signal: Signal::Normal, ..over(150) });
+        other.report(now, &over(150));
+        assert_eq!(one.estimate(), Some(BitRate::from_kbps(255)), "what arrives at both, less some");
+        // There is room for the sound of both and for one picture.
+        let layers = [&one, &other, &stranger].map(|share| share.choose().layer.map(Layer::steps));
+        assert_eq!(layers, [Some(1), None, Some(0)]);
+        other.adapt(Adaptation { max_height: Some(720), paused: false });
+        one.adapt(Adaptation { max_height: Some(90), paused: false });
+        drop(stranger);
+        assert_eq!([&other, &one].map(|share| share.choose().layer.map(Layer::steps)), [Some(1), None]);
+        drop(one);
+        assert_eq!(lines.join(Some(&name)).estimate(), other.estimate());
+        drop(other);
+        assert_eq!(lines.join(Some(&name)).estimate(), None, "a line that nobody uses is forgotten");
+    }
+
+    #[test]
+    fn one_session_at_a_time_probes() {
+        let (lines, name) = (Lines::default(), Arc::from("tab"));
+        let [one, other] = [lines.join(Some(&name)), lines.join(Some(&name))];
+        let start = Wall::read().instant();
+        for share in [&one, &other] {
+            share.set_rungs(BitRate::from_kbps(45), &rungs());
+            share.report(start, &over(150));
+            share.choose();
+        }
+        let calm = start + Duration::from_secs(10);
+        one.report(calm, &Report { signal: Signal::Normal, queue: Some(Duration::ZERO), ..over(150) });
+        other.note_sent(1_000);
+        assert!(one.probe(start + Duration::from_millis(5)).is_none(), "too soon");
+        assert!(matches!(one.probe(calm), Some((_, 1_000))));
+        assert!(other.probe(calm).is_none());
+        assert!(other.probe(calm + PROBER_KEPT).is_some(), "the other has gone away");
+    }
+}
