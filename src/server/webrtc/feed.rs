@@ -24,8 +24,8 @@ const MEASURE_INTERVAL: Duration = Duration::from_millis(500);
 /// What headers add to a picture's payload, in per cent; and to each packet of sound, in bytes.
 const WITH_HEADERS: u32 = 107;
 const SOUND_HEADERS: u64 = 64;
-/// How much of a rate that is falling stays with each measurement, in per cent: pictures are not of one size.
-const INERTIA: u32 = 80;
+/// How much of a rate stays with each measurement, in per cent: key pictures come seconds apart, and are large.
+const INERTIA: u32 = 75;
 
 /// What viewers of one feed have in common: the feeds of the bus that they take, best first.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -263,7 +263,10 @@ impl Meter {
         if span >= MEASURE_INTERVAL {
             self.last = Some((now, count));
             let rate = BitRate::of(count.saturating_sub(before), span);
-            self.rate = rate.max(self.rate.percent(INERTIA) + rate.percent(100 - INERTIA));
+            self.rate = match self.rate {
+                BitRate::ZERO => rate,
+                before => before.percent(INERTIA) + rate.percent(100 - INERTIA),
+            };
         }
         self.rate
     }

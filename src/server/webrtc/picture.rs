@@ -98,6 +98,9 @@ const TO_PROBE: u32 = 112;
 /// A picture with so many per cent of the tile's lines is good enough for it.
 const NEAR_ENOUGH: u64 = 80;
 
+/// A claim, and the places of the best layer that is of use and of the one that is given.
+type Deal<'a> = (&'a mut Claim, Option<usize>, Option<usize>);
+
 /// Shares a line's room out, anew each time: the sound of all first; then a picture for everybody; then, layer by layer,
 /// better ones, those with the largest tiles first. Gives the rate at which all would have what they want, if that is more
 /// than there is.
@@ -105,7 +108,7 @@ pub(super) fn share_out<'a>(
     claims: impl Iterator<Item = &'a mut Claim>,
     estimate: Option<BitRate>,
 ) -> Option<BitRate> {
-    let mut claims: SmallVec<[(&mut Claim, Option<usize>, Option<usize>); 16]> = claims
+    let mut claims: SmallVec<[Deal<'_>; 16]> = claims
         .map(|claim| {
             let best = claim.wants.best();
             (claim, best, None)

@@ -389,7 +389,7 @@ impl Viewer {
         if self.rungs.is_empty() {
             return;
         }
-        let shown = self.wanted.and(self.current.or(self.wanted));
+        let shown = self.current.or(self.wanted).filter(|_| self.wanted.is_some());
         let rung = self.rungs.iter().find(|rung| Some(rung.layer) == shown);
         self.session.shows(Picture {
             height: rung.and_then(|rung| rung.height),
