@@ -26,6 +26,12 @@ impl NtpTime {
         (self.0 >> 16) as u32 // the middle 32 bits are what is asked for
     }
 
+    /// Milliseconds since 1970-01-01 UTC, which an era from 1968 to 2104 covers; clients count in them.
+    pub fn unix_millis(self) -> u64 {
+        let seconds = (self.0 >> 32).wrapping_sub(UNIX_EPOCH_IN_NTP) & u64::from(u32::MAX);
+        seconds * 1_000 + (((self.0 & u64::from(u32::MAX)) * 1_000) >> 32)
+    }
+
     /// The span since `earlier`, negative if that is later. Right within 68 years.
     pub fn since(self, earlier: Self) -> MediaDuration {
         let difference = i128::from(self.0.wrapping_sub(earlier.0) as i64); // two's complement: the shorter way round
@@ -61,6 +67,7 @@ mod tests {
     fn known_instant() {
         let ntp = NtpTime::from(UNIX_EPOCH + Duration::from_millis(1_500));
         assert_eq!(ntp.to_bits(), (UNIX_EPOCH_IN_NTP + 1) << 32 | 0x8000_0000);
+        assert_eq!(ntp.unix_millis(), 1_500);
         assert_eq!(ntp.short(), ((UNIX_EPOCH_IN_NTP + 1) as u32) << 16 | 0x8000);
     }
 

@@ -398,7 +398,11 @@ impl<'de> Deserialize<'de> for Command {
 
 fn object<T: DeserializeOwned>(message: &'static str, argument: Value) -> Result<T, Malformed> {
     // Read by reference, so that what went wrong can still say whom it concerns.
-    match T::deserialize(&argument) {
+    let read = match &argument {
+        Value::Object(_) => T::deserialize(&argument),
+        _ => Err(serde::de::Error::custom("the argument is no object")),
+    };
+    match read {
         Ok(read) => Ok(read),
         Err(error) => Err(Malformed::new(message, &argument, &error)),
     }

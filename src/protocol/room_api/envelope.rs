@@ -59,6 +59,11 @@ impl Envelope {
         if depth(text) > MAX_DEPTH {
             return Err(Unreadable::TooDeep);
         }
+        // A struct may be written as an array of its fields, too; on this wire it is not.
+        if text.trim_start().starts_with('[') {
+            let error = serde::de::Error::custom("an array is no message");
+            return Err(Unreadable::NotAnEnvelope(error));
+        }
         serde_json::from_str(text).map_err(Unreadable::NotAnEnvelope)
     }
 }
@@ -108,7 +113,15 @@ mod tests {
     fn an_envelope_may_lack_its_arguments() {
         let pong = Envelope::parse(r#"{"message":"pong"}"#).unwrap();
         assert_eq!((pong.message.as_str(), pong.data), ("pong", vec![]));
-        for bad in ["", "pong", "[]", "{}", r#"{"message":1,"data":[]}"#, r#"{"message":"a","data":{}}"#] {
+        for bad in [
+            "",
+            "pong",
+            "[]",
+            r#"["pong"]"#,
+            "{}",
+            r#"{"message":1,"data":[]}"#,
+            r#"{"message":"a","data":{}}"#,
+        ] {
             assert!(matches!(Envelope::parse(bad), Err(Unreadable::NotAnEnvelope(_))), "{bad}");
         }
     }

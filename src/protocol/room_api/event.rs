@@ -164,7 +164,7 @@ pub struct Line {
 pub struct RoomState {
     /// Who you are here.
     pub you: You,
-    /// Who is there, you among them.
+    /// The others.
     pub participants: Vec<Participant>,
     /// Nobody more may come in.
     pub locked: bool,
@@ -282,8 +282,8 @@ pub struct StreamEnd {
     pub login: String,
     /// What it was published as.
     pub name: String,
-    /// Why, as a sentence.
-    pub reason: String,
+    /// Why.
+    pub reason: StreamEndReason,
 }
 
 /// `ROLE`.
@@ -416,10 +416,15 @@ words! {
         Vanished,
         /// Put out by a host.
         Kicked,
-        /// The same person has come back by another connection.
-        Takeover,
-        /// A host has ended the room, or the server goes down.
+        /// A host has ended the room.
         Ended,
+    }
+    /// Why a stream has ended.
+    StreamEndReason {
+        /// Its publisher has stopped it, or has left.
+        Stopped,
+        /// It broke off.
+        Failed,
     }
     /// How well a stream arrives.
     Quality {

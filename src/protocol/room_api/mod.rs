@@ -1,8 +1,8 @@
 //! The room API: what a client and this server say to each other about rooms, chat and streams.
 //!
 //! It is the protocol of the Flashphoner Web SDK, so that the SDK's pages work unchanged, with additions that it ignores
-//! and that only clients get who [declare](Declaration) themselves. `schema.json` beside this file says the same
-//! to programs; a test keeps it equal to these types.
+//! and that only clients get who [declare](Declaration) themselves. `README.md` beside this file is the reference for those
+//! who write clients, `schema.json` says the same to programs; a test keeps it equal to these types.
 //!
 //! A message is an [`Envelope`] of a name and arguments: JSON over WebSocket, a remote call over RTMP (see [`amf`]).
 //! [`ClientMessage`] and [`ServerMessage`] are what can be said. What is not known is a value and no error; what cannot be
@@ -28,7 +28,7 @@ pub use envelope::{Envelope, MAX_DEPTH, MAX_MESSAGE_LEN, Malformed, Unreadable};
 pub use event::{
     Bounds, By, Event, Kind, Left, LeftReason, Line, Locked, Medium, Message, Muted, Participant, Present,
     Protocol, Published, Quality, Reason, Recording, Role, RoleChange, RoomEvent, RoomState, StreamEnd,
-    StreamOf, StreamQuality, StreamState, You,
+    StreamEndReason, StreamOf, StreamQuality, StreamState, You,
 };
 pub use info::Info;
 pub use label::{InvalidLabel, Label};

@@ -21,14 +21,14 @@ pub enum Word {
     InvalidName,
     /// Only hosts may do that.
     NotHost,
-    /// The role does not allow it.
-    NotAllowed,
+    /// Viewers do not publish.
+    NotSpeaker,
+    /// A room keeps one host at least.
+    LastHost,
     /// Too much at once; later it would have been done.
     RateLimited,
     /// A chat line is longer than `limits.textLength`.
     TextTooLong,
-    /// A chat line is empty.
-    TextEmpty,
     /// Nobody of that login is in the room.
     UnknownRecipient,
     /// There is no such stream in the room.
@@ -41,6 +41,8 @@ pub enum Word {
     Kicked,
     /// The participant publishes as many streams as it may.
     TooManyStreams,
+    /// There is a publication of this name on the server.
+    StreamNameInUse,
     /// The server does not know the command.
     UnknownCommand,
     /// The message is not what the protocol says.
@@ -60,16 +62,17 @@ impl Word {
             Self::RoomLocked => "room_locked",
             Self::InvalidName => "invalid_name",
             Self::NotHost => "not_host",
-            Self::NotAllowed => "not_allowed",
+            Self::NotSpeaker => "not_speaker",
+            Self::LastHost => "last_host",
             Self::RateLimited => "rate_limited",
             Self::TextTooLong => "text_too_long",
-            Self::TextEmpty => "text_empty",
             Self::UnknownRecipient => "unknown_recipient",
             Self::UnknownStream => "unknown_stream",
             Self::NotJoined => "not_joined",
             Self::AlreadyJoined => "already_joined",
             Self::Kicked => "kicked",
             Self::TooManyStreams => "too_many_streams",
+            Self::StreamNameInUse => "stream_name_in_use",
             Self::UnknownCommand => "unknown_command",
             Self::Malformed => "malformed",
             Self::ShuttingDown => "shutting_down",
