@@ -4,6 +4,7 @@ use crate::bridge::Bridge;
 use crate::config::{self, Config};
 use crate::metrics;
 use crate::room::{Limits, Rooms};
+use crate::server::conference::{Conference, Services};
 use crate::server::{http, rtmp, webrtc};
 use crate::time::NtpTime;
 use std::io;
@@ -58,7 +59,8 @@ impl Gateway {
         let stop = CancellationToken::new();
         #[expect(clippy::disallowed_methods, reason = "the time of day for all rooms, read once")]
         let wall = NtpTime::from(SystemTime::now());
-        let rooms = Rooms::new(limits(&rooms), wall);
+        let limits = limits(&rooms);
+        let rooms = Rooms::new(limits, wall);
         let bridge = Bridge::new(bridge);
         let (rtmp_listen, webrtc_listen, http_listen) = (rtmp.listen, webrtc.listen, http.listen);
         let failed = |address, key| move |source| StartError { address, key, source };
@@ -68,7 +70,16 @@ impl Gateway {
         let webrtc = webrtc::Server::bind(webrtc, bridge.clone(), stop.clone())
             .map_err(failed(webrtc_listen, "webrtc.listen"))?;
         let rtmp_address = rtmp.local_addr().map_err(failed(rtmp_listen, "rtmp.listen"))?;
+        let conference = Conference::new(Services {
+            rooms: rooms.clone(),
+            limits,
+            bridge: bridge.clone(),
+            webrtc: webrtc.clone(),
+            rtmp_port: rtmp_address.port(),
+            stop: stop.clone(),
+        });
         let parts = http::Parts {
+            conference,
             rooms: rooms.clone(),
             bridge: bridge.clone(),
             webrtc: webrtc.clone(),

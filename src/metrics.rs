@@ -62,6 +62,7 @@ const GAUGES: &[Description] = &[
     ("commonroom_publishers", Unit::Count, "Streams being published, by protocol."),
     ("commonroom_renditions", Unit::Count, "Conversions that run now, by reason."),
     ("commonroom_http_connections", Unit::Count, "HTTP connections now."),
+    ("commonroom_room_sessions", Unit::Count, "Sessions of the room API now, by protocol."),
     ("commonroom_rtmp_connections", Unit::Count, "RTMP connections now."),
     ("commonroom_rtmp_players", Unit::Count, "Streams being played over RTMP now."),
     (
@@ -172,6 +173,17 @@ const COUNTERS: &[Description] = &[
         "Panics of a library that ended one peer, by kind.",
     ),
     ("commonroom_webrtc_tcp_refused_total", Unit::Count, "ICE-TCP connections that were turned away."),
+    (
+        "commonroom_room_messages_total",
+        Unit::Count,
+        "Messages of clients of the room API, by name; what cannot be read is unreadable or malformed.",
+    ),
+    ("commonroom_room_refusals_total", Unit::Count, "Commands to rooms that were refused, by reason."),
+    (
+        "commonroom_room_sessions_closed_total",
+        Unit::Count,
+        "Sessions of the room API that this server has closed, by reason.",
+    ),
     ("commonroom_rtmp_connections_total", Unit::Count, "RTMP connections accepted."),
     ("commonroom_rtmp_received_bytes_total", Unit::Bytes, "Bytes read from RTMP clients."),
     ("commonroom_rtmp_sent_bytes_total", Unit::Bytes, "Bytes written to RTMP clients."),

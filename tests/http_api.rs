@@ -6,6 +6,7 @@ use commonroom::config::{Config, Http, Span, Webrtc};
 use commonroom::gateway::Gateway;
 use commonroom::media::{Codec, CodecParams};
 use commonroom::room::{Limits, Name, Protocol, Publication, Rooms};
+use commonroom::server::conference::{Conference, Services};
 use commonroom::server::{http, rtmp, webrtc};
 use commonroom::stream::{FeedKey, Form, Warning};
 use commonroom::time::NtpTime;
@@ -47,14 +48,24 @@ impl Site {
     }
 
     fn with(http: Http, webrtc: Webrtc) -> Self {
-        let rooms = Rooms::new(Limits { rooms: 3, participants: 2, ..Limits::default() }, NtpTime::default());
+        let limits = Limits { rooms: 3, participants: 2, ..Limits::default() };
+        let rooms = Rooms::new(limits, NtpTime::default());
         let bridge = Bridge::default();
         let (stop, http_stop, media_stop) =
             (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
         let webrtc = Webrtc { listen: any_port(), shards: 1, ..webrtc };
         let webrtc = webrtc::Server::bind(webrtc, bridge.clone(), media_stop.clone())
             .expect("loopback has free ports");
+        let services = Services {
+            rooms: rooms.clone(),
+            limits,
+            bridge: bridge.clone(),
+            webrtc: webrtc.clone(),
+            rtmp_port: 1935,
+            stop: stop.clone(),
+        };
         let parts = http::Parts {
+            conference: Conference::new(services),
             rooms: rooms.clone(),
             bridge,
             webrtc,

@@ -135,6 +135,11 @@ impl Rooms {
         self.shared.lock().rooms.get(room)?.find(wanted)
     }
 
+    /// Where a stream of that name is published, if it is: such names are unique on the server.
+    pub fn room_of(&self, stream: &PublishedName) -> Option<Name> {
+        self.shared.lock().published.get(stream).cloned()
+    }
+
     /// The same for those who are not in the room.
     pub fn watch(&self, room: &Name, wanted: &str) -> Result<Stream, Refusal> {
         let state = self.shared.lock();

@@ -1,5 +1,6 @@
 //! Sockets and the real clock: only here and in the gateway.
 
+pub mod conference;
 pub mod http;
 mod places;
 pub mod rtmp;

@@ -3,7 +3,7 @@
 //! A page of the same origin always may, one of `http.allowed_origins` too. For any other the browser is given no
 //! permission to read, and what would change something is refused here as well.
 
-use super::problem::Problem;
+use super::{problem::Problem, websocket};
 use crate::config::Origins;
 use axum::extract::{Request, State};
 use axum::http::header::{
@@ -33,7 +33,8 @@ pub(super) async fn guard(State(allowed): State<Arc<Origins>>, request: Request,
     let permitted = origin.to_str().is_ok_and(|origin| allowed.allow(origin));
     let is_preflight =
         request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
-    let is_safe = request.method().is_safe();
+    // The same-origin policy does not keep a page from what comes by WebSocket.
+    let is_safe = request.method().is_safe() && !websocket::is_wanted(request.headers());
     let mut response = if permitted && is_preflight {
         StatusCode::NO_CONTENT.into_response()
     } else if permitted || (is_safe && !is_preflight) {

@@ -5,7 +5,8 @@ use super::sampler::Sampler;
 use crate::bridge::Bridge;
 use crate::config::Http;
 use crate::room::Rooms;
-use crate::server::places::{Place, Places};
+use crate::server::conference::Conference;
+use crate::server::places::{self, Places};
 use crate::server::{rtmp, webrtc};
 use axum::Router;
 use hyper::server::conn::http1;
@@ -16,6 +17,7 @@ use metrics::{counter, gauge};
 use socket2::{Domain, SockRef, Socket, Type};
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
@@ -44,6 +46,15 @@ pub struct Server {
     app: App,
 }
 
+/// A connection's place, which a WebSocket takes over. Cloning gives another handle to the same.
+#[derive(Clone)]
+pub(super) struct Place {
+    place: Arc<places::Place>,
+    peer: SocketAddr,
+    /// Where what goes on with the connection is waited for at the end.
+    tasks: TaskTracker,
+}
+
 /// What it serves.
 pub struct Parts {
     /// The rooms, to be shown.
@@ -52,6 +63,8 @@ pub struct Parts {
     pub bridge: Bridge,
     /// Who answers offers.
     pub webrtc: webrtc::Server,
+    /// What sessions of the room API share.
+    pub conference: Conference,
     /// Who plays over RTMP.
     pub players: rtmp::Players,
     /// Where RTMP listens, for people to be told.
@@ -69,10 +82,10 @@ impl Server {
         socket.bind(&config.listen.into())?;
         socket.listen(BACKLOG)?;
         let listener = TcpListener::from_std(socket.into())?;
-        let Parts { rooms, bridge, webrtc, players, rtmp_port, stop } = parts;
+        let Parts { rooms, bridge, webrtc, conference, players, rtmp_port, stop } = parts;
         let sampler = Sampler::default();
-        let app =
-            Shared { rooms, bridge, webrtc, players, sampler, started: Instant::now(), rtmp_port, stop };
+        let started = Instant::now();
+        let app = Shared { rooms, bridge, webrtc, conference, players, sampler, started, rtmp_port, stop };
         Ok(Self { config, listener, app: App::new(app) })
     }
 
@@ -112,11 +125,12 @@ impl Server {
             if gave_way {
                 counter!("commonroom_http_gave_way_total").increment(1);
             }
+            let place = Place { place: Arc::new(place), peer, tasks: tasks.clone() };
             let (router, stop, connections) = (router.clone(), stop.clone(), connections.clone());
             tasks.spawn(async move {
                 connections.increment(1.0);
                 tokio::select! {
-                    served = serve(socket, router, &place, stop) => if let Err(error) = served {
+                    served = serve(socket, router, place.clone(), stop) => if let Err(error) = served {
                         debug!(%peer, %error, "HTTP connection");
                     },
                     () = place.lost() => debug!(%peer, "HTTP connection gave way to another"),
@@ -131,7 +145,7 @@ impl Server {
 async fn serve(
     socket: TcpStream,
     router: Router,
-    place: &Place,
+    place: Place,
     stop: CancellationToken,
 ) -> hyper::Result<()> {
     if let Err(error) = prepare(&socket) {
@@ -139,11 +153,13 @@ async fn serve(
         return Ok(());
     }
     let router = TowerToHyperService::new(router);
-    let answer = service_fn(|request| {
+    let answer = service_fn(|mut request: hyper::Request<_>| {
+        // A WebSocket keeps the place for itself.
+        request.extensions_mut().insert(place.clone());
         let answer = router.call(request);
         async {
             let answer = answer.await;
-            place.idle(Instant::now());
+            place.place.idle(Instant::now());
             answer
         }
     });
@@ -152,13 +168,35 @@ async fn serve(
         .header_read_timeout(HEAD_TIMEOUT)
         .max_headers(MAX_HEADERS)
         .max_buf_size(MAX_BUFFER)
-        .serve_connection(TokioIo::new(socket), answer);
+        .serve_connection(TokioIo::new(socket), answer)
+        .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
         result = connection.as_mut() => return result,
         () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
     }
     connection.await
+}
+
+impl Place {
+    /// Where the client is.
+    pub(super) const fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    pub(super) const fn tasks(&self) -> &TaskTracker {
+        &self.tasks
+    }
+
+    /// The connection is in use from now on.
+    pub(super) fn keep(&self) {
+        self.place.keep();
+    }
+
+    /// Returns when the place was needed for somebody else.
+    pub(super) async fn lost(&self) {
+        self.place.lost().await;
+    }
 }
 
 fn prepare(socket: &TcpStream) -> io::Result<()> {

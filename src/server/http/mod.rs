@@ -1,4 +1,4 @@
-//! HTTP: the pages, WHIP and WHEP signalling, the API, metrics and health.
+//! HTTP: the pages, WHIP and WHEP signalling, the room API over WebSocket, the API, metrics and health.
 //!
 //! `listener` owns the sockets and their limits; `router` puts the routes together and what surrounds them all; `cors`
 //! decides which foreign pages may speak to us; every refusal is a `problem` in JSON. Nothing here keeps state of its own
@@ -13,5 +13,6 @@ mod problem;
 mod router;
 mod sampler;
 mod signalling;
+mod websocket;
 
 pub use listener::{Parts, Server};

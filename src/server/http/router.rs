@@ -2,10 +2,11 @@
 
 use super::problem::Problem;
 use super::sampler::Sampler;
-use super::{api, cors, health, pages, signalling};
+use super::{api, cors, health, pages, signalling, websocket};
 use crate::bridge::Bridge;
 use crate::config::Origins;
 use crate::room::{InvalidName, Name, Rooms};
+use crate::server::conference::Conference;
 use crate::server::{rtmp, webrtc};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRequestParts, MatchedPath, Path, Request, State};
@@ -28,6 +29,7 @@ pub(super) struct Shared {
     pub(super) rooms: Rooms,
     pub(super) bridge: Bridge,
     pub(super) webrtc: webrtc::Server,
+    pub(super) conference: Conference,
     pub(super) players: rtmp::Players,
     pub(super) sampler: Sampler,
     pub(super) started: Instant,
@@ -79,6 +81,7 @@ pub(super) fn router(app: App, origins: Origins, request_timeout: Duration) -> R
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(signalling::MAX_OFFER_LEN))
+        .layer(middleware::from_fn_with_state(app.clone(), websocket::accept))
         .layer(middleware::from_fn_with_state(Arc::new(origins), cors::guard))
         .layer(middleware::from_fn_with_state(request_timeout, limit_time))
         .layer(middleware::from_fn(count))

@@ -166,6 +166,12 @@ impl Server {
         self.inner.common.registry.get(session).map(|session| signalling::etag(&session))
     }
 
+    /// One session, if it has not ended.
+    pub fn info(&self, session: &SessionId) -> Option<SessionInfo> {
+        let now = tokio::time::Instant::now().into_std();
+        self.inner.common.registry.get(session).map(|session| session.info(now))
+    }
+
     /// All sessions.
     pub fn sessions(&self) -> Vec<SessionInfo> {
         let now = tokio::time::Instant::now().into_std();
