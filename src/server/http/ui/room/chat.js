@@ -46,6 +46,7 @@ export class Chat {
     byId('newer').addEventListener('click', () => this.#toEnd(), {signal});
     this.#list.addEventListener('scroll', () => this.#atEnd() && (byId('newer').hidden = true), {signal});
     document.addEventListener('language', () => this.#retell(), {signal});
+    document.addEventListener('visibilitychange', () => this.#open && !document.hidden && this.#read(), {signal});
   }
 
   /** How many messages nobody has seen here. */

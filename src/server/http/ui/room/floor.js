@@ -180,9 +180,8 @@ export class Floor {
   }
 
   #later() {
-    if (document.hidden) return;
     clearTimeout(this.#settle);
-    this.#settle = setTimeout(() => this.#need(), SETTLE);
+    this.#settle = setTimeout(() => this.#need(), document.hidden ? LINGER : SETTLE);
   }
 
   #need() {

@@ -3,7 +3,8 @@
 /** Web addresses only: no `javascript:`, no names without a scheme that might be something else. */
 const ADDRESS = /\bhttps?:\/\/[^\s<>"'`]+/gi;
 /** What stands behind a link more often than in it. */
-const TRAILING = /[.,:;!?…]+$/;
+const TRAILING = '.,:;!?…';
+const BRACKETS = {')': '(', ']': '[', '}': '{'};
 
 /**
  * Cuts a text into plain pieces and links; together they are the text.
@@ -26,15 +27,20 @@ export function pieces(text) {
   return found;
 }
 
-/** Without the sentence's own marks, and without a bracket that was opened before the link. */
+/** Without the sentence's own marks, and without brackets that were opened before the link. */
 function trimmed(address) {
-  for (;;) {
-    const shorter = address.replace(TRAILING, '');
-    const bracket = [[')', '('], [']', '['], ['}', '{']].some(([close, open]) =>
-      shorter.endsWith(close) && shorter.split(close).length > shorter.split(open).length);
-    if (!bracket && shorter === address) return address;
-    address = bracket ? shorter.slice(0, -1) : shorter;
+  const left = {};
+  let end = address.length;
+  for (; end > 0; end--) {
+    const last = address[end - 1], opening = BRACKETS[last];
+    if (opening) {
+      left[last] ??= address.split(last).length - address.split(opening).length;
+      if (left[last]-- <= 0) break;
+    } else if (!TRAILING.includes(last)) {
+      break;
+    }
   }
+  return address.slice(0, end);
 }
 
 function parsed(address) {

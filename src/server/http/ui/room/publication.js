@@ -66,10 +66,24 @@ export class Publication extends Peer {
 
   /** Sends another track from now on, or none. */
   async replace(kind, track) {
+    if (track === this.#tracks[kind]) return;
     this.#tracks[kind] = track;
     const sender = this.connection?.getTransceivers().find(({receiver}) => receiver.track.kind === kind)?.sender;
-    // A connection that closes meanwhile is made anew with the new track.
-    await sender?.replaceTrack(track).catch(() => {});
+    try {
+      await sender?.replaceTrack(track);
+      if (kind === 'video' && track) await this.#limit(sender, track);
+    } catch {
+      // The connection is being closed, and made anew with the new track.
+    }
+  }
+
+  /** A larger picture may take more. */
+  async #limit(sender, track) {
+    const parameters = sender?.getParameters();
+    const largest = parameters?.encodings?.at(-1);
+    if (!largest) return;
+    largest.maxBitrate = this.#encodings(track).at(-1).maxBitrate;
+    await sender.setParameters(parameters);
   }
 
   /** Tells the room whether a medium carries anything; what it knows already is not said again. */
@@ -86,12 +100,13 @@ export class Publication extends Peer {
   #encodings(video) {
     if (this.#screen) return [{maxBitrate: 2_500_000, maxFramerate: 30}];
     const {width = 0} = video.getSettings();
-    if (!this.#simulcast) return [{maxBitrate: width >= 1280 ? 1_700_000 : 900_000}];
+    const most = width >= 1280 ? 1_700_000 : width >= 640 ? 900_000 : 600_000;
+    if (!this.#simulcast) return [{maxBitrate: most}];
     const low = {rid: 'q', scaleResolutionDownBy: 4, maxBitrate: 150_000};
     const middle = {rid: 'h', scaleResolutionDownBy: 2, maxBitrate: 500_000};
-    const full = {rid: 'f', scaleResolutionDownBy: 1, maxBitrate: width >= 1280 ? 1_700_000 : 900_000};
+    const full = {rid: 'f', scaleResolutionDownBy: 1, maxBitrate: most};
     // Of a small picture a quarter is nothing to look at.
-    return width >= 640 ? [low, middle, full] : [{...middle, maxBitrate: 200_000}, {...full, maxBitrate: 600_000}];
+    return width >= 640 ? [low, middle, full] : [{...middle, maxBitrate: 200_000}, full];
   }
 }
 

@@ -65,8 +65,9 @@ function over(why) {
   devices.close('camera');
   devices.close('microphone');
   stage('over');
-  put(byId('over-title'), why ? why.word === 'kicked' ? 'overKicked' : why.word === 'ended' ? 'overEnded' : 'overFailed' : 'overLeft', {by: why?.by ?? ''});
-  byId('over-text').textContent = why && !['kicked', 'ended'].includes(why.word) ? text(why) : room;
+  const by = why?.by, title = by ? {kicked: 'overKicked', ended: 'overEnded'}[why.word] : why ? 'overFailed' : 'overLeft';
+  put(byId('over-title'), title, {by});
+  byId('over-text').textContent = why && !by ? text(why) : room;
   byId('over-title').focus();
 }
 

@@ -139,6 +139,9 @@ export class Streams {
     const what = {room: this.#room, login: this.#login, tracks, screen, simulcast: this.#simulcast};
     const publication = new Publication(this.#link, what, (one) => {
       if (one === this.own) this.#tell();
+      // Given up for good; with another role it begins anew.
+      if (one.state === 'stopped' && one === this.own) this.own = null;
+      if (one.state === 'stopped' && one === this.screen) this.screen = null;
       this.#listener.own();
     });
     // The listener is called while it starts, and looks for it here.
