@@ -5,6 +5,7 @@ use crate::config::{self, Config};
 use crate::metrics;
 use crate::room::{Limits, Rooms};
 use crate::server::conference::{Conference, Services};
+use crate::server::tls::{Tls, TlsError};
 use crate::server::{http, rtmp, webrtc};
 use crate::time::NtpTime;
 use std::io;
@@ -24,6 +25,7 @@ pub struct Gateway {
     rtmp: rtmp::Server,
     webrtc: webrtc::Server,
     http: http::Server,
+    tls: Option<Tls>,
     addresses: Addresses,
     /// Ends the media servers; HTTP ends after them.
     stop: CancellationToken,
@@ -38,16 +40,26 @@ pub struct Addresses {
     pub webrtc: SocketAddr,
     /// HTTP.
     pub http: SocketAddr,
+    /// HTTP over TLS, if that is on.
+    pub https: Option<SocketAddr>,
 }
 
 /// Why it does not start.
 #[derive(Debug, Error)]
-#[error("cannot listen on {address} ({key}){}", advice(source))]
-pub struct StartError {
-    address: SocketAddr,
-    /// The configuration's name for it.
-    key: &'static str,
-    source: io::Error,
+pub enum StartError {
+    /// A port cannot be opened.
+    #[error("cannot listen on {address} ({key}){}", advice(source))]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// The configuration's name for it.
+        key: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// There is no certificate to be had.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 impl Gateway {
@@ -62,10 +74,12 @@ impl Gateway {
         let limits = limits(&rooms);
         let rooms = Rooms::new(limits, wall);
         let bridge = Bridge::new(bridge);
-        let (rtmp_listen, webrtc_listen, http_listen) = (rtmp.listen, webrtc.listen, http.listen);
-        let failed = |address, key| move |source| StartError { address, key, source };
+        let (rtmp_listen, webrtc_listen) = (rtmp.listen, webrtc.listen);
+        let (http_listen, https_listen) = (http.listen, http.tls.listen);
+        let failed = |address, key| move |source| StartError::Listen { address, key, source };
+        let tls = Tls::start(&http.tls)?;
 
-        let rtmp = rtmp::Server::bind(rtmp, rooms.clone(), bridge.clone(), stop.clone())
+        let rtmp = rtmp::Server::bind(rtmp, rooms.clone(), bridge.clone(), tls.clone(), stop.clone())
             .map_err(failed(rtmp_listen, "rtmp.listen"))?;
         let webrtc = webrtc::Server::bind(webrtc, bridge.clone(), stop.clone())
             .map_err(failed(webrtc_listen, "webrtc.listen"))?;
@@ -85,15 +99,21 @@ impl Gateway {
             webrtc: webrtc.clone(),
             players: rtmp.players(),
             rtmp_port: rtmp_address.port(),
+            tls: tls.clone(),
             stop: stop.clone(),
         };
-        let http = http::Server::bind(http, parts).map_err(failed(http_listen, "http.listen"))?;
+        let http = http::Server::bind(http, parts).map_err(|http::BindError { key, source }| {
+            let address = if key == "http.listen" { http_listen } else { https_listen };
+            StartError::Listen { address, key, source }
+        })?;
+        let https = http.secure_addr().transpose().map_err(failed(https_listen, "http.tls.listen"))?;
         let addresses = Addresses {
             rtmp: rtmp_address,
             webrtc: webrtc.local_addr(),
             http: http.local_addr().map_err(failed(http_listen, "http.listen"))?,
+            https,
         };
-        Ok(Self { rooms, bridge, rtmp, webrtc, http, addresses, stop })
+        Ok(Self { rooms, bridge, rtmp, webrtc, http, tls, addresses, stop })
     }
 
     /// Where it listens.
@@ -103,8 +123,8 @@ impl Gateway {
 
     /// Serves until `stop` is cancelled; then admits nobody more, tells publishers and viewers, and returns within 5 s.
     pub async fn run(self, stop: CancellationToken) {
-        let Addresses { rtmp, webrtc, http } = self.addresses;
-        info!(%rtmp, %webrtc, %http, "ready");
+        let Addresses { rtmp, webrtc, http, https } = self.addresses;
+        info!(%rtmp, %webrtc, %http, https = https.map(tracing::field::display), "ready");
         let (media_ended, http_stop) = (CancellationToken::new(), CancellationToken::new());
         let media = async {
             tokio::join!(self.rtmp.run(), self.webrtc.closed());
@@ -121,10 +141,15 @@ impl Gateway {
             }
             http_stop.cancel();
         };
+        let certificate = async {
+            if let Some(tls) = &self.tls {
+                tls.run().await;
+            }
+        };
         tokio::select! {
             // Whatever did not take the news in time is dropped with its future.
             ((), ()) = async { tokio::join!(order, self.http.run(http_stop.clone())) } => {}
-            () = async { media.await; std::future::pending().await } => {}
+            () = async { tokio::join!(media, certificate); std::future::pending().await } => {}
         }
         info!("stopped");
     }

@@ -14,6 +14,7 @@
 //! ```
 
 pub mod bridge;
+pub mod certificate;
 pub mod codec;
 pub mod config;
 pub mod gateway;

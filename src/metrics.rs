@@ -63,6 +63,11 @@ const GAUGES: &[Description] = &[
     ("commonroom_renditions", Unit::Count, "Conversions that run now, by reason."),
     ("commonroom_http_connections", Unit::Count, "HTTP connections now."),
     ("commonroom_room_sessions", Unit::Count, "Sessions of the room API now, by protocol."),
+    (
+        "commonroom_tls_certificate_expiry_timestamp_seconds",
+        Unit::Seconds,
+        "When the TLS certificate that is served expires, in seconds since 1970.",
+    ),
     ("commonroom_rtmp_connections", Unit::Count, "RTMP connections now."),
     ("commonroom_rtmp_players", Unit::Count, "Streams being played over RTMP now."),
     (
@@ -92,6 +97,9 @@ const COUNTERS: &[Description] = &[
         Unit::Count,
         "HTTP connections that were closed because others needed their place.",
     ),
+    ("commonroom_tls_handshakes_total", Unit::Count, "TLS handshakes, by port and result."),
+    ("commonroom_tls_orders_total", Unit::Count, "Certificates ordered from an ACME authority, by result."),
+    ("commonroom_tls_reloads_total", Unit::Count, "Changes of the certificate's files, by result."),
     (
         "commonroom_stream_warnings_total",
         Unit::Count,

@@ -71,6 +71,7 @@ impl Site {
             webrtc,
             players: rtmp::Players::default(),
             rtmp_port: 1935,
+            tls: None,
             stop: stop.clone(),
         };
         let server =

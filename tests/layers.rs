@@ -21,8 +21,18 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     (
         "server",
         &[
-            "config", "metrics", "shutdown", "room", "bridge", "stream", "media", "protocol", "codec",
-            "time", "wire",
+            "certificate",
+            "config",
+            "metrics",
+            "shutdown",
+            "room",
+            "bridge",
+            "stream",
+            "media",
+            "protocol",
+            "codec",
+            "time",
+            "wire",
         ],
     ),
     (
@@ -33,7 +43,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         ],
     ),
     // Leaves: everybody above the bus may use them, they lean on nobody.
-    ("config", &[]),
+    ("certificate", &[]),
+    ("config", &["certificate"]),
     ("metrics", &[]),
     ("shutdown", &[]),
 ];

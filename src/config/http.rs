@@ -1,5 +1,6 @@
 //! Section `[http]`.
 
+use super::tls::Tls;
 use super::units::Span;
 use super::written;
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,8 @@ pub struct Http {
     pub max_connections: usize,
     /// A request that has not been answered by then is given up.
     pub request_timeout: Span,
+    /// The same over TLS.
+    pub tls: Tls,
 }
 
 /// Which foreign pages a browser lets in (CORS).
@@ -48,6 +51,7 @@ impl Default for Http {
             allowed_origins: Origins::default(),
             max_connections: 2000,
             request_timeout: Span(Duration::from_secs(15)),
+            tls: Tls::default(),
         }
     }
 }

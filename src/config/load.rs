@@ -61,24 +61,20 @@ impl<'a> Source<'a> {
     }
 
     fn check_keys(&self) -> Result<(), ConfigError> {
-        let unknown = |key: &str, span: Range<usize>| {
-            Err(ConfigError::unknown(self.place(Some(span)), key, self.known))
-        };
-        for (section, value) in self.document {
-            let (name, span) = (section.get_ref(), section.span());
-            let Some(known) = self.known.get(name.as_ref()).and_then(Value::as_table) else {
-                return unknown(name, span);
-            };
-            let Some(keys) = value.get_ref().as_table() else {
-                return Err(ConfigError::Section {
-                    place: self.place(Some(span)),
-                    section: name.to_string(),
-                });
-            };
-            for (key, _) in keys {
-                if !known.contains_key(key.get_ref().as_ref()) {
-                    return unknown(&format!("{name}.{}", key.get_ref()), key.span());
+        self.check_section("", self.document, self.known)
+    }
+
+    /// `name`: of the section, empty for the whole file; `known`: what it may hold.
+    fn check_section(&self, name: &str, section: &DeTable<'_>, known: &Table) -> Result<(), ConfigError> {
+        for (key, value) in section {
+            let (full, span) = (join(name, key.get_ref()), key.span());
+            match (known.get(key.get_ref().as_ref()), value.get_ref().as_table()) {
+                (None, _) => return Err(ConfigError::unknown(self.place(Some(span)), &full, self.known)),
+                (Some(Value::Table(known)), Some(keys)) => self.check_section(&full, keys, known)?,
+                (Some(Value::Table(_)), None) => {
+                    return Err(ConfigError::Section { place: self.place(Some(span)), section: full });
                 }
+                (Some(_), _) => {}
             }
         }
         Ok(())
@@ -87,31 +83,38 @@ impl<'a> Source<'a> {
     fn error(&self, error: &toml::de::Error) -> ConfigError {
         let (span, text) = (error.span(), one_line(error.message()));
         let at = span.as_ref().map_or(0, |span| span.start);
-        let of = self.values().find(|(_, _, value)| value.contains(&at));
+        let of = self.values().into_iter().find(|(_, value)| value.contains(&at));
         let message = of.map_or_else(
             || text.clone(),
-            |(section, key, _)| match self.known.get(section).and_then(|keys| keys.get(key)) {
-                Some(default) => format!("{section}.{key}: {text}; the default is {default}"),
+            |(key, _)| match look_up(self.known, &key) {
+                Some(default) => format!("{key}: {text}; the default is {default}"),
                 None => text.clone(),
             },
         );
         ConfigError::Value { place: self.place(span), message }
     }
 
-    /// All values with their sections and keys.
-    fn values(&self) -> impl Iterator<Item = (&str, &str, Range<usize>)> {
-        self.document.iter().flat_map(|(section, keys)| {
-            let keys = keys.get_ref().as_table().into_iter().flatten();
-            keys.map(|(key, value)| (section.get_ref().as_ref(), key.get_ref().as_ref(), value.span()))
-        })
+    /// All values with their keys, sections included.
+    fn values(&self) -> Vec<(String, Range<usize>)> {
+        fn collect(name: &str, section: &DeTable<'_>, values: &mut Vec<(String, Range<usize>)>) {
+            for (key, value) in section {
+                let full = join(name, key.get_ref());
+                match value.get_ref().as_table() {
+                    Some(keys) => collect(&full, keys, values),
+                    None => values.push((full, value.span())),
+                }
+            }
+        }
+        let mut values = Vec::new();
+        collect("", self.document, &mut values);
+        values
     }
 
     /// Where the first of these keys has its value.
     fn find(&self, keys: &[&str]) -> Option<Range<usize>> {
-        keys.iter().find_map(|wanted| {
-            let mut values = self.values();
-            values.find(|(section, key, _)| split(wanted) == (*section, *key)).map(|(.., value)| value)
-        })
+        let values = self.values();
+        let find = |wanted: &&str| values.iter().find(|(key, _)| key == wanted);
+        keys.iter().find_map(find).map(|(_, value)| value.clone())
     }
 
     fn place(&self, span: Option<Range<usize>>) -> Place {
@@ -139,11 +142,15 @@ fn apply<'a>(table: &mut Table, flag: &str, known: &'a Table) -> Result<&'a Valu
     let syntax = || ConfigError::Flag(flag.to_owned());
     let (name, text) = flag.split_once('=').ok_or_else(syntax)?;
     let (name, text) = (name.trim(), text.trim());
-    let (section, key) = name.split_once('.').ok_or_else(syntax)?;
-    let default = known.get(section).and_then(|keys| keys.get(key));
-    let default = default.ok_or_else(|| ConfigError::unknown(place(flag), name, known))?;
-    let keys = table.entry(section).or_insert_with(|| Value::Table(Table::new()));
-    if let Some(keys) = keys.as_table_mut() {
+    let (sections, key) = name.rsplit_once('.').ok_or_else(syntax)?;
+    let default = look_up(known, name).ok_or_else(|| ConfigError::unknown(place(flag), name, known))?;
+    if default.is_table() {
+        return Err(syntax());
+    }
+    let section = sections.split('.').try_fold(table, |table, section| {
+        table.entry(section).or_insert_with(|| Value::Table(Table::new())).as_table_mut()
+    });
+    if let Some(keys) = section {
         keys.insert(key.to_owned(), value(text, default));
     }
     Ok(default)
@@ -176,21 +183,52 @@ impl ConfigError {
 }
 
 /// The valid key most like `key`, if it is like any: in spelling, or the same name in another section. A section is
-/// proposed only in place of a section.
+/// proposed only where a section could stand.
 fn nearest(key: &str, known: &Table) -> Option<String> {
-    let sections = known.keys().filter(|_| !key.contains('.')).cloned();
-    let keys = known.iter().flat_map(|(section, keys)| {
-        keys.as_table().into_iter().flat_map(Table::keys).map(move |key| format!("{section}.{key}"))
-    });
+    let depth = key.matches('.').count();
+    let mut candidates = Vec::new();
+    list("", known, &mut candidates);
+    let candidates = candidates
+        .into_iter()
+        .filter(|(candidate, is_section)| !is_section || candidate.matches('.').count() == depth);
     let (section, name) = split(key);
     // The name decides; of two keys of one name the one whose section is more alike wins.
     let likeness = |candidate: &str| {
         let (its_section, its_name) = split(candidate);
         strsim::jaro_winkler(name, its_name) * (0.98 + 0.02 * strsim::jaro_winkler(section, its_section))
     };
-    let rated = sections.chain(keys).map(|candidate| (likeness(&candidate), candidate));
+    let rated = candidates.map(|(candidate, _)| (likeness(&candidate), candidate));
     let (best, candidate) = rated.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
     (best > LIKE_ENOUGH).then_some(candidate)
+}
+
+/// All sections and keys with their full names, and whether each is a section.
+fn list(name: &str, section: &Table, into: &mut Vec<(String, bool)>) {
+    for (key, value) in section {
+        let full = join(name, key);
+        into.push((full.clone(), value.is_table()));
+        if let Some(keys) = value.as_table() {
+            list(&full, keys, into);
+        }
+    }
+}
+
+/// The value or section of a full name.
+pub(super) fn look_up<'a>(known: &'a Table, key: &str) -> Option<&'a Value> {
+    let (first, rest) = match key.split_once('.') {
+        Some((first, rest)) => (first, Some(rest)),
+        None => (key, None),
+    };
+    match (known.get(first)?, rest) {
+        (value, None) => Some(value),
+        (Value::Table(section), Some(rest)) => look_up(section, rest),
+        (_, Some(_)) => None,
+    }
+}
+
+/// A key's full name.
+pub(super) fn join(section: &str, key: &str) -> String {
+    if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") }
 }
 
 /// The section, empty for a section itself, and the last part.
@@ -265,6 +303,24 @@ mod tests {
     }
 
     #[test]
+    fn a_section_may_stand_in_a_section() {
+        let config = parse("[http.tls]\nlisten = \"127.0.0.1:5\"", &["http.tls.self_signed=true"]).unwrap();
+        assert_eq!(config.http.tls.listen.port(), 5);
+        assert!(config.http.tls.self_signed);
+        let error = |text: &str, flags: &[&str]| parse(text, flags).unwrap_err();
+        assert_eq!(
+            error("[http.tls]\ncertifcate = \"a\"", &[]),
+            "c.toml:2:1: there is no key \"http.tls.certifcate\"; did you mean \"http.tls.certificate\"?"
+        );
+        assert_eq!(
+            error("[http.tlss]", &[]),
+            "c.toml:1:7: there is no key \"http.tlss\"; did you mean \"http.tls\"?"
+        );
+        assert_eq!(error("", &["http.tls=yes"]), "--set http.tls=yes: write --set section.key=value");
+        assert!(error("", &["http.tls.listen=x"]).starts_with("--set http.tls.listen=x: \"x\" is not an IP"));
+    }
+
+    #[test]
     fn a_bad_value_is_placed() {
         let error = |text: &str| parse(text, &[]).unwrap_err();
         assert_eq!(
@@ -292,6 +348,10 @@ mod tests {
             "c.toml:1:19: rooms.max_rooms: invalid value: integer `-1`, expected a whole number, not negative; the \
              default is 1000"
         );
+        assert_eq!(
+            error("[http.tls]\nself_signed = 1"),
+            "c.toml:2:15: http.tls.self_signed: invalid type: integer `1`, expected a boolean; the default is false"
+        );
         let nobody = error("[webrtc]\nannounce = [\"203.0.113.5\", \"0.0.0.0\"]");
         assert!(nobody.starts_with("c.toml:2:12: webrtc.announce: nobody can send to 0.0.0.0"), "{nobody}");
     }
@@ -303,7 +363,9 @@ mod tests {
             error("rtmp = 5"),
             "c.toml:1:1: rtmp is a section; write [rtmp] in a line of its own, once, and its keys below"
         );
-        for (text, place) in [("[[rooms]]\nmax_rooms = 5", "1:3"), ("\nhttp = []", "2:1")] {
+        for (text, place) in
+            [("[[rooms]]\nmax_rooms = 5", "1:3"), ("\nhttp = []", "2:1"), ("[http]\ntls = true", "2:1")]
+        {
             let said = error(text);
             assert!(
                 said.starts_with(&format!("c.toml:{place}: ")) && said.contains(" is a section; "),

@@ -12,6 +12,7 @@ mod log;
 mod rooms;
 mod rtmp;
 mod rules;
+mod tls;
 mod units;
 mod webrtc;
 mod written;
@@ -22,6 +23,7 @@ pub use http::{Http, InvalidOrigin, Origin, Origins};
 pub use log::{Filter, Format, InvalidFilter, Log};
 pub use rooms::Rooms;
 pub use rtmp::Rtmp;
+pub use tls::{CertificateSource, Tls};
 pub use units::{ByteSize, InvalidUnit, Span};
 pub use webrtc::{Host, InvalidHost, Webrtc};
 

@@ -37,10 +37,16 @@ impl Config {
     /// The first fault there is.
     pub(super) fn fault(&self) -> Option<Fault> {
         let Self { rtmp, http, webrtc, rooms, bridge, log: _ } = self;
-        let listen =
-            [("rtmp.listen", rtmp.listen), ("http.listen", http.listen), ("webrtc.listen", webrtc.listen)];
+        let mut listen = vec![
+            ("rtmp.listen", rtmp.listen),
+            ("http.listen", http.listen),
+            ("webrtc.listen", webrtc.listen),
+        ];
+        if http.tls.source().is_some() {
+            listen.push(("http.tls.listen", http.tls.listen));
+        }
         let Rtmp { setup_timeout, idle_timeout, publisher_timeout, write_timeout, player_delay, .. } = *rtmp;
-        None.or_else(|| listen.into_iter().find_map(|(key, address)| unusable(key, address)))
+        None.or_else(|| listen.iter().find_map(|(key, address)| unusable(key, *address)))
             .or_else(|| shared(&listen))
             .or_else(|| outside("rtmp.max_connections", rtmp.max_connections, &COUNT))
             .or_else(|| outside("rtmp.setup_timeout", setup_timeout, &TIMEOUT))
@@ -51,6 +57,7 @@ impl Config {
             .or_else(|| outside("rtmp.player_delay", player_delay, &TIMEOUT))
             .or_else(|| outside("http.max_connections", http.max_connections, &COUNT))
             .or_else(|| outside("http.request_timeout", http.request_timeout, &TIMEOUT))
+            .or_else(|| http.tls.fault())
             .or_else(|| outside("webrtc.max_sessions", webrtc.max_sessions, &COUNT))
             .or_else(|| outside("webrtc.shards", webrtc.shards, &SHARDS))
             .or_else(|| outside("rooms.max_rooms", rooms.max_rooms, &COUNT))

@@ -4,4 +4,5 @@ pub mod conference;
 pub mod http;
 mod places;
 pub mod rtmp;
+pub mod tls;
 pub mod webrtc;

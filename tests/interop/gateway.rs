@@ -33,16 +33,21 @@ impl Gateway {
 
     /// Starts it with these options, and waits until it is ready.
     pub(crate) fn start_with(options: &[&str]) -> Self {
+        Self::start_on(Ports::free(), options)
+    }
+
+    /// The same on ports that somebody else has been told.
+    pub(crate) fn start_on(ports: Ports, options: &[&str]) -> Self {
         static STAGE: Mutex<()> = Mutex::new(());
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let stage = STAGE.lock().unwrap_or_else(PoisonError::into_inner);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let config = scratch(&format!("gateway-{}-{number}.toml", std::process::id()));
         fs::write(&config, "").expect("the scratch folder is writable");
-        let [rtmp, http, webrtc] = free_ports();
+        let Ports { rtmp, http, https, webrtc } = ports;
         let mut command = Command::new(env!("CARGO_BIN_EXE_commonroom"));
         command.arg("serve").arg("--config").arg(&config);
-        for (key, address) in [("rtmp", rtmp), ("http", http), ("webrtc", webrtc)] {
+        for (key, address) in [("rtmp", rtmp), ("http", http), ("http.tls", https), ("webrtc", webrtc)] {
             command.arg("--set").arg(format!("{key}.listen=\"{address}\""));
         }
         for option in options {
@@ -115,18 +120,29 @@ impl Gateway {
     }
 }
 
-/// Three ports that nobody uses. They are let go before the gateway takes them, and the system does not give them out
-/// again so soon.
-fn free_ports() -> [SocketAddr; 3] {
-    let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("there are free ports");
-    let (rtmp, http) = (bind(), bind());
-    let address = |listener: &TcpListener| listener.local_addr().expect("it is bound");
-    let webrtc = loop {
-        let tcp = bind();
-        // WebRTC takes the same number twice.
-        if UdpSocket::bind(address(&tcp)).is_ok() {
-            break address(&tcp);
-        }
-    };
-    [address(&rtmp), address(&http), webrtc]
+/// Where a gateway listens.
+#[derive(Clone, Copy)]
+pub(crate) struct Ports {
+    pub(crate) rtmp: SocketAddr,
+    pub(crate) http: SocketAddr,
+    pub(crate) https: SocketAddr,
+    pub(crate) webrtc: SocketAddr,
+}
+
+impl Ports {
+    /// Ports that nobody uses. They are let go before the gateway takes them, and the system does not give them out again
+    /// so soon.
+    pub(crate) fn free() -> Self {
+        let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("there are free ports");
+        let (rtmp, http, https) = (bind(), bind(), bind());
+        let address = |listener: &TcpListener| listener.local_addr().expect("it is bound");
+        let webrtc = loop {
+            let tcp = bind();
+            // WebRTC takes the same number twice.
+            if UdpSocket::bind(address(&tcp)).is_ok() {
+                break address(&tcp);
+            }
+        };
+        Self { rtmp: address(&rtmp), http: address(&http), https: address(&https), webrtc }
+    }
 }

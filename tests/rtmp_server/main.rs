@@ -54,7 +54,8 @@ impl Gateway {
             CancellationToken::new(),
         );
         let bridge = Bridge::default();
-        let server = Server::bind(config, rooms.clone(), bridge.clone(), stop.clone()).expect("a free port");
+        let server =
+            Server::bind(config, rooms.clone(), bridge.clone(), None, stop.clone()).expect("a free port");
         let address = server.local_addr().expect("it is bound");
         Self { rooms, bridge, address, stop, task: tokio::spawn(async move { server.run().await }) }
     }

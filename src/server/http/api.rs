@@ -21,6 +21,9 @@ pub(super) struct ServerReport {
     uptime_seconds: u64,
     rtmp_port: u16,
     webrtc_port: u16,
+    /// Where the same is served over TLS, and RTMP's port takes `rtmps://`; absent while TLS is off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    https_port: Option<u16>,
 }
 
 /// `GET /api/v1/rooms`.
@@ -173,6 +176,7 @@ pub(super) async fn server(State(app): State<App>) -> Json<ServerReport> {
         uptime_seconds: app.started.elapsed().as_secs(),
         rtmp_port: app.rtmp_port,
         webrtc_port: app.webrtc.local_addr().port(),
+        https_port: app.https_port,
     })
 }
 

@@ -2,11 +2,13 @@
 
 use super::router::{App, Shared, router};
 use super::sampler::Sampler;
+use super::secure;
 use crate::bridge::Bridge;
 use crate::config::Http;
 use crate::room::Rooms;
 use crate::server::conference::Conference;
 use crate::server::places::{self, Places};
+use crate::server::tls::{Greeting, HandshakeError, Port, Tls};
 use crate::server::{rtmp, webrtc};
 use axum::Router;
 use hyper::server::conn::http1;
@@ -19,6 +21,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -43,6 +47,8 @@ const FAREWELL: Duration = Duration::from_millis(500);
 pub struct Server {
     config: Http,
     listener: TcpListener,
+    /// Where the same is served over TLS.
+    secure: Option<(TcpListener, Tls)>,
     app: App,
 }
 
@@ -69,24 +75,37 @@ pub struct Parts {
     pub players: rtmp::Players,
     /// Where RTMP listens, for people to be told.
     pub rtmp_port: u16,
+    /// TLS, if it is on.
+    pub tls: Option<Tls>,
     /// Cancelled when the whole server begins to go down: it is no longer ready.
     pub stop: CancellationToken,
 }
 
 impl Server {
-    /// Opens the port; nothing is accepted before [`run`](Self::run).
-    pub fn bind(config: Http, parts: Parts) -> io::Result<Self> {
-        let socket = Socket::new(Domain::for_address(config.listen), Type::STREAM, None)?;
-        socket.set_reuse_address(true)?;
-        socket.set_nonblocking(true)?;
-        socket.bind(&config.listen.into())?;
-        socket.listen(BACKLOG)?;
-        let listener = TcpListener::from_std(socket.into())?;
-        let Parts { rooms, bridge, webrtc, conference, players, rtmp_port, stop } = parts;
-        let sampler = Sampler::default();
-        let started = Instant::now();
-        let app = Shared { rooms, bridge, webrtc, conference, players, sampler, started, rtmp_port, stop };
-        Ok(Self { config, listener, app: App::new(app) })
+    /// Opens the ports; nothing is accepted before [`run`](Self::run).
+    pub fn bind(config: Http, parts: Parts) -> Result<Self, BindError> {
+        let failed = |key| move |source| BindError { key, source };
+        let Parts { rooms, bridge, webrtc, conference, players, rtmp_port, tls, stop } = parts;
+        let listener = listen(config.listen).map_err(failed("http.listen"))?;
+        let secure = match tls.clone() {
+            Some(tls) => Some((listen(config.tls.listen).map_err(failed("http.tls.listen"))?, tls)),
+            None => None,
+        };
+        let https_port = secure.as_ref().and_then(|(listener, _)| listener.local_addr().ok());
+        let app = Shared {
+            rooms,
+            bridge,
+            webrtc,
+            conference,
+            players,
+            sampler: Sampler::default(),
+            started: Instant::now(),
+            rtmp_port,
+            https_port: https_port.map(|address| address.port()),
+            tls,
+            stop,
+        };
+        Ok(Self { config, listener, secure, app: App::new(app) })
     }
 
     /// Where it listens.
@@ -94,26 +113,62 @@ impl Server {
         self.listener.local_addr()
     }
 
+    /// Where it listens for TLS, if that is on.
+    pub fn secure_addr(&self) -> Option<io::Result<SocketAddr>> {
+        self.secure.as_ref().map(|(listener, _)| listener.local_addr())
+    }
+
     /// Serves until `stop` is cancelled, finishes the requests at hand and returns within a second.
     pub async fn run(&self, stop: CancellationToken) {
         let router =
             router(self.app.clone(), self.config.allowed_origins.clone(), self.config.request_timeout.0);
         let (tasks, places) = (TaskTracker::new(), Places::new(self.config.max_connections));
+        let serving = Serving { router, tasks, places, stop: stop.clone() };
+        let accept = async {
+            let plain = serving.accept(&self.listener, None);
+            match &self.secure {
+                Some((listener, tls)) => {
+                    tokio::join!(plain, serving.accept(listener, Some(tls)));
+                }
+                None => plain.await,
+            }
+        };
         tokio::select! {
             () = stop.cancelled() => {}
-            () = self.accept(&router, &tasks, &places, &stop) => {}
+            () = accept => {}
             () = self.app.sampler.run(&self.app.rooms, &self.app.bridge) => {}
         }
+        let tasks = &serving.tasks;
         tasks.close();
         if tokio::time::timeout(FAREWELL, tasks.wait()).await.is_err() {
             debug!(left = tasks.len(), "HTTP connections did not close in time");
         }
     }
+}
 
-    async fn accept(&self, router: &Router, tasks: &TaskTracker, places: &Places, stop: &CancellationToken) {
+/// Why a port cannot be opened.
+#[derive(Debug, Error)]
+#[error("{key}: {source}")]
+pub struct BindError {
+    /// The configuration's name for it.
+    pub key: &'static str,
+    /// Why.
+    pub source: io::Error,
+}
+
+/// What both ports share.
+struct Serving {
+    router: Router,
+    tasks: TaskTracker,
+    places: Places,
+    stop: CancellationToken,
+}
+
+impl Serving {
+    async fn accept(&self, listener: &TcpListener, tls: Option<&Tls>) {
         let connections = gauge!("commonroom_http_connections");
         loop {
-            let (socket, peer) = match self.listener.accept().await {
+            let (socket, peer) = match listener.accept().await {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     warn!(%error, "accepting an HTTP connection failed");
@@ -121,16 +176,17 @@ impl Server {
                     continue;
                 }
             };
-            let Some((place, gave_way)) = places.take(Instant::now()) else { continue };
+            let Some((place, gave_way)) = self.places.take(Instant::now()) else { continue };
             if gave_way {
                 counter!("commonroom_http_gave_way_total").increment(1);
             }
-            let place = Place { place: Arc::new(place), peer, tasks: tasks.clone() };
-            let (router, stop, connections) = (router.clone(), stop.clone(), connections.clone());
-            tasks.spawn(async move {
+            let place = Place { place: Arc::new(place), peer, tasks: self.tasks.clone() };
+            let (router, stop) = (self.router.clone(), self.stop.clone());
+            let (tls, connections) = (tls.cloned(), connections.clone());
+            self.tasks.spawn(async move {
                 connections.increment(1.0);
                 tokio::select! {
-                    served = serve(socket, router, place.clone(), stop) => if let Err(error) = served {
+                    served = greet(socket, tls, router, place.clone(), stop) => if let Err(error) = served {
                         debug!(%peer, %error, "HTTP connection");
                     },
                     () = place.lost() => debug!(%peer, "HTTP connection gave way to another"),
@@ -141,17 +197,45 @@ impl Server {
     }
 }
 
-/// One connection, until it ends or the server does.
-async fn serve(
+/// Why a connection ended otherwise than in order.
+#[derive(Debug, Error)]
+enum End {
+    #[error("the socket cannot be set up: {0}")]
+    Socket(#[from] io::Error),
+    #[error(transparent)]
+    Handshake(#[from] HandshakeError),
+    #[error(transparent)]
+    Http(#[from] hyper::Error),
+}
+
+/// One connection, from its first byte on.
+async fn greet(
     socket: TcpStream,
+    tls: Option<Tls>,
+    router: Router,
+    place: Place,
+    stop: CancellationToken,
+) -> Result<(), End> {
+    prepare(&socket)?;
+    let Some(tls) = tls else { return Ok(serve(socket, router, place, stop).await?) };
+    let greeting = tokio::select! {
+        greeting = tls.accept(Port::Http, socket, HEAD_TIMEOUT) => greeting?,
+        () = stop.cancelled() => return Ok(()),
+    };
+    match greeting {
+        Greeting::Tls(stream) => serve(stream, router, place, stop).await?,
+        Greeting::Plain(socket) => serve(socket, secure::router(), place, stop).await?,
+    }
+    Ok(())
+}
+
+/// Requests of one connection, until it ends or the server does.
+async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     router: Router,
     place: Place,
     stop: CancellationToken,
 ) -> hyper::Result<()> {
-    if let Err(error) = prepare(&socket) {
-        debug!(%error, "HTTP socket cannot be set up");
-        return Ok(());
-    }
     let router = TowerToHyperService::new(router);
     let answer = service_fn(|mut request: hyper::Request<_>| {
         // A WebSocket keeps the place for itself.
@@ -168,7 +252,7 @@ async fn serve(
         .header_read_timeout(HEAD_TIMEOUT)
         .max_headers(MAX_HEADERS)
         .max_buf_size(MAX_BUFFER)
-        .serve_connection(TokioIo::new(socket), answer)
+        .serve_connection(TokioIo::new(stream), answer)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
@@ -197,6 +281,15 @@ impl Place {
     pub(super) async fn lost(&self) {
         self.place.lost().await;
     }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
 }
 
 fn prepare(socket: &TcpStream) -> io::Result<()> {

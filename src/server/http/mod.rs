@@ -1,7 +1,7 @@
 //! HTTP: the pages, WHIP and WHEP signalling, the room API over WebSocket, the API, metrics and health.
 //!
 //! `listener` owns the sockets and their limits; `router` puts the routes together and what surrounds them all; `cors`
-//! decides which foreign pages may speak to us; every refusal is a `problem` in JSON. Nothing here keeps state of its own
+//! decides which foreign pages may speak to us; `secure` has what TLS changes; every refusal is a `problem` in JSON. Nothing here keeps state of its own
 //! but `sampler`, which turns counters into rates.
 
 mod api;
@@ -12,7 +12,8 @@ mod pages;
 mod problem;
 mod router;
 mod sampler;
+mod secure;
 mod signalling;
 mod websocket;
 
-pub use listener::{Parts, Server};
+pub use listener::{BindError, Parts, Server};

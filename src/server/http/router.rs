@@ -2,11 +2,12 @@
 
 use super::problem::Problem;
 use super::sampler::Sampler;
-use super::{api, cors, health, pages, signalling, websocket};
+use super::{api, cors, health, pages, secure, signalling, websocket};
 use crate::bridge::Bridge;
 use crate::config::Origins;
 use crate::room::{InvalidName, Name, Rooms};
 use crate::server::conference::Conference;
+use crate::server::tls::Tls;
 use crate::server::{rtmp, webrtc};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRequestParts, MatchedPath, Path, Request, State};
@@ -34,6 +35,8 @@ pub(super) struct Shared {
     pub(super) sampler: Sampler,
     pub(super) started: Instant,
     pub(super) rtmp_port: u16,
+    pub(super) https_port: Option<u16>,
+    pub(super) tls: Option<Tls>,
     /// Cancelled when the server begins to go down.
     pub(super) stop: CancellationToken,
 }
@@ -74,6 +77,7 @@ pub(super) fn router(app: App, origins: Origins, request_timeout: Duration) -> R
         .route("/api/v1/server", get(api::server))
         .route("/api/v1/rooms", get(api::rooms))
         .route("/api/v1/rooms/{room}", get(api::room))
+        .route("/.well-known/acme-challenge/{token}", get(secure::acme_challenge))
         .route("/metrics", get(health::prometheus))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))

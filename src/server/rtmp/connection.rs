@@ -4,6 +4,7 @@ use super::counters::{Counters, Rejected, error_kind};
 use super::ingest::{self, Ingest};
 use super::listener::Shared;
 use super::outbox::Outbox;
+use super::socket::{Done, Socket};
 use super::sockopt;
 use super::streams::{Role, Streams};
 use crate::protocol::rtmp::{Code, Event, Output, ServerSession, SessionError, StreamId, Timeouts};
@@ -11,13 +12,10 @@ use crate::server::places::Place;
 use crate::stream::{EndReason, StreamName};
 use bytes::BytesMut;
 use socket2::SockRef;
-use std::future::poll_fn;
-use std::io::{self, IoSlice};
-use std::pin::{Pin, pin};
+use std::io;
+use std::pin::pin;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::time::Instant;
 use tracing::{debug, info};
 
@@ -40,7 +38,7 @@ const UNSENT: u32 = 128 << 10;
 const SHUTTING_DOWN: &str = "the server is shutting down";
 
 /// Serves a connection until it ends.
-pub(super) async fn serve(shared: &Shared, mut socket: TcpStream, place: &Place) {
+pub(super) async fn serve(shared: &Shared, mut socket: Socket, place: &Place) {
     let now = Instant::now();
     let timeouts = Timeouts {
         setup: shared.config.setup_timeout.0,
@@ -61,8 +59,7 @@ pub(super) async fn serve(shared: &Shared, mut socket: TcpStream, place: &Place)
         write_waited: false,
         look_at: None,
     };
-    let (reader, writer) = socket.split();
-    let end = connection.run(reader, writer).await;
+    let end = connection.run(&mut socket).await;
     let kind = match &end {
         End::Closed => return debug!("closed"),
         End::Io(error) if error.kind() == io::ErrorKind::ConnectionReset => return debug!("reset"),
@@ -97,8 +94,7 @@ pub(super) struct Connection<'a> {
 /// What a connection waits for.
 enum Step {
     Stop,
-    Wrote(io::Result<usize>),
-    Read(io::Result<usize>),
+    Exchanged(io::Result<Done>),
     /// The bus or a warning.
     Ready,
     Timer,
@@ -115,8 +111,8 @@ enum End {
 }
 
 impl Connection<'_> {
-    async fn run(&mut self, mut reader: ReadHalf<'_>, mut writer: WriteHalf<'_>) -> End {
-        let end = self.converse(&mut reader, &mut writer).await;
+    async fn run(&mut self, socket: &mut Socket) -> End {
+        let end = self.converse(socket).await;
         if let End::Session(error) = end {
             self.session.fail(error);
         }
@@ -126,14 +122,14 @@ impl Connection<'_> {
         if !self.session.is_closing() {
             return end;
         }
-        match tokio::time::timeout(CLOSING, self.say_farewell(&mut reader, &mut writer)).await {
+        match tokio::time::timeout(CLOSING, self.say_farewell(socket)).await {
             Ok(Err(error)) => End::Io(error),
             Ok(Ok(())) | Err(_) => end,
         }
     }
 
     /// Until either side closes.
-    async fn converse(&mut self, reader: &mut ReadHalf<'_>, writer: &mut WriteHalf<'_>) -> End {
+    async fn converse(&mut self, socket: &mut Socket) -> End {
         let mut stop = pin!(self.shared.stop.cancelled());
         let mut timer = pin!(tokio::time::sleep_until(self.deadline()));
         while !self.session.is_closing() {
@@ -146,29 +142,28 @@ impl Connection<'_> {
             }
             let step = {
                 let (slices, idle) = (self.out.slices(), self.out.is_empty());
-                let is_heard = self.answers < MAX_ANSWERS;
+                let input = (self.answers < MAX_ANSWERS).then_some(&mut self.input);
                 tokio::select! {
                     biased;
                     () = &mut stop => Step::Stop,
-                    written = write(writer, &slices, &mut self.write_waited), if !idle => Step::Wrote(written),
-                    read = reader.read_buf(&mut self.input), if is_heard => Step::Read(read),
+                    done = socket.exchange(&slices, input, &mut self.write_waited) => Step::Exchanged(done),
                     () = self.streams.ready(), if idle => Step::Ready,
                     () = &mut timer => Step::Timer,
                 }
             };
             match step {
                 Step::Stop => self.session.shut_down(SHUTTING_DOWN),
-                Step::Wrote(Ok(written)) => self.wrote(written),
-                Step::Read(Ok(0)) => return End::Closed,
-                Step::Read(Ok(read)) => {
+                Step::Exchanged(Err(error)) => return End::Io(error),
+                Step::Exchanged(Ok(Done::Wrote(written))) => self.wrote(written),
+                Step::Exchanged(Ok(Done::Read(0))) => return End::Closed,
+                Step::Exchanged(Ok(Done::Read(read))) => {
                     self.shared.counters.received.increment(read as u64); // usize is at most 64 bits
                     let was_playing = self.streams.is_playing();
                     if let Err(error) = self.handle_input() {
                         return End::Session(error);
                     }
-                    self.adapt_socket(reader.as_ref(), was_playing);
+                    self.adapt_socket(socket.tcp(), was_playing);
                 }
-                Step::Wrote(Err(error)) | Step::Read(Err(error)) => return End::Io(error),
                 Step::Ready => self.forward(),
                 Step::Timer => {
                     let now = Instant::now();
@@ -180,7 +175,7 @@ impl Connection<'_> {
                     }
                     if self.look_at.take_if(|at| now >= *at).is_some() {
                         // The system looks again at what waits; failing that, the next bytes to come will do.
-                        let _ = sockopt::set_receive_low_water(reader.as_ref(), 1);
+                        let _ = sockopt::set_receive_low_water(socket.tcp(), 1);
                     }
                     self.collect();
                     timer.as_mut().reset(self.deadline());
@@ -191,22 +186,20 @@ impl Connection<'_> {
     }
 
     /// The client is to hear why: what it still sends must be read, or the system drops our words with a reset.
-    async fn say_farewell(
-        &mut self,
-        reader: &mut ReadHalf<'_>,
-        writer: &mut WriteHalf<'_>,
-    ) -> io::Result<()> {
+    async fn say_farewell(&mut self, socket: &mut Socket) -> io::Result<()> {
         while !self.out.is_empty() {
             let slices = self.out.slices();
-            let written = writer.write_vectored(&slices).await?;
+            let done = socket.exchange(&slices, None, &mut self.write_waited).await?;
             drop(slices);
-            self.wrote(written);
+            if let Done::Wrote(written) = done {
+                self.wrote(written);
+            }
         }
-        writer.shutdown().await?;
+        socket.shutdown().await?;
         loop {
             self.input.clear();
             self.input.reserve(READ);
-            if reader.read_buf(&mut self.input).await? == 0 {
+            if socket.exchange(&[], Some(&mut self.input), &mut self.write_waited).await? == Done::Read(0) {
                 return Ok(());
             }
         }
@@ -417,16 +410,6 @@ impl Connection<'_> {
         }
         self.place.idle(Instant::now());
     }
-}
-
-/// Writes, and notes whether that has to wait for the client.
-async fn write(writer: &mut WriteHalf<'_>, slices: &[IoSlice<'_>], waited: &mut bool) -> io::Result<usize> {
-    poll_fn(|context| {
-        let written = Pin::new(&mut *writer).poll_write_vectored(context, slices);
-        *waited |= written.is_pending();
-        written
-    })
-    .await
 }
 
 impl std::fmt::Display for End {

@@ -4,11 +4,13 @@ use super::connection;
 use super::counters::{Counters, Rejected};
 use super::directory::Directory;
 use super::players::Players;
+use super::socket::Socket;
 use crate::bridge::Bridge;
 use crate::config::Rtmp as Config;
 use crate::room::Rooms;
-use crate::server::places::Places;
-use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
+use crate::server::places::{Place, Places};
+use crate::server::tls::{Greeting, HandshakeError, Port, Tls};
+use socket2::{Domain, SockRef, TcpKeepalive, Type};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -41,13 +43,21 @@ pub(super) struct Shared {
     pub(super) directory: Directory,
     pub(super) players: Players,
     pub(super) counters: Counters,
+    /// TLS, for those who begin with it.
+    tls: Option<Tls>,
     pub(super) stop: CancellationToken,
 }
 
 impl Server {
     /// Opens the port; nothing is accepted before [`run`](Self::run).
-    pub fn bind(config: Config, rooms: Rooms, bridge: Bridge, stop: CancellationToken) -> io::Result<Self> {
-        let socket = Socket::new(Domain::for_address(config.listen), Type::STREAM, None)?;
+    pub fn bind(
+        config: Config,
+        rooms: Rooms,
+        bridge: Bridge,
+        tls: Option<Tls>,
+        stop: CancellationToken,
+    ) -> io::Result<Self> {
+        let socket = socket2::Socket::new(Domain::for_address(config.listen), Type::STREAM, None)?;
         socket.set_reuse_address(true)?;
         socket.set_nonblocking(true)?;
         socket.bind(&config.listen.into())?;
@@ -55,7 +65,7 @@ impl Server {
         let listener = Arc::new(TcpListener::from_std(socket.into())?);
         let (directory, counters) = (Directory::default(), Counters::new());
         let players = Players::default();
-        let shared = Arc::new(Shared { config, rooms, bridge, directory, players, counters, stop });
+        let shared = Arc::new(Shared { config, rooms, bridge, directory, players, counters, tls, stop });
         Ok(Self { shared, listener })
     }
 
@@ -105,7 +115,7 @@ impl Server {
                     shared.counters.accepted.increment(1);
                     shared.counters.connections.increment(1.0);
                     tokio::select! {
-                        () = connection::serve(&shared, socket, &place) => {}
+                        () = greet(&shared, socket, &place) => {}
                         () = place.lost() => debug!("gave way to another connection"),
                     }
                     shared.counters.connections.decrement(1.0);
@@ -116,6 +126,27 @@ impl Server {
         tasks.close();
         if tokio::time::timeout(FAREWELL, tasks.wait()).await.is_err() {
             info!(left = tasks.len(), "RTMP connections did not close in time");
+        }
+    }
+}
+
+/// One client, from its first byte on: where there is a certificate, that byte says whether it speaks TLS.
+async fn greet(shared: &Shared, socket: TcpStream, place: &Place) {
+    let Some(tls) = &shared.tls else {
+        return connection::serve(shared, Socket::plain(socket), place).await;
+    };
+    let greeting = tokio::select! {
+        greeting = tls.accept(Port::Rtmp, socket, shared.config.setup_timeout.0) => greeting,
+        () = shared.stop.cancelled() => return,
+    };
+    match greeting {
+        Ok(Greeting::Plain(socket)) => connection::serve(shared, Socket::plain(socket), place).await,
+        Ok(Greeting::Tls(stream)) => connection::serve(shared, Socket::tls(stream), place).await,
+        Err(HandshakeError::Closed) => debug!("closed"),
+        Err(error) => {
+            let kind = if matches!(error, HandshakeError::Timeout) { "setup_timeout" } else { "tls" };
+            Counters::failed(kind);
+            info!(kind, reason = %error, "connection ended");
         }
     }
 }

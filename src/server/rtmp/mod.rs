@@ -15,6 +15,7 @@ mod outbox;
 mod players;
 mod reordering;
 mod requests;
+mod socket;
 mod sockopt;
 mod streams;
 mod timeline;

@@ -15,11 +15,26 @@ export async function rooms() {
 /**
  * Where the server listens.
  *
- * @returns {Promise<{rtmpPort?: number}>}
+ * @returns {Promise<{rtmpPort?: number, httpsPort?: number}>} without `httpsPort` while TLS is off
  */
 export async function server() {
-  const {rtmp_port: rtmpPort} = await get('/api/v1/server');
-  return {rtmpPort};
+  const {rtmp_port: rtmpPort, https_port: httpsPort} = await get('/api/v1/server');
+  return {rtmpPort, httpsPort};
+}
+
+/**
+ * Where the same page is served over TLS.
+ *
+ * @param {URL} page
+ * @returns {Promise<string | null>} null while TLS is off, or if the server does not tell
+ */
+export async function secureAddress(page) {
+  const {httpsPort} = await server().catch(() => ({}));
+  if (!httpsPort) return null;
+  const address = new URL(page);
+  address.protocol = 'https:';
+  address.port = httpsPort;
+  return address.href;
 }
 
 /** @typedef {{text: string, warning: boolean}} Remark */

@@ -4,7 +4,7 @@
 // `bitrate=` bits a second, one of those on the page, and `autostart=1` to begin without a click.
 // <main data-state> says what it is doing: idle, connecting, publishing, error.
 
-import {remarks} from './api.js';
+import {remarks, secureAddress} from './api.js';
 import {capture, list} from './sources.js';
 import {Meter, facts} from './stats.js';
 import {byId, every, fill, names, note, offer, query, sentence, show, write} from './ui.js';
@@ -41,6 +41,8 @@ async function look() {
     got = await capture(wish());
   } catch (error) {
     if (mine === wishes) show('error', error.message);
+    const address = isSecureContext ? null : await secureAddress(new URL(location.href));
+    if (mine === wishes && address) show('error', `${error.message} Open ${address}`);
     return false;
   }
   if (mine !== wishes) {
