@@ -36,7 +36,7 @@ impl BitRate {
 
     /// Whole bytes that flow within `time`.
     pub fn bytes_in(self, time: Duration) -> u64 {
-        u64::try_from(u128::from(self.0) * time.as_micros() / 8_000_000).unwrap_or(u64::MAX)
+        u64::try_from(u128::from(self.0).saturating_mul(time.as_micros()) / 8_000_000).unwrap_or(u64::MAX)
     }
 
     /// So many per cent of it.

@@ -8,7 +8,7 @@ use commonroom::protocol::room_api::{
 use commonroom::room::Limits;
 use commonroom::stream::{EndReason, FeedKey, Form};
 use serde_json::Value;
-use std::time::Instant;
+use tokio::time::Instant;
 
 const NAME: &str = "r1-alice-eb8c";
 

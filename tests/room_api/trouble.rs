@@ -3,7 +3,7 @@
 use crate::client::{Client, ROOM, Site, join};
 use commonroom::config::Http;
 use commonroom::protocol::room_api::{Event, Left, LeftReason, MAX_MESSAGE_LEN, Word};
-use std::time::Instant;
+use tokio::time::Instant;
 
 /// The other hears that alice has gone, and why.
 async fn left(other: &mut Client, reason: LeftReason) {
