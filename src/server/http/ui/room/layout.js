@@ -88,7 +88,7 @@ function beside(others, width, height, gap) {
   // One column as long as its tiles are worth looking at, else two.
   const widest = clamp(width * 0.2, STRIP_LEAST, STRIP_MOST);
   const single = Math.min(widest, WIDE * (height - gap * (others - 1)) / others);
-  const columns = single >= STRIP_GOOD || others === 1 ? 1 : 2, rows = Math.ceil(others / columns);
+  const columns = single >= Math.min(STRIP_GOOD, widest) ? 1 : 2, rows = Math.ceil(others / columns);
   const fitting = WIDE * (height - gap * (rows - 1)) / rows;
   const tile = {width: clamp(fitting, STRIP_LEAST, columns === 1 ? widest : widest * 0.72)};
   tile.height = tile.width / WIDE;
