@@ -106,6 +106,14 @@ export const english = {
   lineLess: 'Your line is thin: the picture is smaller',
   lineSound: 'Your line is too thin for the picture: sound only',
 
+  // Why a stream is not what was sent; others are told in the server's words.
+  reason_aac_to_opus: 'The sound is converted for browsers (AAC to Opus).',
+  reason_b_frames: 'B-frames are left out, as browsers cannot show them: the picture is less smooth. They can be turned off in the encoder.',
+  reason_b_frame_references: 'The encoder’s B-frames leave browsers one picture per keyframe. They can be turned off in the encoder.',
+  reason_audio_codec: 'The sound is in a codec that cannot be carried; the encoder should send AAC.',
+  reason_audio_unreadable: 'Parts of the sound cannot be read and are left out.',
+  reason_video_unreadable: 'Parts of the picture cannot be read and are left out.',
+
   // Chat
   panel: 'Side panel',
   closePanel: 'Close the panel',

@@ -109,6 +109,14 @@ export const russian = {
   lineLess: 'Линия узкая: картинка уменьшена',
   lineSound: 'Линия слишком узкая для картинки: только звук',
 
+  // Why a stream is not what was sent; others are told in the server's words.
+  reason_aac_to_opus: 'Звук перекодирован для браузеров (AAC в Opus).',
+  reason_b_frames: 'B-кадры пропущены, браузеры их не показывают: картинка менее плавная. Их можно отключить в кодере.',
+  reason_b_frame_references: 'Из-за B-кадров браузеры видят по одной картинке на ключевой кадр. Их можно отключить в кодере.',
+  reason_audio_codec: 'Звук в кодеке, который нельзя передать; кодер должен отправлять AAC.',
+  reason_audio_unreadable: 'Часть звука не читается и пропущена.',
+  reason_video_unreadable: 'Часть картинки не читается и пропущена.',
+
   // Chat
   panel: 'Боковая панель',
   closePanel: 'Закрыть панель',
