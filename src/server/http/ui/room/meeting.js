@@ -316,7 +316,7 @@ export class Meeting {
       this.ownTrack = own;
       this.ownStream = own ? new MediaStream([own]) : null;
     }
-    const plain = {leaves: 'all', speaks: false, reasons: [], quality: null, pinned: false, screen: false, mirrored: false};
+    const plain = {leaves: 'all', speaks: false, reasons: [], quality: null, pinned: false, screen: false, whole: false, mirrored: false};
     const faces = [{
       ...plain, key: `${this.login} camera`, login: this.login, self: true, stream: this.ownStream, picture: Boolean(own),
       mirrored: Boolean(own), silent: this.#muted || !this.#devices.microphone, state: 'here', quality: quality(model.self),
@@ -334,7 +334,7 @@ export class Meeting {
     const tracks = playback?.stream.getTracks() ?? [];
     const picture = Boolean(stream?.video && !stream.videoMuted);
     return {
-      ...plain, key: `${one.login} ${screen ? 'screen' : 'camera'}`, login: one.login, self: false, screen,
+      ...plain, key: `${one.login} ${screen ? 'screen' : 'camera'}`, login: one.login, self: false, screen, whole: one.protocol === 'rtmp' || one.protocol === 'whip',
       stream: tracks.length > 0 ? playback.stream : null, picture,
       silent: !stream?.audio || stream.audioMuted,
       state: one.away === null ? 'here' : 'away',

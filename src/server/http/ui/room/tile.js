@@ -7,8 +7,8 @@ import {hue, initials} from './names.js';
 import {call, put} from './text.js';
 
 const COLOURS = 8;
-/** A picture is cut to fill its tile as long as at least so much of it stays in sight. */
-const ENOUGH = 0.4;
+/** A picture is cut to fill its tile as long as at least so much of it stays in sight; of an encoder's, which may have anything at its edges, next to all. */
+const ENOUGH = 0.4, ALL = 0.95;
 /** The buttons stay for so long after a tap, in milliseconds. */
 const TOUCHED = 3_500;
 
@@ -18,6 +18,7 @@ const TOUCHED = 3_500;
  * @property {string} login
  * @property {boolean} self
  * @property {boolean} screen
+ * @property {boolean} whole nothing of the picture may be cut off
  * @property {MediaStream | null} stream
  * @property {boolean} picture whether there is a picture to show
  * @property {boolean} mirrored
@@ -192,7 +193,7 @@ export class Tile {
     const shape = wide && high ? wide / high : 16 / 9, place = width / height;
     const seen = Math.min(shape / place, place / shape);
     const small = this.element.classList.contains('small');
-    this.element.classList.toggle('filling', !this.face.screen && (small || seen >= ENOUGH));
+    this.element.classList.toggle('filling', !this.face.screen && seen >= (this.face.whole ? ALL : small ? 0 : ENOUGH));
   }
 
   #touch() {
