@@ -32,6 +32,7 @@ pub(crate) fn offer(input: &[u8]) {
     respond(&Want::Receive);
     for (codec, single_nal) in [(Codec::H264, false), (Codec::H264, true), (Codec::Vp8, false)] {
         let sending = Sending {
+            lacks: &[],
             tracks: &[
                 Track { codec, profile: None, single_nal },
                 Track { codec: Codec::Opus, profile: None, single_nal: false },
