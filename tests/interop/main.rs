@@ -19,6 +19,7 @@ mod relay;
 mod signal;
 
 // The cases.
+mod acme;
 mod modules;
 mod pages;
 mod publish;

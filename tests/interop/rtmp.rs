@@ -33,6 +33,33 @@ fn rtmp_to_rtmp_is_bit_exact() {
 }
 
 #[test]
+fn rtmps_is_served_on_the_same_port_and_bit_exact() {
+    let state = scratch("rtmps-state");
+    let gateway =
+        Gateway::start_with(&["http.tls.self_signed=true", &format!("http.tls.state={}", state.display())]);
+    let clip = ffmpeg::baseline_clip(20);
+    let plain = gateway.url("studio", "camera");
+    let secure = plain.replace("rtmp://", "rtmps://");
+    let _publisher = Client::publish(&clip, &secure);
+    gateway.wait_for("studio", "camera", &["h264", "aac"]);
+    let [over_tls, without] = ["secure.flv", "plain.flv"].map(scratch);
+    let other = Client::play(&plain, 6, &without);
+    Client::play(&secure, 6, &over_tls).finish(Duration::from_secs(20));
+    other.finish(Duration::from_secs(5));
+
+    let original = scratch("original.flv");
+    let mut copy = std::process::Command::new("ffmpeg");
+    ffmpeg::run(copy.args(["-v", "error", "-y", "-i"]).arg(&clip).args(["-c", "copy"]).arg(&original));
+    for file in [&over_tls, &without] {
+        let report = ffmpeg::read(file).analyse();
+        assert!(report.picture().dropped == 0 && report.picture().backwards == 0, "{report:#?}");
+        assert!(report.picture().seconds() > 5.0 && report.sound().snr > 30.0, "{report:#?}");
+        ffmpeg::assert_cut_of(file, &original);
+    }
+    std::fs::remove_dir_all(state).expect("our own folder");
+}
+
+#[test]
 fn a_player_gets_the_picture_at_once() {
     let gateway = Gateway::start();
     // A keyframe in ten seconds: only the kept pictures can be shown before the next.

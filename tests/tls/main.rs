@@ -6,6 +6,7 @@ mod rtmp;
 mod rtmps;
 
 use client::{DATA, PATIENCE, Site, connect, files, get, scratch, shown, try_connect};
+use futures_util::{SinkExt, StreamExt};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use std::fs;
@@ -13,6 +14,8 @@ use std::path::Path;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_tungstenite::client_async;
+use tokio_tungstenite::tungstenite::Message;
 
 fn certificate(name: &str) -> CertificateDer<'static> {
     CertificateDer::from_pem_file(Path::new(DATA).join(name)).expect("a certificate")
@@ -38,6 +41,22 @@ async fn the_same_is_served_as_without_tls() {
     // Pages must be able to tell where cameras are to be had.
     let told = format!("\"https_port\":{}", site.https().port());
     assert!(get(&mut plain, "/api/v1/server").await.unwrap().contains(&told));
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn rooms_are_entered_over_secure_websockets() {
+    let site = Site::start(&files(Path::new(DATA), "rsa"));
+    let stream = connect(site.https()).await;
+    let address = format!("wss://localhost:{}/", site.https().port());
+    let (mut socket, _) = client_async(address, stream).await.expect("it is accepted");
+    let introduction = r#"{"message": "connection", "data": [{"appKey": "roomApp", "mediaProviders": ["WebRTC"],
+        "clientVersion": "2.0", "custom": {"login": "alice"}}]}"#;
+    socket.send(Message::text(introduction)).await.expect("it reads");
+    let answer =
+        tokio::time::timeout(PATIENCE, socket.next()).await.expect("it answers").expect("it stays open");
+    let answer = answer.expect("whole").into_text().expect("text");
+    assert!(answer.contains("\"getUserData\"") && answer.contains("alice"), "{answer}");
     site.stop().await;
 }
 

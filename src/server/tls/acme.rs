@@ -110,14 +110,11 @@ impl Acme {
 
     pub(super) async fn run(&mut self) {
         loop {
-            match self.served.facts().map(|facts| until_renewal(&facts, unix_now())) {
-                Some(left) if !left.is_zero() => {
-                    // Never in one go: monotonic clocks stand still while a machine sleeps.
-                    sleep(left.min(LOOK_AGAIN)).await;
-                    continue;
-                }
-                Some(_) => self.served.warn_of_the_end(),
-                None => {}
+            let left = self.served.facts().map(|facts| until_renewal(&facts, unix_now()));
+            if let Some(left) = left.filter(|left| !left.is_zero()) {
+                // Never in one go: monotonic clocks stand still while a machine sleeps.
+                sleep(left.min(LOOK_AGAIN)).await;
+                continue;
             }
             let way = if self.failures.is_multiple_of(2) { Way::Tls } else { Way::Http };
             let names = self.names.join(", ");
@@ -134,6 +131,7 @@ impl Acme {
                     let pause = pause_after(self.failures);
                     self.failures = self.failures.saturating_add(1);
                     error!(names, %error, again_in_seconds = pause.as_secs(), "no certificate");
+                    self.served.warn_of_the_end();
                     ("failed", pause)
                 }
             };
@@ -158,8 +156,12 @@ impl Acme {
             order => order?,
         };
         self.answer(&mut order, way).await?;
-        if order.poll_ready(&POLL).await? != OrderStatus::Ready {
-            return Err(refused(&mut order, way).await);
+        let ready = order.poll_ready(&POLL).await;
+        if !matches!(ready, Ok(OrderStatus::Ready)) {
+            // What the order says of it names neither the host nor the way.
+            let reason = refused(&mut order, way).await;
+            let order_says = ready.err().unwrap_or(Error::Str("the reason why the order became invalid"));
+            return Err(reason.unwrap_or_else(|| order_says.into()));
         }
         let mut params = CertificateParams::new(self.names.clone())?;
         params.distinguished_name = DistinguishedName::new();
@@ -214,25 +216,23 @@ impl Acme {
     }
 }
 
-/// Why an order became invalid: what the authority says of the first name that it did not find.
-async fn refused(order: &mut Order, way: Way) -> OrderError {
+/// Why an order became invalid: what the authority says of the first name that it did not find, if it says anything.
+async fn refused(order: &mut Order, way: Way) -> Option<OrderError> {
     let mut authorizations = order.authorizations();
     while let Some(authorization) = authorizations.next().await {
-        let Ok(mut authorization) = authorization else { continue };
+        let mut authorization = authorization.ok()?;
         // What is known of it is from before the question.
-        if let Err(error) = authorization.refresh().await {
-            return error.into();
-        }
+        authorization.refresh().await.ok()?;
         let problem = authorization.challenges.iter().find_map(|challenge| challenge.error.as_ref());
         if let Some(problem) = problem {
-            return OrderError::NotFound {
+            return Some(OrderError::NotFound {
                 name: authorization.identifier().to_string(),
                 challenge: way.name(),
                 reason: problem.to_string(),
-            };
+            });
         }
     }
-    Error::Str("the reason why the order became invalid").into()
+    None
 }
 
 impl Way {
