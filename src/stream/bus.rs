@@ -274,6 +274,11 @@ impl Drop for Publisher {
 }
 
 impl KeyframeRequests {
+    /// The stream whose keyframes are wanted.
+    pub fn stream(&self) -> Stream {
+        Stream::from_shared(self.shared.clone())
+    }
+
     /// Waits until somebody wants a keyframe and the last request is half a second old; says of which layers. Cancel-safe.
     pub async fn next(&mut self) -> Layers {
         while self.shared.keyframe_wanted.load(Ordering::Acquire) == 0 {

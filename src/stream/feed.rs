@@ -229,6 +229,19 @@ impl FeedWriter {
         self.shared.touched(verdict, self.key.layer);
     }
 
+    /// Whether nobody reads the feed now, so that nothing need be made for it; `bytes` of payload are counted then.
+    pub fn passes_over(&self, bytes: usize) -> bool {
+        let passed = self.with_feed(|feed| {
+            let is_unread = feed.subscribers.is_empty();
+            if is_unread {
+                feed.bytes += bytes as u64; // usize is at most 64 bits
+                feed.items += 1;
+            }
+            is_unread
+        });
+        passed.unwrap_or(true)
+    }
+
     /// Tells all subscribers that part of the source was lost, so that decoders can conceal or wait for a keyframe.
     pub fn mark_gap(&self, frames: u64) {
         self.with_feed(|feed| feed.send(&Event::Skipped { kind: self.key.kind(), frames }));

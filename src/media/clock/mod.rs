@@ -129,6 +129,13 @@ impl StreamClock {
         time
     }
 
+    /// Where ticks of a track lie as it is placed now, without any effect: for packets that come beside those that the clock
+    /// goes by. `None` before the first of these.
+    pub fn peek(&self, kind: MediaKind, ticks: i64) -> Option<Timestamp> {
+        let track = self.slot_ref(kind)?;
+        Some(Timestamp::ZERO + track.media_time(ticks) + track.offset)
+    }
+
     /// Notes a sender report (RFC 3550, section 6.4.1): `ticks`, unwrapped, were captured at `ntp` of the sender's clock.
     /// Ignored before the track's first packet.
     pub fn report(&mut self, kind: MediaKind, ntp: NtpTime, ticks: i64) {

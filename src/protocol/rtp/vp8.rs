@@ -18,6 +18,8 @@ pub struct Descriptor {
     pub partition: u8,
     /// The picture's number of 7 or 15 bits, where there is one.
     pub picture_id: Option<u16>,
+    /// TL0PICIDX: how many pictures of the lowest temporal layer there were, where it is told.
+    pub layer_index: Option<u8>,
     /// Size of the descriptor in bytes.
     pub len: usize,
 }
@@ -61,9 +63,7 @@ impl Descriptor {
                 u16::from(id)
             });
         }
-        if extended & 0x40 != 0 {
-            reader.u8()?; // TL0PICIDX
-        }
+        let layer_index = if extended & 0x40 != 0 { Some(reader.u8()?) } else { None };
         if extended & 0x30 != 0 {
             reader.u8()?; // TID, Y, KEYIDX
         }
@@ -72,6 +72,7 @@ impl Descriptor {
             start: first & 0x10 != 0,
             partition: first & 0x07,
             picture_id,
+            layer_index,
             len: payload.len() - reader.len(),
         })
     }
@@ -80,6 +81,49 @@ impl Descriptor {
     pub const fn begins_frame(&self) -> bool {
         self.start && self.partition == 0
     }
+}
+
+/// Lines of the picture, from a payload that begins a key frame (RFC 6386, section 9.1).
+pub fn height(payload: &[u8]) -> Option<u32> {
+    let descriptor = Descriptor::parse(payload).ok().filter(Descriptor::begins_frame)?;
+    match payload.get(descriptor.len..)? {
+        [tag, _, _, 0x9d, 0x01, 0x2a, _, _, low, high, ..] if tag & 1 == 0 => {
+            Some(u32::from(u16::from_le_bytes([*low, *high & 0x3f]))) // the two top bits scale
+        }
+        _ => None,
+    }
+}
+
+/// Moves the numbers of a payload's descriptor up, so that frames of one source follow on those of another: the picture's by
+/// `pictures` and that of its lowest temporal layer by `layers`. A number of 7 bits stays one. Anything else, malformed
+/// payloads too, stays as it is.
+pub fn renumber(payload: &Bytes, pictures: u16, layers: u8) -> Bytes {
+    let [first, extended, ..] = payload[..] else { return payload.clone() };
+    if first & 0x80 == 0 || (pictures, layers) == (0, 0) || Descriptor::parse(payload).is_err() {
+        return payload.clone();
+    }
+    let mut moved = BytesMut::from(&payload[..]);
+    let mut at = 2;
+    if extended & 0x80 != 0 {
+        match moved.get(at..at + 2) {
+            Some([high, low]) if high & 0x80 != 0 => {
+                let id = (u16::from_be_bytes([*high, *low]) & 0x7fff).wrapping_add(pictures) & 0x7fff;
+                moved[at..at + 2].copy_from_slice(&(id | 0x8000).to_be_bytes());
+                at += 2;
+            }
+            _ => {
+                let id = u16::from(moved[at]).wrapping_add(pictures) & 0x7f;
+                moved[at] = id as u8; // 7 bits
+                at += 1;
+            }
+        }
+    }
+    if extended & 0x40 != 0
+        && let Some(layer) = moved.get_mut(at)
+    {
+        *layer = layer.wrapping_add(layers);
+    }
+    moved.freeze()
 }
 
 /// Whether this payload begins a key frame.
@@ -139,6 +183,33 @@ mod tests {
         assert!(!Descriptor::parse(&[0x31]).unwrap().begins_frame(), "partition 1");
         for cut in [&[][..], &[0x80], &[0x80, 0x80], &[0x80, 0x80, 0x80], &[0x80, 0x40], &[0x80, 0x10]] {
             assert_eq!(Descriptor::parse(cut), Err(Truncated), "{cut:02x?}");
+        }
+    }
+
+    #[test]
+    fn heights_of_key_frames() {
+        assert_eq!(height(KEY), Some(240));
+        for other in [
+            &KEY[..12],
+            &[0x10, 0x51, 0, 0, 0x9d, 1, 0x2a, 0, 0, 9, 0][..],
+            &[0x00, 0x50],
+            &[0x10, 0x50],
+            &[],
+        ] {
+            assert_eq!(height(other), None, "{other:02x?}");
+        }
+    }
+
+    #[test]
+    fn counts_move_up_and_wrap() {
+        let moved = |payload: &'static [u8]| renumber(&Bytes::from_static(payload), 3, 5).to_vec();
+        assert_eq!(moved(&[0x90, 0xe0, 0xff, 0xfe, 253, 0x20, 9]), [0x90, 0xe0, 0x80, 1, 2, 0x20, 9]);
+        assert_eq!(moved(&[0x80, 0x80, 0x7f, 9]), [0x80, 0x80, 2, 9], "seven bits");
+        assert_eq!(moved(&[0x80, 0x40, 1, 9]), [0x80, 0x40, 6, 9], "no picture id");
+        for same in
+            [&[0x10, 0x51][..], &[0x80, 0x80], &[0x80, 0x80, 0x80], &[0x90, 0x10, 0x20, 9], &[0x80], &[]]
+        {
+            assert_eq!(moved(same), same);
         }
     }
 

@@ -1,9 +1,9 @@
 //! Deciding on an offer, section by section in its order.
 //!
 //! Payload types, extension ids and names are the offer's. A section whose codecs or kind nobody here knows is refused
-//! (port 0); one that is known but has nothing to carry, e.g. a second video, stays as `inactive`. Simulcast is not
-//! agreed to, upon which a client sends its first encoding alone. Neither is video orientation: a publisher then turns the
-//! picture itself, as RTMP players need it.
+//! (port 0); one that is known but has nothing to carry, e.g. a second video, stays as `inactive`. Simulcast is agreed to
+//! where the packets' encodings can be told apart. Video orientation is not: a publisher then turns the picture itself, as
+//! RTMP players need it.
 
 use super::choice::{extensions, to_receive, to_send};
 use super::format::{PayloadFormat, ProfileLevelId};
@@ -15,7 +15,7 @@ use super::transport::{Fingerprint, Setup, TransportKind};
 use super::writer::Writer;
 use super::{Refusal, SdpError};
 use crate::codec::{Codec, MediaKind};
-use crate::protocol::rtp::Ssrc;
+use crate::protocol::rtp::{Extension, Ssrc};
 use std::net::SocketAddr;
 
 /// Our side of the transport.
@@ -202,13 +202,22 @@ fn judge(offer: &Offer, section: &OfferedSection, want: &Want<'_>, before: &[Acc
     };
     let parameter_sets =
         section.formats.iter().find(received).map_or_else(Vec::new, |format| format.parameter_sets.clone());
+    let extensions = extensions(section, kind, direction, &codecs);
+    // Without names in the packets there is no telling which encoding is which.
+    let is_named = [Extension::Mid, Extension::Rid].iter().all(|name| extensions.get(*name).is_some());
+    let encodings = if direction.receives() && kind == MediaKind::Video && is_named {
+        section.encodings.clone()
+    } else {
+        Vec::new()
+    };
     Verdict::Accept(Accepted {
         parameter_sets,
+        encodings,
         mid: section.mid.clone(),
         kind,
         direction,
-        extensions: extensions(section, kind, direction, &codecs),
         codecs,
+        extensions,
         remote: section.sources,
         local,
         reduced_size_rtcp: section.rtcp_rsize,

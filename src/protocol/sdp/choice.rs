@@ -85,9 +85,8 @@ pub(super) fn extensions(
             Extension::Mid => true,
             Extension::TransportCc => direction.receives() || is_numbered,
             Extension::AudioLevel => kind == MediaKind::Audio,
-            Extension::Rid | Extension::RepairedRid | Extension::AbsSendTime | Extension::Orientation => {
-                false
-            }
+            Extension::Rid | Extension::RepairedRid => direction.receives() && !section.encodings.is_empty(),
+            Extension::AbsSendTime | Extension::Orientation => false,
         };
         let flows = if direction.sends() { offered.direction.receives() } else { offered.direction.sends() };
         if useful && flows && ids.get(offered.extension).is_none() && ids.extension(offered.id).is_none() {

@@ -17,7 +17,7 @@ pub use answer::{HostCandidate, Local, Sending, Track, Want, answer};
 pub use format::{Feedback, Format, H264Format, OpusFormat, PayloadFormat, ProfileLevelId};
 pub use negotiated::{Accepted, AcceptedCodec, DtlsRole, LocalSources, Negotiated, Remote};
 pub use offer::{MAX_OFFER_LEN, Offer};
-pub use section::{Direction, Mid, OfferedExtension, OfferedSection, SectionKind, Sources};
+pub use section::{Direction, Mid, OfferedExtension, OfferedSection, Rid, SectionKind, Sources};
 pub use transport::{Candidate, CandidateKind, Credentials, Fingerprint, HashKind, Setup, TransportKind};
 
 pub(super) use transport::{is_password, is_ufrag};

@@ -1,7 +1,7 @@
 //! What offer and answer agreed on: all that a peer needs to know of them.
 
 use super::format::{Feedback, Format, ProfileLevelId};
-use super::section::{Direction, Mid, Sources};
+use super::section::{Direction, Mid, Rid, Sources};
 use super::transport::{Credentials, Fingerprint};
 use crate::codec::{Codec, MediaKind};
 use crate::protocol::rtp::{Extension, ExtensionIds, Ssrc};
@@ -49,6 +49,9 @@ pub struct Accepted {
     pub codecs: Vec<AcceptedCodec>,
     /// H.264 parameter sets that the offer announces, when receiving: those of the codec's payload type.
     pub parameter_sets: Vec<Bytes>,
+    /// The encodings of the picture that the other side sends at a time, each named in its packets, in the offer's order;
+    /// empty where it sends one alone, without a name.
+    pub encodings: Vec<Rid>,
     /// Header extensions under the offer's ids.
     pub extensions: ExtensionIds,
     /// The sources the other side has announced; when receiving, packets may come from others too.

@@ -1,7 +1,7 @@
 //! Reading an offer, line by line. What is not known is passed over; what is known must be right.
 
 use super::format::{Feedback, Format, PayloadFormat, parameter_sets};
-use super::section::{Direction, Mid, OfferedExtension, OfferedSection, SectionKind, Sources};
+use super::section::{Direction, Mid, OfferedExtension, OfferedSection, Rid, SectionKind, Sources};
 use super::transport::{Candidate, Credentials, Fingerprint, FingerprintValue, Setup, is_password, is_ufrag};
 use super::{SdpError, is_token};
 use crate::protocol::rtp::{Extension, Ssrc};
@@ -16,6 +16,8 @@ const MAX_CANDIDATES: usize = 32;
 /// Of the extensions known here; more than that repeat themselves.
 const MAX_EXTENSIONS: usize = 16;
 const MAX_FINGERPRINTS: usize = 8;
+/// Browsers send up to three encodings of a picture.
+const MAX_ENCODINGS: usize = 4;
 /// Payload types have seven bits.
 const MAX_FORMATS: usize = 128;
 
@@ -81,6 +83,9 @@ struct RawSection {
     rtcp_mux: bool,
     rtcp_rsize: bool,
     sources: Sources,
+    /// Those that it can send, and those that it would send at a time.
+    rids: Vec<Rid>,
+    simulcast: Vec<Rid>,
     candidates: Vec<Candidate>,
 }
 
@@ -209,6 +214,8 @@ impl RawSection {
             rtcp_mux: false,
             rtcp_rsize: false,
             sources: Sources::default(),
+            rids: Vec::new(),
+            simulcast: Vec::new(),
             candidates: Vec::new(),
         };
         if let SectionKind::Media(_) = section.kind {
@@ -263,6 +270,12 @@ impl RawSection {
                     }
                 }
             }
+            "rid" if self.rids.len() < MAX_ENCODINGS => {
+                let mut words = value.split_ascii_whitespace();
+                let rid = words.next().and_then(Rid::new).filter(|_| words.next() == Some("send"));
+                self.rids.extend(rid);
+            }
+            "simulcast" if self.simulcast.is_empty() => self.simulcast = simulcast(value),
             "candidate" if self.candidates.len() < MAX_CANDIDATES => {
                 self.candidates.extend(Candidate::parse(value));
             }
@@ -284,6 +297,8 @@ impl RawSection {
         let mut extensions = shared.extensions;
         extensions.extend(&session.extensions);
         let all = self.feedback_for_all;
+        let mut encodings = self.simulcast;
+        encodings.retain(|rid| self.rids.contains(rid));
         OfferedSection {
             kind: self.kind,
             port: self.port,
@@ -297,6 +312,7 @@ impl RawSection {
             formats: self.formats.into_iter().map(|format| format.finish(all)).collect(),
             extensions,
             sources: self.sources,
+            encodings,
             credentials: ufrag.zip(password).map(|(ufrag, password)| Credentials { ufrag, password }),
             fingerprints,
             setup: shared.setup.or(session.setup),
@@ -348,6 +364,23 @@ fn rtpmap(value: &str) -> Option<(String, ClockRate, u8)> {
         None => 1,
     };
     Some((name.to_owned(), rate, channels))
+}
+
+/// `send <encodings> [recv <encodings>]` in either order (RFC 8853, section 5.1): those that are sent. They stand apart by
+/// `;`, alternatives by `,`; one that is paused has a `~` in front.
+fn simulcast(value: &str) -> Vec<Rid> {
+    let mut words = value.split_ascii_whitespace();
+    let list = words.find(|word| *word == "send").and_then(|_| words.next()).unwrap_or_default();
+    let first =
+        |alternatives: &str| alternatives.split(',').next().map(|id| id.trim_start_matches('~').to_owned());
+    let rids = list.split(';').filter_map(first).filter_map(|id| Rid::new(&id));
+    let mut encodings: Vec<Rid> = Vec::new();
+    for rid in rids {
+        if encodings.len() < MAX_ENCODINGS && !encodings.contains(&rid) {
+            encodings.push(rid);
+        }
+    }
+    encodings
 }
 
 /// `<id>[/<direction>] <uri> ...`; `None` for one that is not known here.
@@ -453,6 +486,27 @@ mod tests {
         let repeated = "0 ".repeat(2_000);
         let offer = Offer::parse(&format!("v=0\nm=audio 9 UDP/TLS/RTP/SAVPF {repeated}")).unwrap();
         assert_eq!(offer.sections[0].formats.len(), 1);
+    }
+
+    #[test]
+    fn encodings_of_one_picture() {
+        let encodings = |lines: &str| {
+            let text = format!("v=0\nm=video 9 UDP/TLS/RTP/SAVPF 96\n{lines}");
+            let section = Offer::parse(&text).unwrap().sections.remove(0);
+            section.encodings.iter().map(|rid| rid.as_str().to_owned()).collect::<Vec<_>>()
+        };
+        let rids = "a=rid:h send\na=rid:m send pt=96;max-width=640\na=rid:l send\na=rid:x recv\n";
+        assert_eq!(encodings(&format!("{rids}a=simulcast:send h;m;l\n")), ["h", "m", "l"]);
+        assert_eq!(encodings(&format!("a=simulcast:recv x send l,m;~h;h;x;!;y\n{rids}")), ["l", "h"]);
+        for none in
+            ["a=simulcast:recv x\n", "a=simulcast:send\n", "a=simulcast:\n", "a=simulcast:send ;;,\n", ""]
+        {
+            assert!(encodings(&format!("{rids}{none}")).is_empty(), "{none}");
+        }
+        let long = "x".repeat(17);
+        assert!(encodings(&format!("a=rid:{long} send\na=simulcast:send {long}\n")).is_empty());
+        let many: String = (0..9).map(|n| format!("a=rid:{n} send\n")).collect();
+        assert_eq!(encodings(&format!("{many}a=simulcast:send 0;1;2;3;4;5;6;7;8\n")).len(), MAX_ENCODINGS);
     }
 
     #[test]

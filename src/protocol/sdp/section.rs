@@ -9,6 +9,8 @@ use std::fmt;
 
 /// No client has a longer one; packets carry at most 16 bytes of it.
 const MAX_MID_LEN: usize = 64;
+/// What a header extension of the one-byte form holds (RFC 8285, section 4.2).
+const MAX_RID_LEN: usize = 16;
 
 /// The name of a media section (`a=mid`, RFC 5888).
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -27,6 +29,29 @@ impl Mid {
 }
 
 impl fmt::Display for Mid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The name of one encoding of a picture that is sent in several (`a=rid`, RFC 8851).
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Rid(Box<str>);
+
+impl Rid {
+    /// `None` unless it is 1 to 16 letters, digits, `-` and `_`: as much as a packet's header carries.
+    pub fn new(name: &str) -> Option<Self> {
+        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        (matches!(name.len(), 1..=MAX_RID_LEN) && name.bytes().all(is_name)).then(|| Self(name.into()))
+    }
+
+    /// The name.
+    pub const fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Rid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -160,6 +185,9 @@ pub struct OfferedSection {
     pub extensions: Vec<OfferedExtension>,
     /// Its sources.
     pub sources: Sources,
+    /// The encodings of one picture that its owner would send (`a=simulcast:send`), in its order, the first four; of
+    /// alternatives the first.
+    pub encodings: Vec<Rid>,
     /// Its ICE credentials.
     pub credentials: Option<Credentials>,
     /// Hashes of the certificates that its owner may use.

@@ -4,7 +4,7 @@ use super::answer::{Local, Sending, Verdict, Want};
 use super::format::Format;
 use super::negotiated::{Accepted, AcceptedCodec, DtlsRole, LocalSources};
 use super::offer::Offer;
-use super::section::{Direction, OfferedSection};
+use super::section::{Direction, OfferedSection, Rid};
 use super::transport::TransportKind;
 use crate::codec::MediaKind;
 use std::fmt::{self, Write as _};
@@ -91,6 +91,13 @@ impl<'a> Writer<'a> {
             }
         }
         self.codecs(&accepted.codecs);
+        for rid in &accepted.encodings {
+            self.line(format_args!("a=rid:{rid} recv"));
+        }
+        if !accepted.encodings.is_empty() {
+            let names: Vec<_> = accepted.encodings.iter().map(Rid::as_str).collect();
+            self.line(format_args!("a=simulcast:recv {}", names.join(";")));
+        }
         if let (Want::Send(sending), Some(local)) = (self.want, accepted.local) {
             self.sources(sending, accepted.kind, local);
         }

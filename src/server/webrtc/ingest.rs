@@ -1,16 +1,16 @@
 //! A publisher's media: RTP packets onto the bus, and the feedback that its client needs.
 
+use super::encoding::{Encoding, Taken};
 use super::session::Session;
-use super::track::{Taken, Track};
+use super::track::Track;
 use super::wall::Wall;
-use crate::codec::MediaKind;
 use crate::media::{Repairs, StreamClock};
 use crate::protocol::rtcp::{Packet, packets, write};
 use crate::protocol::rtp::twcc::Recorder;
 use crate::protocol::rtp::{ExtensionIds, PacketView, Ssrc};
 use crate::protocol::sdp::{Accepted, Negotiated};
 use crate::room::Publication;
-use crate::stream::{EndReason, KeyframeRequests};
+use crate::stream::{EndReason, KeyframeRequests, Layers};
 use crate::time::{MediaDuration, Timestamp};
 use bytes::Bytes;
 use metrics::{Counter, counter};
@@ -22,8 +22,6 @@ use std::time::{Duration, Instant};
 const CNAME: &str = "commonroom";
 /// Between receiver reports.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
-/// Between keyframe requests of our own, after losses that could not be mended.
-const KEYFRAME_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The receiving side of one publisher.
 pub(super) struct Ingest {
@@ -43,15 +41,7 @@ pub(super) struct Ingest {
     /// Whether feedback may stand alone.
     reduced_size: bool,
     report_at: Option<Instant>,
-    keyframe: Keyframe,
     plain: Vec<u8>,
-}
-
-/// When a key picture is asked for.
-#[derive(Default)]
-struct Keyframe {
-    wanted: bool,
-    asked: Option<Instant>,
 }
 
 impl Ingest {
@@ -81,7 +71,6 @@ impl Ingest {
             ssrc: Ssrc(u32::from_be_bytes(random)),
             reduced_size: sections.iter().all(|section| section.reduced_size_rtcp),
             report_at: None,
-            keyframe: Keyframe::default(),
             plain: Vec::new(),
         }
     }
@@ -105,8 +94,14 @@ impl Ingest {
         }
         let payload_type = view.header().payload_type;
         // The section's name where it is given, else the payload type (RFC 8843, section 9.2).
-        let named = values.mid.and_then(|mid| self.tracks.iter().position(|track| track.is_named(mid)));
-        let typed = || self.tracks.iter().position(|track| track.takes(payload_type));
+        let find = |is_it: &dyn Fn(&Accepted) -> bool| {
+            self.tracks.iter().position(|track| track.section().is_some_and(is_it))
+        };
+        let is_named = |section: &Accepted, name: &[u8]| {
+            section.mid.as_ref().is_some_and(|mid| mid.as_str().as_bytes() == name)
+        };
+        let named = values.mid.and_then(|mid| find(&|section| is_named(section, mid)));
+        let typed = || find(&|section| section.by_payload_type(payload_type).is_some());
         let Some(track) = named.or_else(typed).and_then(|at| self.tracks.get_mut(at)) else { return };
         let arrival = Timestamp::ZERO + MediaDuration::from(now.saturating_duration_since(self.zero));
         let figures = &self.session.figures;
@@ -134,61 +129,57 @@ impl Ingest {
     }
 
     /// Puts what has come since the last call onto the bus.
-    pub(super) fn publish(&mut self) {
+    pub(super) fn publish(&mut self, now: Instant) {
         for track in &mut self.tracks {
-            if let Some(codec) = track.publish(self.publication.publisher()) {
+            if let Some(codec) = track.publish(now, self.publication.publisher()) {
                 self.session.carries(codec);
             }
         }
     }
 
-    /// Somebody needs a key picture.
-    pub(super) const fn request_keyframe(&mut self) {
-        self.keyframe.wanted = true;
+    /// Somebody needs a key picture of these layers.
+    pub(super) fn request_keyframe(&mut self, layers: Layers) {
+        self.tracks.iter_mut().for_each(|track| track.request_keyframe(layers));
     }
 
     /// Sends the feedback that is due: each packet to `send`, not sealed yet.
     pub(super) fn feedback(&mut self, now: Instant, mut send: impl FnMut(&[u8])) {
-        for track in &mut self.tracks {
-            let Some(media) = track.ssrc() else { continue };
-            let (lost, given_up) = track.losses(now);
+        for encoding in self.tracks.iter_mut().flat_map(Track::encodings_mut) {
+            let Some(media) = encoding.ssrc() else { continue };
+            let lost = encoding.losses(now);
             if !lost.is_empty() {
                 begin(&mut self.plain, self.reduced_size, self.ssrc);
                 write::nack(&mut self.plain, self.ssrc, media, &lost);
                 send(&self.plain);
                 self.session.figures.nacks.fetch_add(1, Ordering::Relaxed);
             }
-            self.keyframe.wanted |= given_up && track.kind() == MediaKind::Video;
-        }
-        if self.keyframe.is_due(now)
-            && let Some(media) =
-                self.tracks.iter().find(|track| track.kind() == MediaKind::Video).and_then(Track::ssrc)
-        {
-            self.keyframe = Keyframe { wanted: false, asked: Some(now) };
-            begin(&mut self.plain, self.reduced_size, self.ssrc);
-            write::pli(&mut self.plain, self.ssrc, media);
-            send(&self.plain);
-            self.session.figures.keyframe_requests.fetch_add(1, Ordering::Relaxed);
+            if encoding.asks_for_keyframe(now) {
+                begin(&mut self.plain, self.reduced_size, self.ssrc);
+                write::pli(&mut self.plain, self.ssrc, media);
+                send(&self.plain);
+                self.session.figures.keyframe_requests.fetch_add(1, Ordering::Relaxed);
+            }
         }
         if let Some(arrivals) = &mut self.arrivals
             && arrivals.deadline().is_some_and(|at| at <= now)
         {
             // Any source stands for the transport; packets of none that we take have arrival times too.
-            let media = self.tracks.iter().find_map(Track::ssrc).unwrap_or_default();
+            let media = self.tracks.iter().flat_map(Track::encodings).find_map(Encoding::ssrc);
             begin(&mut self.plain, self.reduced_size, self.ssrc);
-            if arrivals.feedback(self.ssrc, media, &mut self.plain) {
+            if arrivals.feedback(self.ssrc, media.unwrap_or_default(), &mut self.plain) {
                 send(&self.plain);
             }
         }
         if self.report_at.is_some_and(|at| at <= now) {
             self.report_at = Some(now + REPORT_INTERVAL);
-            let blocks: Vec<_> = self.tracks.iter_mut().filter_map(|track| track.report(now)).collect();
+            let encodings = self.tracks.iter_mut().flat_map(Track::encodings_mut);
+            let blocks: Vec<_> = encodings.filter_map(|encoding| encoding.report(now)).collect();
             self.plain.clear();
             write::receiver_report(&mut self.plain, self.ssrc, &blocks);
             write::source_description(&mut self.plain, self.ssrc, CNAME);
             send(&self.plain);
             self.count_repairs();
-            let lost = self.tracks.iter().map(Track::lost).sum();
+            let lost = self.tracks.iter().flat_map(Track::encodings).map(Encoding::lost).sum();
             self.session.figures.lost.store(lost, Ordering::Relaxed);
             self.session.measure(now);
         }
@@ -211,15 +202,14 @@ impl Ingest {
 
     /// When [`feedback`](Self::feedback) is to be called.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let keyframe = self.keyframe.deadline().filter(|_| self.tracks.iter().any(Track::is_live_video));
         let arrivals = self.arrivals.as_ref().and_then(Recorder::deadline);
-        let losses = self.tracks.iter().filter_map(Track::deadline).min();
-        [self.report_at, keyframe, arrivals, losses].into_iter().flatten().min()
+        let encodings = self.tracks.iter().flat_map(Track::encodings).filter_map(Encoding::deadline).min();
+        [self.report_at, arrivals, encodings].into_iter().flatten().min()
     }
 
     /// Ends the publication.
-    pub(super) fn end(mut self, reason: EndReason) {
-        self.publish();
+    pub(super) fn end(mut self, now: Instant, reason: EndReason) {
+        self.publish(now);
         drop(self.tracks);
         self.publication.end(reason);
     }
@@ -231,16 +221,5 @@ fn begin(plain: &mut Vec<u8>, reduced_size: bool, ssrc: Ssrc) {
     if !reduced_size {
         write::receiver_report(plain, ssrc, &[]);
         write::source_description(plain, ssrc, CNAME);
-    }
-}
-
-impl Keyframe {
-    fn is_due(&self, now: Instant) -> bool {
-        self.wanted
-            && self.asked.is_none_or(|asked| now.saturating_duration_since(asked) >= KEYFRAME_INTERVAL)
-    }
-
-    fn deadline(&self) -> Option<Instant> {
-        self.asked.filter(|_| self.wanted).map(|asked| asked + KEYFRAME_INTERVAL)
     }
 }

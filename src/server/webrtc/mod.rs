@@ -6,8 +6,10 @@
 //! share a stream and `track.rs` for how a publisher's packets reach the bus.
 
 mod addresses;
+mod alignment;
 mod batch;
 pub mod dtls;
+mod encoding;
 mod feed;
 #[doc(hidden)]
 pub mod harness;
@@ -26,9 +28,11 @@ mod presence;
 mod progress;
 mod registry;
 mod ring;
+mod seam;
 mod session;
 mod shard;
 mod signalling;
+mod simulcast;
 mod socket;
 mod tcp;
 mod totals;

@@ -21,7 +21,7 @@ use crate::protocol::rtcp::{Packet, packets};
 use crate::protocol::sdp::Negotiated;
 use crate::protocol::srtp::{Opener, Sealer};
 use crate::room::Publication;
-use crate::stream::{EndReason, KeyframeRequests, Stream};
+use crate::stream::{EndReason, KeyframeRequests, Layers, Stream};
 use bytes::Bytes;
 use metrics::Counter;
 use std::cell::RefCell;
@@ -239,15 +239,15 @@ impl Peer {
     /// Puts what came in one burst onto the bus, and sends the feedback that is due.
     pub(super) fn publish(&mut self, now: Instant, batch: &mut Batch) {
         let Role::Publisher { ingest, sealer: Some(sealer), scratch } = &mut self.role else { return };
-        ingest.publish();
+        ingest.publish(now);
         let Some(path) = self.agent.selected() else { return };
         ingest.feedback(now, |packet| send_rtcp(sealer, scratch, packet, path, batch));
     }
 
-    /// Somebody wants a key picture of this publisher.
-    pub(super) fn request_keyframe(&mut self, now: Instant, batch: &mut Batch) {
+    /// Somebody wants a key picture of these layers of this publisher's.
+    pub(super) fn request_keyframe(&mut self, now: Instant, layers: Layers, batch: &mut Batch) {
         if let Role::Publisher { ingest, .. } = &mut self.role {
-            ingest.request_keyframe();
+            ingest.request_keyframe(layers);
             self.publish(now, batch);
         }
     }
@@ -303,11 +303,12 @@ impl Peer {
         }
         self.session.add_to_totals();
         if let Role::Publisher { ingest, .. } = self.role {
-            ingest.end(match leave {
+            let reason = match leave {
                 Leave::Closed | Leave::Left => EndReason::Unpublished,
                 Leave::Ended(reason) => *reason,
                 _ => EndReason::Vanished,
-            });
+            };
+            ingest.end(now, reason);
         }
         Ended { session: self.session, paths: self.agent.paths().to_vec(), place }
     }

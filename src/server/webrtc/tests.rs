@@ -5,6 +5,7 @@ mod client;
 mod joins;
 mod mute;
 mod progress;
+mod simulcast;
 
 use super::Server;
 use super::{Answer, Options, SignallingError};

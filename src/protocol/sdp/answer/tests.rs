@@ -1,8 +1,7 @@
 //! Offers of real clients, and what they get.
 
-use super::super::{Feedback, HashKind};
+use super::super::{Feedback, HashKind, Rid};
 use super::*;
-use crate::protocol::rtp::Extension;
 
 const CHROMIUM_WHIP: &str = include_str!("../../../../tests/data/sdp/chromium-whip.sdp");
 const CHROMIUM_WHIP_H264: &str = include_str!("../../../../tests/data/sdp/chromium-whip-h264.sdp");
@@ -145,6 +144,27 @@ fn what_a_client_cannot_decode_is_inactive() {
     assert!(agreed.section(MediaKind::Video).is_none() && section(&text, 0).contains(&"a=inactive"));
     let error = send(&h264_alone, &[vp8]).unwrap_err();
     assert!(matches!(error, SdpError::NoCommonCodec { .. }), "{error}");
+}
+
+#[test]
+fn encodings_are_agreed_to_where_packets_name_them() {
+    let encodings =
+        "a=rid:h send\r\na=rid:l send max-width=320\r\na=simulcast:send h;l\r\na=rtpmap:96 VP8/90000";
+    let offer = CHROMIUM_WHIP.replace("a=rtpmap:96 VP8/90000", encodings);
+    let (text, agreed) = receive(&offer);
+    let video = agreed.section(MediaKind::Video).unwrap();
+    assert_eq!(video.encodings.iter().map(Rid::as_str).collect::<Vec<_>>(), ["h", "l"]);
+    assert!(
+        video.extensions.get(Extension::Rid).is_some()
+            && video.extensions.get(Extension::RepairedRid).is_some()
+    );
+    assert!(text.contains("a=rid:h recv\r\na=rid:l recv\r\na=simulcast:recv h;l\r\n"));
+    assert!(text.contains(Extension::Rid.uri()) && text.contains(Extension::RepairedRid.uri()));
+    let (text, agreed) = receive(&offer.replace(Extension::Rid.uri(), "urn:example:other"));
+    assert!(agreed.section(MediaKind::Video).unwrap().encodings.is_empty() && !text.contains("simulcast"));
+    let (text, agreed) = receive(CHROMIUM_WHIP);
+    assert_eq!(agreed.extensions().get(Extension::Rid), None, "nobody would look at it");
+    assert!(!text.contains("rid:"));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::server::webrtc::mailbox::{Mail, ShardId};
 use crate::server::webrtc::path::{Path, Via};
 use crate::server::webrtc::peer::{Event, Place};
 use crate::server::webrtc::viewer::Viewer;
-use crate::stream::{EndReason, KeyframeRequests};
+use crate::stream::{EndReason, KeyframeRequests, Layers};
 use std::cell::RefCell;
 use std::rc::Rc;
 use tokio::sync::Notify;
@@ -22,7 +22,9 @@ pub(super) struct Inbox {
 
 enum Item {
     FeedEnded(FeedId, EndReason),
-    KeyframeWanted(PeerId),
+    KeyframeWanted(PeerId, Layers),
+    /// What a publisher publishes is over, by somebody else's word.
+    Revoked(PeerId, EndReason),
 }
 
 pub(super) struct FeedSlot {
@@ -92,9 +94,10 @@ impl Shard {
         let items = std::mem::take(&mut *self.inbox.items.borrow_mut());
         for item in items {
             match item {
-                Item::KeyframeWanted(id) => {
-                    self.call(id, |peer, hands| peer.request_keyframe(now, hands.batch))
+                Item::KeyframeWanted(id, layers) => {
+                    self.call(id, |peer, hands| peer.request_keyframe(now, layers, hands.batch))
                 }
+                Item::Revoked(id, reason) => self.remove(id, &Leave::Ended(reason)),
                 Item::FeedEnded(feed_id, reason) => {
                     let Some(slot) = self.feeds.remove(&feed_id) else { continue };
                     let viewers: Vec<_> = self
@@ -178,8 +181,15 @@ impl Inbox {
 }
 
 async fn listen(mut requests: KeyframeRequests, id: PeerId, inbox: Rc<Inbox>) {
+    let stream = requests.stream();
+    let mut changes = stream.changes();
     loop {
-        requests.next().await;
-        inbox.leave(Item::KeyframeWanted(id));
+        if let Some(reason) = stream.ended() {
+            return inbox.leave(Item::Revoked(id, reason));
+        }
+        tokio::select! {
+            layers = requests.next() => inbox.leave(Item::KeyframeWanted(id, layers)),
+            _ = changes.changed() => {}
+        }
     }
 }

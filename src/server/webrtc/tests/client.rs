@@ -4,7 +4,7 @@ use super::super::dtls::{Dtls, Identity, Progress};
 use crate::codec::MediaKind;
 use crate::protocol::ice::probe::answer;
 use crate::protocol::ice::{Agent, Check, Credentials, Verdict, is_stun};
-use crate::protocol::rtp::{ExtensionIds, Header, Ssrc, Values};
+use crate::protocol::rtp::{Extension, ExtensionIds, Header, Ssrc, Values};
 use crate::protocol::sdp::{DtlsRole, Offer};
 use crate::protocol::srtp::{Keys, Opener, Sealer};
 use crate::time::RtpTime;
@@ -222,10 +222,20 @@ impl Client {
     }
 
     pub(super) async fn send_rtp(&mut self, header: Header, transport_cc: Option<u16>, payload: &[u8]) {
-        use crate::protocol::rtp::Extension;
+        self.send_with(header, Values { transport_cc, ..Values::default() }, payload).await;
+    }
+
+    /// Sends a packet with these header extensions, of those that have an id in offers here.
+    pub(super) async fn send_with(&mut self, header: Header, values: Values<'_>, payload: &[u8]) {
         let mut ids = ExtensionIds::default();
-        ids.insert(Extension::TransportCc, 3);
-        let values = Values { transport_cc, ..Values::default() };
+        for (extension, id) in [
+            (Extension::Mid, 1),
+            (Extension::TransportCc, 3),
+            (Extension::Rid, 4),
+            (Extension::RepairedRid, 5),
+        ] {
+            ids.insert(extension, id);
+        }
         let header_len = Header::written_len(&values, &ids);
         let (sealer, _) = self.media.as_ref().unwrap();
         let mut packet = Vec::new();
