@@ -13,7 +13,7 @@ use std::rc::Rc;
 use tokio::sync::Notify;
 use tokio_util::task::AbortOnDropHandle;
 
-/// What tasks of this thread leave for the loop; at most one item for each of them.
+/// What tasks of this thread leave for the loop; at most two items for each of them.
 #[derive(Default)]
 pub(super) struct Inbox {
     items: RefCell<Vec<Item>>,

@@ -1,8 +1,9 @@
 //! Every session ends, and says how.
 
 use super::client::{Client, H264, Incoming, header};
-use super::{PATIENCE, World, send_wanted_key_picture};
+use super::{PATIENCE, World, name, send_wanted_key_picture};
 use crate::codec::Codec;
+use crate::room::{Entry, Moderation, Protocol};
 use crate::server::webrtc::mailbox::Mail;
 use crate::server::webrtc::{Answer, End, Progress};
 use crate::stream::EndReason;
@@ -46,6 +47,28 @@ async fn who_says_goodbye_and_who_loses_what_it_watched() {
     assert_eq!(end(&mut published).await, End::Left);
     assert!(world.stream("alice").is_none(), "the name is free by then");
     assert_eq!(end(&mut watched).await, End::Stream(EndReason::Unpublished));
+}
+
+/// Also when it is not connected yet by then.
+#[tokio::test]
+async fn whose_publication_the_room_ends_is_told() {
+    let world = World::new();
+    let join = |login| Entry { login: name(login), protocol: Protocol::WebSocket, key: None, listens: true };
+    let (host, _events) = world.rooms.join(name("room"), join("host")).unwrap();
+    let (mut published, mut publisher) = connected(&world, "publisher").await;
+    publisher.send_rtp(header(super::OPUS, 1, false), None, super::SOUND).await;
+    publisher.send_rtp(header(H264, 100, true), None, super::KEY_PICTURE).await;
+    world.tracks(2).await;
+    let (mut watched, _viewer) = connected(&world, "viewer").await;
+    host.moderate(Moderation::Kick(name("alice"))).unwrap();
+    assert_eq!(end(&mut published).await, End::Stream(EndReason::Revoked));
+    assert_eq!(end(&mut watched).await, End::Stream(EndReason::Revoked));
+
+    let mut client = Client::udp(world.server.local_addr()).await;
+    let mut late = world.publish("bob", &client.offer("sendonly")).unwrap();
+    host.moderate(Moderation::Kick(name("bob"))).unwrap();
+    client.connect(&late.sdp).await;
+    assert_eq!(end(&mut late).await, End::Stream(EndReason::Revoked));
 }
 
 #[tokio::test]
