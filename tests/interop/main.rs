@@ -20,6 +20,7 @@ mod signal;
 
 // The cases.
 mod acme;
+mod encoders;
 mod modules;
 mod pages;
 mod publish;
