@@ -23,6 +23,7 @@ pub struct Gateway {
     rooms: Rooms,
     bridge: Bridge,
     rtmp: rtmp::Server,
+    conference: Conference,
     webrtc: webrtc::Server,
     http: http::Server,
     tls: Option<Tls>,
@@ -93,7 +94,7 @@ impl Gateway {
             stop: stop.clone(),
         });
         let parts = http::Parts {
-            conference,
+            conference: conference.clone(),
             rooms: rooms.clone(),
             bridge: bridge.clone(),
             webrtc: webrtc.clone(),
@@ -113,7 +114,7 @@ impl Gateway {
             http: http.local_addr().map_err(failed(http_listen, "http.listen"))?,
             https,
         };
-        Ok(Self { rooms, bridge, rtmp, webrtc, http, tls, addresses, stop })
+        Ok(Self { rooms, bridge, rtmp, conference, webrtc, http, tls, addresses, stop })
     }
 
     /// Where it listens.
@@ -127,7 +128,7 @@ impl Gateway {
         info!(%rtmp, %webrtc, %http, https = https.map(tracing::field::display), "ready");
         let (media_ended, http_stop) = (CancellationToken::new(), CancellationToken::new());
         let media = async {
-            tokio::join!(self.rtmp.run(), self.webrtc.closed());
+            tokio::join!(self.rtmp.run(&self.conference), self.webrtc.closed());
             self.bridge.shutdown().await;
             media_ended.cancel();
         };

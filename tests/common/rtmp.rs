@@ -2,6 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use commonroom::protocol::amf0::{Object, Value, encode_all};
+use commonroom::protocol::room_api::amf;
 use commonroom::protocol::rtmp::Command;
 use commonroom::protocol::rtmp::chunk::{Decoder, Encoder, RawMessage, kind};
 use commonroom::protocol::rtmp::message::{Message, UserControl};
@@ -112,6 +113,30 @@ pub(crate) fn show(raw: &RawMessage) -> String {
 
 fn say(message: &Message) -> String {
     match message {
+        Message::Command(Command { name, arguments, .. })
+            if matches!(name.as_str(), "OnDataEvent" | "DataStatusEvent" | "fail") =>
+        {
+            let argument = arguments.first().map(amf::to_json).unwrap_or_default();
+            let payload = &argument["payload"];
+            let part = |of: &serde_json::Value, key: &str| match &of[key] {
+                serde_json::Value::Null => String::new(),
+                serde_json::Value::String(text) => format!(" {text}"),
+                other => format!(" {other}"),
+            };
+            match name.as_str() {
+                "OnDataEvent" => {
+                    format!(
+                        "in{}:{}{}",
+                        part(payload, "roomName"),
+                        part(payload, "name"),
+                        part(payload, "info")
+                    )
+                }
+                _ => {
+                    name.clone() + &["operationId", "status", "info"].map(|key| part(&argument, key)).concat()
+                }
+            }
+        }
         Message::Command(Command { name, arguments, .. }) => {
             let info = arguments.iter().find_map(Value::as_object);
             match (info.and_then(|info| info.text("code")), arguments.first()) {

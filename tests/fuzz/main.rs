@@ -119,6 +119,7 @@ macro_rules! smoke {
 smoke! {
     rtmp_chunks
     rtmp_session
+    rtmp_member
     amf0
     amf3
     flv_audio

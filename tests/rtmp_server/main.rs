@@ -1,6 +1,7 @@
 //! The RTMP server over real sockets, with a client of our own: what publishers and players see of each other.
 
 mod logs;
+mod members;
 mod revoked;
 #[path = "../common/rtmp.rs"]
 mod rtmp;
@@ -16,7 +17,9 @@ use commonroom::protocol::rtmp::Command;
 use commonroom::protocol::rtmp::chunk::{RawMessage, kind};
 use commonroom::protocol::rtmp::message::Message;
 use commonroom::room::{Limits, Rooms};
+use commonroom::server::conference::{Conference, Services};
 use commonroom::server::rtmp::Server;
+use commonroom::server::webrtc;
 use commonroom::stream::{FeedKey, Form, QueueLimits, Start, Stream, Warning};
 use rtmp::{Client, show};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -29,6 +32,15 @@ use tokio_util::sync::CancellationToken;
 /// Nothing here takes longer than an eye's blink; whatever does has failed.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+const LIMITS: Limits = Limits {
+    rooms: 9,
+    participants: 9,
+    streams: 4,
+    messages_per_second: 5,
+    message_length: 4_000,
+    history: 10,
+    linger: Duration::from_secs(30),
+};
 const AVC_CONFIG: &[u8] =
     &[0x17, 0, 0, 0, 0, 1, 0x42, 0xc0, 0x1e, 0xff, 0xe1, 0, 4, 0x67, 0x42, 0xc0, 0x1e, 1, 0, 2, 0x68, 0xce];
 const AAC_CONFIG: &[u8] = &[0xaf, 0, 0x11, 0x90];
@@ -46,18 +58,28 @@ impl Gateway {
     fn start(change: impl FnOnce(&mut config::Rtmp)) -> Self {
         let mut config = config::Rtmp { listen: (Ipv4Addr::LOCALHOST, 0).into(), ..config::Rtmp::default() };
         change(&mut config);
-        let (rooms, stop) = (
-            Rooms::new(
-                Limits { rooms: 9, participants: 9, ..Limits::default() },
-                commonroom::time::NtpTime::default(),
-            ),
-            CancellationToken::new(),
-        );
+        let (rooms, stop) =
+            (Rooms::new(LIMITS, commonroom::time::NtpTime::default()), CancellationToken::new());
         let bridge = Bridge::default();
         let server =
             Server::bind(config, rooms.clone(), bridge.clone(), None, stop.clone()).expect("a free port");
         let address = server.local_addr().expect("it is bound");
-        Self { rooms, bridge, address, stop, task: tokio::spawn(async move { server.run().await }) }
+        let media = config::Webrtc { listen: (Ipv4Addr::LOCALHOST, 0).into(), ..config::Webrtc::default() };
+        let conference = Conference::new(Services {
+            rooms: rooms.clone(),
+            limits: LIMITS,
+            bridge: bridge.clone(),
+            webrtc: webrtc::Server::bind(media, bridge.clone(), stop.clone()).expect("a free port"),
+            rtmp_port: address.port(),
+            stop: stop.clone(),
+        });
+        Self {
+            rooms,
+            bridge,
+            address,
+            stop,
+            task: tokio::spawn(async move { server.run(&conference).await }),
+        }
     }
 
     fn stream(&self, participant: &str) -> Stream {
@@ -109,14 +131,20 @@ struct Peer {
 
 impl Peer {
     async fn connect(socket: TcpStream, app: &str) -> Self {
+        let mut peer = Self::open(socket).await;
+        peer.client.connect(app);
+        peer.client.call(0, "createStream", 2.0, &[]);
+        peer.until("_result 1").await;
+        peer
+    }
+
+    /// With no more than the handshake done.
+    async fn open(socket: TcpStream) -> Self {
         let mut peer = Self { socket, client: Client::new(), heard: vec![], warned: vec![], told: vec![] };
         while !peer.client.is_open() {
             peer.flush().await;
             peer.read().await;
         }
-        peer.client.connect(app);
-        peer.client.call(0, "createStream", 2.0, &[]);
-        peer.until("_result 1").await;
         peer
     }
 

@@ -74,9 +74,39 @@ fn a_client_of_several_streams_that_uses_none_is_given_up() {
 #[test]
 fn streams_are_limited() {
     let (mut client, mut server) = connected();
-    for _ in 0..8 {
+    for _ in 0..16 {
         client.call(0, "createStream", 3.0, &[]);
     }
     let heard = talk(&mut client, &mut server);
-    assert_eq!(heard[6..], ["_result 8", "_error NetConnection.Call.Failed"]);
+    assert_eq!(heard[14..], ["_result 16", "_error NetConnection.Call.Failed"]);
+}
+
+/// A member of a room: its owner hears what it calls, and it needs no streams.
+#[test]
+fn who_attends_may_do_without_streams_and_calls_its_owner() {
+    let (mut client, mut server) = connected();
+    server.session.attend(server.now);
+    server.session.refuse(server.now, StreamId(1), Code::PublishBadName, "in use");
+    server.session.invoke("OnDataEvent", vec![Value::Null]);
+    server.drain();
+    assert!(!server.session.is_closing());
+    client.call(0, "sendData", 0.0, &[Value::text("a")]);
+    assert_eq!(talk(&mut client, &mut server), ["onStatus NetStream.Publish.BadName", "in:"]);
+    let length = 25; // 11 of the name, 9 of a number, 1 of nothing, 4 of a text
+    let arguments = vec![Value::text("a")];
+    let call = Event::Call { name: "sendData".into(), transaction: 0.0, arguments, length };
+    assert_eq!(server.events, [call]);
+    server.session.refuse_call(0.0, "sendData");
+    server.session.refuse_call(7.0, "sendData");
+    server.drain();
+    assert_eq!(
+        talk(&mut client, &mut server),
+        ["_error NetConnection.Call.Failed"],
+        "where one is waited for"
+    );
+    server.wait(11.0).unwrap();
+    server.session.disconnect("enough");
+    server.drain();
+    assert_eq!(talk(&mut client, &mut server), ["onStatus NetConnection.Connect.Closed"]);
+    assert!(server.session.is_closing());
 }

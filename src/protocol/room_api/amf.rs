@@ -1,4 +1,9 @@
 //! The same messages over RTMP: a remote call whose name is the message's, with its arguments as AMF values.
+//!
+//! A client says who it is in `connect`, `{appKey, login}` as a further argument, instead of by `connection`; it calls `sendData` and
+//! `pong`, and the server calls `ping`, `DataStatusEvent`, `OnDataEvent` and, before it closes, `fail`. None of these wants an
+//! answer. Media is RTMP's own: `publish` of `<room>-<login>`, `play` of a name that `STATE` or `PUBLISHED` has told. The mode in
+//! which a page signals over WebSocket and a plug-in publishes `OUT_<id>` and plays `IN_<id>` is not spoken.
 
 use super::client::ClientMessage;
 use super::envelope::{Envelope, MAX_DEPTH, Malformed};

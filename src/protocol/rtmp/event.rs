@@ -33,6 +33,18 @@ pub enum Event {
         /// Further values, which Flash applications use for credentials.
         arguments: Vec<Value>,
     },
+    /// A client that [attends](super::ServerSession::attend) calls a procedure of the application: do it, or answer with
+    /// `refuse_call`.
+    Call {
+        /// Which.
+        name: String,
+        /// What an answer would be paired with; 0 when none is wanted.
+        transaction: f64,
+        /// The values behind the command object.
+        arguments: Vec<Value>,
+        /// Of the whole message, in bytes.
+        length: usize,
+    },
     /// The client wants to publish: answer with `accept_publish` or `refuse`.
     Publish {
         /// Where.

@@ -2,11 +2,12 @@
 //!
 //! A [`Session`] takes what a client says and gives what the client is to be told; WebSocket connections and RTMP connections
 //! of room clients own one each. It holds the user's memberships, publications and playbacks, so that dropping it takes
-//! the user out of everything. `talk` has the commands to rooms, `streams` publications and playbacks, `translate` puts what
-//! happens in a room into the words of the wire.
+//! the user out of everything. `talk` has the commands to rooms, `streams` publications and playbacks, `lend` what a transport needs
+//! that carries streams itself, `translate` puts what happens in a room into the words of the wire.
 
 mod alive;
 mod close;
+mod lend;
 mod quality;
 mod refuse;
 mod session;

@@ -49,7 +49,7 @@ pub struct Session {
     pub(super) streams: HashMap<Label, Stream>,
     /// What rooms and streams will have to tell, one of each at a time.
     pub(super) news: FuturesUnordered<BoxFuture<'static, News>>,
-    outbox: VecDeque<ServerMessage>,
+    outbox: VecDeque<Output>,
     closing: Option<Close>,
     alive: Alive,
     rate: Rate,
@@ -71,6 +71,8 @@ pub(super) struct Client {
 pub enum Output {
     /// The client is to be told something.
     Say(ServerMessage),
+    /// The client is out of a room: what the transport plays of it ends.
+    Parted(Name),
     /// The session is over. Nothing follows.
     Close(Close),
 }
@@ -147,14 +149,16 @@ impl Session {
         }
     }
 
+    /// What is to be done at once, if there is anything.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outbox.pop_front().or_else(|| self.closing.take().map(Output::Close))
+    }
+
     /// Waits for what is to be done next. Cancel-safe.
     pub async fn next(&mut self) -> Output {
         loop {
-            if let Some(message) = self.outbox.pop_front() {
-                return Output::Say(message);
-            }
-            if let Some(close) = self.closing.take() {
-                return Output::Close(close);
+            if let Some(output) = self.poll() {
+                return output;
             }
             let (stop, deadline) = (self.conference.stop.clone(), self.deadline());
             tokio::select! {
@@ -263,7 +267,7 @@ impl Session {
         }
     }
 
-    fn heard(&mut self, now: Instant) {
+    pub(super) fn heard(&mut self, now: Instant) {
         self.alive.heard(now);
         if now >= self.rooms_heard + HEARD_INTERVAL {
             self.rooms_heard = now;
@@ -272,7 +276,13 @@ impl Session {
     }
 
     pub(super) fn say(&mut self, message: ServerMessage) {
-        self.outbox.push_back(message);
+        self.outbox.push_back(Output::Say(message));
+    }
+
+    /// The client is out of a room, for whatever reason; its seat is taken away already.
+    pub(super) fn part(&mut self, room: &Name, info: &Info) {
+        self.stop_all_of(room, info);
+        self.outbox.push_back(Output::Parted(room.clone()));
     }
 
     /// Whether the client knows the additions.

@@ -75,7 +75,7 @@ impl Session {
         let seat = self.seats.remove(&room).ok_or_else(not_joined)?;
         info!(%room, login = %seat.membership.login(), "left");
         // Before the room ends what is published there, so that it is known why.
-        self.stop_all_of(&room, &Info::StoppedByUser);
+        self.part(&room, &Info::StoppedByUser);
         seat.membership.leave();
         Ok(None)
     }
@@ -156,7 +156,7 @@ impl Session {
     fn lose(&mut self, room: &Name, why: Close) {
         info!(%room, reason = why.as_str(), "out of the room");
         self.seats.remove(room);
-        self.stop_all_of(room, &Info::RestrictedAccess);
+        self.part(room, &Info::RestrictedAccess);
         let is_told = self.is_declared() && matches!(why, Close::Kicked | Close::Ended);
         if matches!(why, Close::TooSlow) || (self.seats.is_empty() && !is_told) {
             self.close(why);

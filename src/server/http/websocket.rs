@@ -89,6 +89,8 @@ async fn converse(mut socket: WebSocket, app: App, place: Place) {
                         break End::Lost;
                     }
                 }
+                // Its streams are the session's own, and ended with it.
+                Output::Parted(_) => {}
                 Output::Close(close) => break End::Close(code_of(&close), close.to_string()),
             },
             frame = socket.recv() => match frame {

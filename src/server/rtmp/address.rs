@@ -42,8 +42,7 @@ impl Address {
         let (app, app_query) = split_query(app);
         let (key, key_query) = split_query(key);
         let tc_query = split_query(tc_url).1;
-        // Flash prefixes the name of a stream with its container.
-        let key = ["mp4:", "flv:"].iter().find_map(|prefix| key.strip_prefix(prefix)).unwrap_or(key);
+        let key = without_container(key);
         // "_definst_" is how some encoders spell that an application has no instances.
         let mut parts =
             app.split('/').chain(key.split('/')).filter(|part| !matches!(*part, "" | "_definst_"));
@@ -69,6 +68,21 @@ impl Address {
             Err(error) => Err(AddressError::Stream(error)),
         }
     }
+}
+
+/// The publication that a member names by its name alone, whatever the application is called; `None`: the key says more, or
+/// nothing.
+pub(super) fn publication(key: &str) -> Result<Option<PublishedName>, AddressError> {
+    let key = without_container(split_query(key).0);
+    if key.is_empty() || key.contains('/') {
+        return Ok(None);
+    }
+    key.parse().map(Some).map_err(AddressError::Stream)
+}
+
+/// Flash prefixes the name of a stream with its container.
+fn without_container(key: &str) -> &str {
+    ["mp4:", "flv:"].iter().find_map(|prefix| key.strip_prefix(prefix)).unwrap_or(key)
 }
 
 fn split_query(text: &str) -> (&str, &str) {
@@ -113,6 +127,15 @@ mod tests {
         ] {
             assert_eq!(resolve(app, tc_url, key), Ok("r p ".into()), "{app:?} {key:?}");
         }
+    }
+
+    #[test]
+    fn a_members_stream_needs_no_room() {
+        let name = |key: &str| publication(key).map(|name| name.map(|name| name.to_string()));
+        assert_eq!(name("flv:r1-bob?x=y"), Ok(Some("r1-bob".into())));
+        assert_eq!(name("r1/bob"), Ok(None));
+        assert_eq!(name("?x=y"), Ok(None));
+        assert_eq!(name("a b"), Err(AddressError::Stream(InvalidPublishedName)));
     }
 
     #[test]

@@ -3,16 +3,19 @@
 use super::counters::{Counters, Rejected, error_kind};
 use super::ingest::{self, Ingest};
 use super::listener::Shared;
+use super::member::Member;
 use super::outbox::Outbox;
 use super::socket::{Done, Socket};
 use super::sockopt;
 use super::streams::{Role, Streams};
 use crate::protocol::rtmp::{Code, Event, Output, ServerSession, SessionError, StreamId, Timeouts};
+use crate::server::conference::{Conference, Output as Told};
 use crate::server::places::Place;
 use crate::stream::{EndReason, StreamName};
 use bytes::BytesMut;
 use socket2::SockRef;
 use std::io;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::pin::pin;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -35,10 +38,12 @@ const UNWATCHED_INTERVAL: Duration = Duration::from_millis(100);
 const UNWATCHED_BYTES: u32 = 48 << 10;
 /// What the system may hold of a player's media before it goes on the wire.
 const UNSENT: u32 = 128 << 10;
+/// A client whose socket is closed already.
+const UNKNOWN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
 const SHUTTING_DOWN: &str = "the server is shutting down";
 
 /// Serves a connection until it ends.
-pub(super) async fn serve(shared: &Shared, mut socket: Socket, place: &Place) {
+pub(super) async fn serve(shared: &Shared, conference: &Conference, mut socket: Socket, place: &Place) {
     let now = Instant::now();
     let timeouts = Timeouts {
         setup: shared.config.setup_timeout.0,
@@ -47,9 +52,12 @@ pub(super) async fn serve(shared: &Shared, mut socket: Socket, place: &Place) {
     };
     let mut connection = Connection {
         shared,
+        conference,
+        remote: socket.tcp().peer_addr().unwrap_or(UNKNOWN),
         place,
         session: ServerSession::new(now.into_std(), timeouts),
         streams: Streams::default(),
+        member: Member::default(),
         app: String::new(),
         tc_url: String::new(),
         input: BytesMut::new(),
@@ -73,10 +81,13 @@ pub(super) async fn serve(shared: &Shared, mut socket: Socket, place: &Place) {
 
 pub(super) struct Connection<'a> {
     pub(super) shared: &'a Shared,
-    /// Kept while something is published or played.
+    conference: &'a Conference,
+    remote: SocketAddr,
+    /// Kept while something is published or played, or a room has the client as a member.
     pub(super) place: &'a Place,
     pub(super) session: ServerSession,
     pub(super) streams: Streams,
+    pub(super) member: Member,
     pub(super) app: String,
     pub(super) tc_url: String,
     input: BytesMut,
@@ -97,6 +108,8 @@ enum Step {
     Exchanged(io::Result<Done>),
     /// The bus or a warning.
     Ready,
+    /// The room.
+    Told(Told),
     Timer,
 }
 
@@ -143,10 +156,13 @@ impl Connection<'_> {
             let step = {
                 let (slices, idle) = (self.out.slices(), self.out.is_empty());
                 let input = (self.answers < MAX_ANSWERS).then_some(&mut self.input);
+                // What a room tells waits there, and a member that takes too little of it is out.
+                let is_told = self.out.len() < MAX_ANSWERS;
                 tokio::select! {
                     biased;
                     () = &mut stop => Step::Stop,
                     done = socket.exchange(&slices, input, &mut self.write_waited) => Step::Exchanged(done),
+                    told = self.member.next(), if is_told => Step::Told(told),
                     () = self.streams.ready(), if idle => Step::Ready,
                     () = &mut timer => Step::Timer,
                 }
@@ -158,6 +174,7 @@ impl Connection<'_> {
                 Step::Exchanged(Ok(Done::Read(0))) => return End::Closed,
                 Step::Exchanged(Ok(Done::Read(read))) => {
                     self.shared.counters.received.increment(read as u64); // usize is at most 64 bits
+                    self.member.heard();
                     let was_playing = self.streams.is_playing();
                     if let Err(error) = self.handle_input() {
                         return End::Session(error);
@@ -165,6 +182,10 @@ impl Connection<'_> {
                     self.adapt_socket(socket.tcp(), was_playing);
                 }
                 Step::Ready => self.forward(),
+                Step::Told(told) => {
+                    self.tell(Instant::now(), told);
+                    self.collect();
+                }
                 Step::Timer => {
                     let now = Instant::now();
                     if let Err(error) = self.session.handle_timeout(now.into_std()) {
@@ -271,11 +292,19 @@ impl Connection<'_> {
     }
 
     fn handle_event(&mut self, now: Instant, event: Event) {
+        if self.session.is_closing() {
+            // It was dismissed for something that it said before.
+            return;
+        }
         match event {
-            Event::Connect { app, tc_url, .. } => {
+            Event::Connect { app, tc_url, arguments, .. } => {
                 debug!(%app, %tc_url, "connect");
                 (self.app, self.tc_url) = (app, tc_url);
                 self.session.accept_connect();
+                self.introduce(now, self.conference, self.remote, &arguments);
+            }
+            Event::Call { name, transaction, arguments, length } => {
+                self.call(now, &name, transaction, &arguments, length);
             }
             Event::Publish { stream, key } => self.publish(now, stream, &key),
             Event::Play { stream, key } => self.play(now, stream, &key),
@@ -308,7 +337,7 @@ impl Connection<'_> {
         }
     }
 
-    fn close(&mut self, now: Instant, stream: StreamId) {
+    pub(super) fn close(&mut self, now: Instant, stream: StreamId) {
         if let Some(role) = self.streams.end(stream) {
             if let Role::Publisher(ingest) = &role {
                 let stream = ingest.stream();
@@ -320,7 +349,7 @@ impl Connection<'_> {
             }
             self.end(role, EndReason::Unpublished);
         }
-        if self.streams.is_empty() {
+        if self.streams.is_empty() && !self.member.is_in_rooms() {
             self.place.idle(now);
         }
     }
@@ -390,6 +419,7 @@ impl Connection<'_> {
         self.last_write = Instant::now();
         if std::mem::take(&mut self.write_waited) {
             self.session.handle_progress(self.last_write.into_std());
+            self.member.heard();
         }
         if self.out.is_empty() {
             self.answers = 0;
@@ -399,6 +429,8 @@ impl Connection<'_> {
 
     /// Ends what is left when the connection has ended.
     fn leave(&mut self, end: &End) {
+        // Before its streams, so that the room hears whether it has gone or is lost.
+        self.member.leave(matches!(end, End::Closed) && !self.session.is_closing());
         let reason = if self.shared.stop.is_cancelled() { EndReason::Shutdown } else { EndReason::Vanished };
         for role in self.streams.take() {
             if let Role::Publisher(ingest) = &role {

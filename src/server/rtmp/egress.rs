@@ -7,7 +7,7 @@ use crate::codec::h264::AvcConfig;
 use crate::media::{Codec, CodecParams, Frame, MediaKind};
 use crate::protocol::flv::{Metadata, aac_header, avc_frame_header, avc_sequence_header};
 use crate::protocol::rtmp::{ServerSession, StreamId};
-use crate::stream::{EndReason, Event, FeedKey, Form, QueueLimits, Start, Stream};
+use crate::stream::{EndReason, Event, FeedKey, Form, QueueLimits, Start, Stream, StreamName};
 use crate::time::{ClockRate, MediaDuration, RtmpTime, Timestamp};
 use tokio::sync::watch;
 
@@ -104,6 +104,11 @@ impl Egress {
             }
         }
         None
+    }
+
+    /// What is played.
+    pub(super) fn stream(&self) -> &StreamName {
+        self.playing.stream()
     }
 
     /// Stops or goes on.

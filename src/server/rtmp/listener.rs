@@ -8,6 +8,7 @@ use super::socket::Socket;
 use crate::bridge::Bridge;
 use crate::config::Rtmp as Config;
 use crate::room::Rooms;
+use crate::server::conference::Conference;
 use crate::server::places::{Place, Places};
 use crate::server::tls::{Greeting, HandshakeError, Port, Tls};
 use socket2::{Domain, SockRef, TcpKeepalive, Type};
@@ -79,8 +80,8 @@ impl Server {
         self.shared.players.clone()
     }
 
-    /// Serves until cancelled; then tells the clients, and returns within 5 s.
-    pub async fn run(&self) {
+    /// Serves until cancelled, members of rooms by sessions of the conference; then tells the clients, and returns within 5 s.
+    pub async fn run(&self, conference: &Conference) {
         let (tasks, places) = (TaskTracker::new(), Places::new(self.shared.config.max_connections));
         loop {
             let accepted = tokio::select! {
@@ -108,14 +109,14 @@ impl Server {
                 debug!(%peer, %error, "RTMP socket cannot be set up");
                 continue;
             }
-            let shared = self.shared.clone();
+            let (shared, conference) = (self.shared.clone(), conference.clone());
             let span = info_span!("rtmp", %peer);
             tasks.spawn(
                 async move {
                     shared.counters.accepted.increment(1);
                     shared.counters.connections.increment(1.0);
                     tokio::select! {
-                        () = greet(&shared, socket, &place) => {}
+                        () = greet(&shared, &conference, socket, &place) => {}
                         () = place.lost() => debug!("gave way to another connection"),
                     }
                     shared.counters.connections.decrement(1.0);
@@ -131,17 +132,19 @@ impl Server {
 }
 
 /// One client, from its first byte on: where there is a certificate, that byte says whether it speaks TLS.
-async fn greet(shared: &Shared, socket: TcpStream, place: &Place) {
+async fn greet(shared: &Shared, conference: &Conference, socket: TcpStream, place: &Place) {
     let Some(tls) = &shared.tls else {
-        return connection::serve(shared, Socket::plain(socket), place).await;
+        return connection::serve(shared, conference, Socket::plain(socket), place).await;
     };
     let greeting = tokio::select! {
         greeting = tls.accept(Port::Rtmp, socket, shared.config.setup_timeout.0) => greeting,
         () = shared.stop.cancelled() => return,
     };
     match greeting {
-        Ok(Greeting::Plain(socket)) => connection::serve(shared, Socket::plain(socket), place).await,
-        Ok(Greeting::Tls(stream)) => connection::serve(shared, Socket::tls(stream), place).await,
+        Ok(Greeting::Plain(socket)) => {
+            connection::serve(shared, conference, Socket::plain(socket), place).await
+        }
+        Ok(Greeting::Tls(stream)) => connection::serve(shared, conference, Socket::tls(stream), place).await,
         Err(HandshakeError::Closed) => debug!("closed"),
         Err(error) => {
             let kind = if matches!(error, HandshakeError::Timeout) { "setup_timeout" } else { "tls" };

@@ -1,7 +1,8 @@
 //! RTMP over TCP: a listener, one task a connection, and the way between FLV tag bodies and the bus.
 //!
 //! `connection` owns a socket and its [`ServerSession`](crate::protocol::rtmp::ServerSession); `requests` begin what it
-//! publishes and plays, `streams` has it; `ingest` makes frames of what a publisher sends, on a `timeline` that mends the publisher's clock;
+//! publishes and plays, `streams` has it; `member` is a
+//! client of the room API; `ingest` makes frames of what a publisher sends, on a `timeline` that mends the publisher's clock;
 //! `egress` makes tag bodies for a player; `directory` carries a publisher's metadata to players; `players` lists those; `address` finds the room.
 
 mod address;
@@ -11,6 +12,7 @@ mod directory;
 mod egress;
 mod ingest;
 mod listener;
+mod member;
 mod outbox;
 mod players;
 mod reordering;

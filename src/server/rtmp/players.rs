@@ -104,6 +104,11 @@ impl Players {
 }
 
 impl Playing {
+    /// What is played.
+    pub(super) fn stream(&self) -> &StreamName {
+        &self.figures.stream
+    }
+
     /// A frame has been sent.
     pub(super) fn sent(&self, kind: MediaKind, bytes: usize) {
         let figures = &self.figures;

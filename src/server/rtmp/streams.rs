@@ -62,6 +62,12 @@ impl Streams {
         self.0.is_empty()
     }
 
+    /// Those on which streams of a room are played.
+    pub(super) fn players_of(&self, room: &str) -> Vec<StreamId> {
+        let plays = |role: &Role| matches!(role, Role::Player(egress) if *egress.stream().room == *room);
+        self.0.iter().filter(|(_, role)| plays(role)).map(|(id, _)| *id).collect()
+    }
+
     /// Whether anything is played.
     pub(super) fn is_playing(&self) -> bool {
         self.0.iter().any(|(_, role)| matches!(role, Role::Player(_)))

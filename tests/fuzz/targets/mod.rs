@@ -3,6 +3,7 @@
 mod codec;
 mod dtls;
 mod ice;
+mod member;
 mod payload;
 mod peer;
 mod room_api;
@@ -25,6 +26,7 @@ pub(crate) struct Target {
 pub(crate) const ALL: &[Target] = &[
     Target { name: "rtmp_chunks", run: rtmp::chunks, seeds: rtmp::chunk_seeds },
     Target { name: "rtmp_session", run: rtmp::session, seeds: rtmp::session_seeds },
+    Target { name: "rtmp_member", run: member::calls, seeds: member::seeds },
     Target { name: "amf0", run: rtmp::amf0, seeds: rtmp::amf0_seeds },
     Target { name: "amf3", run: rtmp::amf3, seeds: rtmp::amf3_seeds },
     Target { name: "flv_audio", run: rtmp::flv_audio, seeds: rtmp::flv_seeds },

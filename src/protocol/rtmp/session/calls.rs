@@ -15,6 +15,7 @@ impl ServerSession {
         now: Instant,
         stream: StreamId,
         command: Command,
+        length: usize,
     ) -> Result<(), SessionError> {
         match (&self.phase, command.name.as_str()) {
             (Phase::Open, "connect") => {
@@ -23,7 +24,7 @@ impl ServerSession {
             }
             (Phase::Connected, "connect") => Err(SessionError::OutOfOrder),
             (Phase::Connected, _) => {
-                self.handle_call(now, stream, &command);
+                self.handle_call(now, stream, command, length);
                 Ok(())
             }
             // In the other phases `handle_input` reads no messages.
@@ -43,38 +44,46 @@ impl ServerSession {
         }));
     }
 
-    fn handle_call(&mut self, now: Instant, stream: StreamId, command: &Command) {
+    fn handle_call(&mut self, now: Instant, stream: StreamId, command: Command, length: usize) {
         let key = || command.text(0).unwrap_or_default().to_owned();
-        match command.name.as_str() {
-            "createStream" => self.create_stream(command),
+        let name = command.name.clone();
+        match name.as_str() {
+            "createStream" => self.create_stream(&command),
             "publish" => self.begin(now, stream, Role::Publishing, Event::Publish { stream, key: key() }),
             "play" => self.begin(now, stream, Role::Playing, Event::Play { stream, key: key() }),
             "pause" | "pauseRaw" => self.pause(stream, command.arguments.first()),
             "seek" => self.status(stream, Code::SeekFailed, "a live stream cannot be sought in"),
             "play2" => self.status(stream, Code::PlayFailed, "this server does not switch streams"),
             "closeStream" => self.end_role(now, stream),
-            "deleteStream" => self.delete_stream(now, command),
-            "FCPublish" => self.announce("onFCPublish", Code::PublishStart, command),
-            "FCSubscribe" => self.announce("onFCSubscribe", Code::PlayStart, command),
+            "deleteStream" => self.delete_stream(now, &command),
+            "FCPublish" => self.announce("onFCPublish", Code::PublishStart, &command),
+            "FCSubscribe" => self.announce("onFCSubscribe", Code::PlayStart, &command),
             "FCUnpublish" => {
                 // Names no message stream. Whoever publishes several also closes them one by one.
                 if let Some(publishing) = self.streams.only(Role::Publishing) {
                     self.end_role(now, publishing);
                 }
-                self.announce("onFCUnpublish", Code::UnpublishSuccess, command);
+                self.announce("onFCUnpublish", Code::UnpublishSuccess, &command);
             }
-            "getStreamLength" => self.answer(command, Value::Number(0.0)),
+            "getStreamLength" => self.answer(&command, Value::Number(0.0)),
             "releaseStream" | "_checkbw" | "checkBandwidth" | "receiveAudio" | "receiveVideo" => {
-                self.answer(command, Value::Undefined);
+                self.answer(&command, Value::Undefined);
             }
             "_result" | "_error" | "onStatus" => {}
-            other if command.transaction != 0.0 => {
-                let shown: String = other.chars().take(SHOWN).collect();
-                let description = format!("there is no procedure {shown:?}");
-                let error = Command::error(command.transaction, Code::CallFailed, &description);
-                self.command(stream.0, &error);
+            _ if self.attending => {
+                let Command { name, transaction, arguments, .. } = command;
+                self.output.push_back(Output::Event(Event::Call { name, transaction, arguments, length }));
             }
-            _ => {}
+            _ => self.refuse_call(command.transaction, &name),
+        }
+    }
+
+    /// Answers [`Event::Call`] of a procedure that there is not.
+    pub fn refuse_call(&mut self, transaction: f64, name: &str) {
+        if transaction != 0.0 {
+            let shown: String = name.chars().take(SHOWN).collect();
+            let description = format!("there is no procedure {shown:?}");
+            self.command(0, &Command::error(transaction, Code::CallFailed, &description));
         }
     }
 

@@ -27,7 +27,7 @@ impl ServerSession {
         self.send_data(stream, RtmpTime(0), encode_all(&access).into());
     }
 
-    /// Answers either with a refusal, or ends either. A connection with this one stream is then to be closed.
+    /// Answers either with a refusal, or ends either. A connection with this one stream and nothing else is then to be closed.
     pub fn refuse(&mut self, now: Instant, stream: StreamId, code: Code, description: &str) {
         self.status(stream, code, description);
         self.dismiss(now, stream);
@@ -72,9 +72,9 @@ impl ServerSession {
     }
 
     /// Ends what happens on a stream. Tools that use one stream wait for the connection's end, and some would wait for ever;
-    /// programs that use several go on with the others.
+    /// programs that use several go on with the others, and members of a room go on without any.
     fn dismiss(&mut self, now: Instant, stream: StreamId) {
-        if self.streams.were_several() {
+        if self.attending || self.streams.were_several() {
             self.streams.set_role(stream, Role::Idle);
             self.roles_changed(now);
         } else {

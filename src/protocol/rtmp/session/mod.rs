@@ -72,6 +72,8 @@ pub struct ServerSession {
     last_sign: Instant,
     /// When the client last began to have neither a publication nor a player.
     without_role: Option<Instant>,
+    /// Whether the client is here for more than streams.
+    attending: bool,
     ping_sent: bool,
     /// Bytes behind the handshake, and how many of them are acknowledged.
     received: u64,
@@ -106,6 +108,7 @@ impl ServerSession {
             opened: now,
             last_sign: now,
             without_role: Some(now),
+            attending: false,
             ping_sent: false,
             received: 0,
             acknowledged: 0,
@@ -214,6 +217,28 @@ impl ServerSession {
         self.command(0, &Command::result(transaction, Value::Object(properties), Value::Object(info)));
     }
 
+    /// The client is here for more than streams: it may do without any for as long as it likes, losing one does not close its
+    /// connection, and what it calls goes to the owner.
+    pub fn attend(&mut self, now: Instant) {
+        self.attending = true;
+        self.roles_changed(now);
+    }
+
+    /// Calls a procedure of the client that gives no answer.
+    pub fn invoke(&mut self, name: &str, arguments: Vec<Value>) {
+        if matches!(self.phase, Phase::Connected) {
+            self.command(0, &Command { name: name.into(), transaction: 0.0, object: Value::Null, arguments });
+        }
+    }
+
+    /// Tells the client why the connection cannot go on, and closes.
+    pub fn disconnect(&mut self, description: &str) {
+        if matches!(self.phase, Phase::Connected) {
+            self.status(StreamId(0), Code::ConnectClosed, description);
+        }
+        self.phase = Phase::Closing;
+    }
+
     /// Tells the client that the server goes down, and closes.
     pub fn shut_down(&mut self, description: &str) {
         if matches!(self.phase, Phase::Connected) {
@@ -241,7 +266,9 @@ impl ServerSession {
             Err(error) => return Err(error.into()),
         };
         match message {
-            Message::Command(command) => self.handle_command(now, StreamId(raw.stream), command)?,
+            Message::Command(command) => {
+                self.handle_command(now, StreamId(raw.stream), command, raw.body.len())?;
+            }
             Message::Audio(body) => {
                 self.handle_media(&raw, |stream, time| Event::Audio { stream, time, body })
             }
@@ -301,7 +328,8 @@ impl ServerSession {
     }
 
     fn roles_changed(&mut self, now: Instant) {
-        let without = !self.streams.any(Role::Publishing) && !self.streams.any(Role::Playing);
+        let any = |role| self.streams.any(role);
+        let without = !self.attending && !any(Role::Publishing) && !any(Role::Playing);
         self.without_role = without.then(|| self.without_role.unwrap_or(now));
     }
 

@@ -2,8 +2,8 @@
 
 use crate::protocol::rtmp::event::StreamId;
 
-/// Message streams at the same time: a camera and the other participants of a room.
-const MAX_STREAMS: usize = 8;
+/// Message streams at the same time: a camera and the other participants of a room of sixteen, or a screen besides.
+const MAX_STREAMS: usize = 16;
 
 /// What a message stream is used for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -71,10 +71,10 @@ mod tests {
     fn streams_are_bounded_and_never_the_same() {
         let mut streams = Streams::default();
         let ids: Vec<_> = std::iter::from_fn(|| streams.create()).collect();
-        assert_eq!((ids.len(), ids.first(), ids.last()), (8, Some(&StreamId(1)), Some(&StreamId(8))));
+        assert_eq!((ids.len(), ids.first(), ids.last()), (16, Some(&StreamId(1)), Some(&StreamId(16))));
         assert_eq!(streams.delete(StreamId(5)), Some(Role::Idle));
         assert_eq!(streams.delete(StreamId(5)), None);
-        assert_eq!(streams.create(), Some(StreamId(9)));
+        assert_eq!(streams.create(), Some(StreamId(17)));
     }
 
     #[test]
