@@ -10,7 +10,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// One browser with one page.
@@ -22,6 +22,7 @@ pub(crate) struct Browser {
     session: String,
     profile: PathBuf,
     recording: Recorded,
+    frozen: AtomicBool,
 }
 
 /// What was collected from the page so far.
@@ -75,6 +76,7 @@ impl Browser {
             session: String::new(),
             profile,
             recording: Recorded::default(),
+            frozen: AtomicBool::new(false),
         };
         let arguments: Vec<String> = ARGUMENTS
             .iter()
@@ -94,9 +96,22 @@ impl Browser {
 
     /// Opens a page and puts the helper script into it.
     pub(crate) fn open(&mut self, url: &str) {
-        self.call("POST", "/url", &json!({"url": url}));
-        self.call("POST", "/execute/sync", &json!({"script": include_str!("page.js"), "args": []}));
+        self.go(url);
+        self.call("POST", "/execute/sync", &json!({"script": HELPER, "args": []}));
         self.recording = Recorded::default();
+    }
+
+    /// Puts the helper script, and another after it, before the scripts of every page to come.
+    pub(crate) fn precede(&self, script: &str) {
+        let source = format!("{HELPER}\n{script}");
+        let parameters =
+            json!({"cmd": "Page.addScriptToEvaluateOnNewDocument", "params": {"source": source}});
+        self.call("POST", "/goog/cdp/execute", &parameters);
+    }
+
+    /// Opens a page as it is.
+    pub(crate) fn go(&self, url: &str) {
+        self.call("POST", "/url", &json!({"url": url}));
     }
 
     /// Plays a stream by WHEP in a bare page, preferring this codec for the picture.
@@ -187,9 +202,19 @@ impl Browser {
 
     /// Ends the browser the hard way: it has no time to say anything to anybody.
     pub(crate) fn kill(&self) {
+        self.signal("KILL");
+    }
+
+    /// Stops the browser where it stands, as a closed lid does: its connections stay, and nothing comes over them.
+    pub(crate) fn freeze(&self) {
+        self.signal("STOP");
+        self.frozen.store(true, Ordering::Relaxed);
+    }
+
+    fn signal(&self, name: &str) {
         let profile = format!("--user-data-dir={}", self.profile.display());
         let status = Command::new("pkill")
-            .args(["-KILL", "-f", "--", &profile])
+            .args([&format!("-{name}"), "-f", "--", &profile])
             .status()
             .expect("procps is installed");
         assert!(status.success(), "there is a browser with this profile");
@@ -208,6 +233,10 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
+        if self.frozen.load(Ordering::Relaxed) {
+            // Its driver would wait for an answer.
+            self.kill();
+        }
         if !self.session.is_empty() {
             // The browser goes with its session; its driver would leave it behind.
             let path = format!("/session{}", self.session);
@@ -292,6 +321,9 @@ fn base64(text: &str) -> Vec<u8> {
     }
     bytes
 }
+
+/// What all pages of ours call.
+const HELPER: &str = include_str!("page.js");
 
 const ARGUMENTS: [&str; 17] = [
     "--headless=new",

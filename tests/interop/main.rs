@@ -25,5 +25,6 @@ mod modules;
 mod pages;
 mod publish;
 mod rtmp;
+mod sdk;
 mod trouble;
 mod watch;

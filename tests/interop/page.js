@@ -35,19 +35,21 @@
     });
   }
 
-  async function source() {
+  // The numbers count from `first`, which keeps flashes and beeps where they are when it is a multiple of 150. Only each so many-th
+  // picture is painted.
+  async function source({first = 0, tone = 1000, each = 1} = {}) {
     const audioContext = await audio(), rate = audioContext.sampleRate;
     const canvas = document.createElement('canvas');
     [canvas.width, canvas.height] = [WIDTH, HEIGHT];
     const g = canvas.getContext('2d');
-    paint(g, 0);
+    paint(g, first);
 
     // Five seconds hold whole periods of the tone and each beep once: they loop without a seam.
     const buffer = audioContext.createBuffer(2, 5 * rate, rate), samples = buffer.getChannelData(0);
     for (let i = 0; i < samples.length; i++) {
       const within = i % rate / rate;
       const envelope = Math.max(0, Math.min(1, within / 0.002, (0.06 - within) / 0.002));
-      samples[i] = 0.1 * Math.sin(2 * Math.PI * 1000 * i / rate) +
+      samples[i] = 0.1 * Math.sin(2 * Math.PI * tone * i / rate) +
         0.4 * envelope * Math.sin(2 * Math.PI * BEEPS[Math.floor(i / rate)] * within);
     }
     buffer.copyToChannel(samples, 1);
@@ -61,11 +63,16 @@
     player.start(start);
     let last = 0;
     rig.painted = () => last;
-    setInterval(() => {
-      const number = Math.floor((audioContext.currentTime - start) * FPS);
+    const painter = setInterval(() => {
+      if (picture.readyState === 'ended') {
+        clearInterval(painter);
+        player.stop();
+        return;
+      }
+      const number = Math.floor((audioContext.currentTime - start) * FPS / each) * each;
       if (number > last) {
         last = number;
-        paint(g, number);
+        paint(g, first + number);
         picture.requestFrame();
       }
     }, 4);
@@ -273,5 +280,5 @@
     return Object.values(all);
   }
 
-  window.rig = {publish, play, join, loopback, tap, source, ended, collect, stats};
+  window.rig = {publish, play, join, loopback, tap, source, cells, ended, collect, stats};
 })();

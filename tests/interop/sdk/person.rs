@@ -1,0 +1,325 @@
+//! Somebody at an example page: what they do there, and what they see and hear.
+
+use super::exchange::Exchange;
+use super::package::{Example, Pages, Version};
+use crate::browser::Browser;
+use crate::gateway::Gateway;
+use crate::signal;
+use serde_json::Value;
+use std::array;
+use std::ops::Range;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// From one signal to the next: four and a half minutes of pictures, and whole cycles of beeps.
+const APART: u16 = 54 * 150;
+/// The pitches of people's tones, in hertz.
+const TONES: [f64; 4] = [1000.0, 700.0, 1300.0, 500.0];
+/// What is left of a pitch that is not sent, in decibels of full scale; people's tones are 20 below.
+const SILENT: f64 = -70.0;
+
+/// How long a picture or a sound may take to become what it is to be.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// A browser with an example page, and who sits there.
+pub(super) struct Person {
+    pub(super) browser: Browser,
+    pub(super) login: &'static str,
+    number: usize,
+}
+
+/// Has people do something at the same time.
+pub(super) fn together<'a, const N: usize>(people: [&'a Person; N], act: impl Fn(&'a Person) + Sync) {
+    thread::scope(|scope| {
+        for person in people {
+            scope.spawn(|| act(person));
+        }
+    });
+}
+
+/// Waits until each sees and hears all others.
+pub(super) fn all_meet<const N: usize>(people: [&Person; N]) {
+    together(people, |person| {
+        people.iter().filter(|other| other.login != person.login).for_each(|other| person.meets(other));
+    });
+}
+
+/// Something that is captured: it can be told from others by its picture, and by its sound when it has some.
+#[derive(Clone, Debug)]
+pub(super) struct Source {
+    numbers: Range<u16>,
+    tone: Option<f64>,
+}
+
+impl Source {
+    /// The clip that encoders send, which counts from nothing, as the first person does.
+    pub(super) fn clip() -> Self {
+        Self { numbers: 0..APART, tone: Some(TONES[0]) }
+    }
+}
+
+/// What an element of a page shows and lets be heard.
+#[derive(Debug)]
+struct Observed {
+    /// The numbers of two pictures, the second some time after the first.
+    numbers: [Option<u16>; 2],
+    /// Pictures shown in between.
+    frames: i64,
+    hertz: f64,
+    decibels: f64,
+    muted: bool,
+    paused: bool,
+}
+
+impl Person {
+    /// People at browsers of their own, which start at the same time.
+    pub(super) fn some<const N: usize>(logins: [&'static str; N]) -> [Self; N] {
+        thread::scope(|scope| {
+            let starting = array::from_fn::<_, N, _>(|index| {
+                let login = logins[index];
+                scope.spawn(move || Self::new(index, login))
+            });
+            starting.map(|starting| starting.join().expect("a browser starts"))
+        })
+    }
+
+    fn new(number: usize, login: &'static str) -> Self {
+        let browser = Browser::start_strict();
+        let person = Self { browser, login, number };
+        let (camera, screen) = (person.camera(), person.screen());
+        let who = format!(
+            "const FIRST = {}, SCREEN = {}, TONE = {}, EACH = 2;",
+            camera.numbers.start, screen.numbers.start, TONES[number]
+        );
+        person.browser.precede(&format!("{who}\n{}", include_str!("visitor.js")));
+        person
+    }
+
+    /// What this person's camera and microphone give.
+    pub(super) fn camera(&self) -> Source {
+        let first = u16::try_from(self.number).expect("people are few") * APART;
+        Source { numbers: first..first + APART, tone: Some(TONES[self.number]) }
+    }
+
+    /// What this person's screen shows.
+    pub(super) fn screen(&self) -> Source {
+        let first = u16::try_from(TONES.len() + self.number).expect("people are few") * APART;
+        Source { numbers: first..first + APART, tone: None }
+    }
+
+    /// Opens a page, with an invitation to a room or without.
+    pub(super) fn open(&self, pages: Pages, page: (Version, Example), room: Option<&str>) {
+        let query = room.map(|room| format!("?roomName={room}")).unwrap_or_default();
+        self.browser.go(&format!("{}{query}", pages.url(page)));
+    }
+
+    /// Fills in the form and asks to join.
+    pub(super) fn ask_to_join(&self, gateway: &Gateway) {
+        let address = format!("ws://{}", gateway.http);
+        self.fill("url", &address);
+        self.fill("login", self.login);
+        self.click("joinBtn");
+    }
+
+    /// Joins, and waits until camera and microphone are there for the others.
+    pub(super) fn join(&self, gateway: &Gateway) {
+        self.ask_to_join(gateway);
+        self.publishes();
+        assert_eq!(self.text("status"), "ESTABLISHED");
+    }
+
+    /// Waits until the page says that it publishes.
+    fn publishes(&self) {
+        self.until("publishing", 10, "document.getElementById('localStatus').textContent === 'PUBLISHING'");
+    }
+
+    /// Waits until the page has been told that its publication is over.
+    fn has_stopped(&self) {
+        self.until("unpublished", 5, "document.getElementById('localStatus').textContent === 'UNPUBLISHED'");
+    }
+
+    /// Presses what stops the publication.
+    pub(super) fn stop(&self) {
+        self.click("localStopBtn");
+        self.has_stopped();
+    }
+
+    /// Presses what begins a new publication.
+    pub(super) fn publish(&self) {
+        self.click("localStopBtn");
+        self.publishes();
+    }
+
+    /// Presses what leaves the room.
+    pub(super) fn leave(&self) {
+        self.click("joinBtn");
+        self.until("out of the room", 5, "document.getElementById('joinBtn').textContent === 'Join'");
+        self.has_stopped();
+    }
+
+    /// Presses what enters it again.
+    pub(super) fn join_again(&self) {
+        self.click("joinBtn");
+        self.publishes();
+    }
+
+    /// Opens a page in a room and joins.
+    pub(super) fn visit(&self, gateway: &Gateway, pages: Pages, page: (Version, Example), room: &str) {
+        self.open(pages, page, Some(room));
+        self.join(gateway);
+    }
+
+    pub(super) fn fill(&self, field: &str, text: &str) {
+        self.browser.evaluate(&format!("document.getElementById('{field}').value = {}", Value::from(text)));
+    }
+
+    /// Presses a button, which must be there to be pressed.
+    #[track_caller]
+    pub(super) fn click(&self, button: &str) {
+        let pressed = self.browser.evaluate(&format!(
+            "(() => {{ const button = document.getElementById('{button}'), ready = !button.disabled; button.click(); return ready; }})()"
+        ));
+        assert_eq!(pressed, Value::Bool(true), "{} cannot press {button}: {}", self.login, self.exchange());
+    }
+
+    /// What an element says.
+    pub(super) fn text(&self, element: &str) -> String {
+        let text = self.browser.evaluate(&format!("document.getElementById('{element}').innerText"));
+        text.as_str().expect("an element has text").to_owned()
+    }
+
+    /// Sends a line to all.
+    pub(super) fn say(&self, line: &str) {
+        self.fill("message", line);
+        self.click("sendMessageBtn");
+    }
+
+    /// Waits until the chat has this line of somebody's.
+    #[track_caller]
+    pub(super) fn reads(&self, from: &str, line: &str) {
+        self.reads_within(5, from, line);
+    }
+
+    /// The same for lines that take their time.
+    #[track_caller]
+    pub(super) fn reads_within(&self, seconds: u64, from: &str, line: &str) {
+        let wanted = Value::from(format!("{from} - {line}"));
+        let has = format!("document.getElementById('chat').innerText.includes({wanted})");
+        self.until(&format!("{from} says {line:?}"), seconds, &has);
+    }
+
+    /// How often the chat has a piece of text.
+    pub(super) fn count_in_chat(&self, text: &str) -> usize {
+        self.text("chat").matches(text).count()
+    }
+
+    /// Waits until something is true in the page.
+    #[track_caller]
+    pub(super) fn until(&self, what: &str, seconds: u64, expression: &str) {
+        let done = self.browser.evaluate(&format!("visitor.until(() => {expression}, {})", seconds * 1000));
+        assert_eq!(
+            done,
+            Value::Bool(true),
+            "{}, {what}: not within {seconds} s. {}",
+            self.login,
+            self.exchange()
+        );
+    }
+
+    /// Waits until somebody's picture is shown at their name, and expects to see and hear them and nobody else there.
+    #[track_caller]
+    pub(super) fn meets(&self, other: &Self) {
+        self.sees(&format!("visitor.display('{}')", other.login), &other.camera());
+    }
+
+    /// Waits until a place of the page shows this in motion, and lets its sound be heard.
+    #[track_caller]
+    pub(super) fn sees(&self, place: &str, source: &Source) {
+        self.until(&format!("{place} shows something"), 10, &format!("visitor.started({place})"));
+        self.observes(place, &format!("{source:?}"), |seen| seen.is_of(source));
+    }
+
+    /// Waits until a place of the page shows nobody's picture, and nothing is heard from there.
+    #[track_caller]
+    pub(super) fn sees_and_hears_nothing(&self, place: &str) {
+        self.observes(place, "nothing", |seen| seen.is_dark() && seen.is_silent());
+    }
+
+    #[track_caller]
+    fn observes(&self, place: &str, what: &str, is_so: impl Fn(&Observed) -> bool) {
+        let mut seen = self.observe(place);
+        let began = Instant::now();
+        while !is_so(&seen) {
+            assert!(
+                began.elapsed() < PATIENCE,
+                "{} at {place}, not {what}: {seen:?}. {}",
+                self.login,
+                self.exchange()
+            );
+            seen = self.observe(place);
+        }
+    }
+
+    /// Looks and listens for a while.
+    #[track_caller]
+    fn observe(&self, place: &str) -> Observed {
+        Observed::of(&self.browser.evaluate(&format!("visitor.observe({place}, 700)")))
+    }
+
+    /// What was said over the page's WebSockets so far.
+    pub(super) fn exchange(&self) -> Exchange {
+        Exchange::of(&self.browser.evaluate("visitor.exchange"))
+    }
+
+    /// Expects that nothing went wrong, in the page or on the wire.
+    #[track_caller]
+    pub(super) fn is_content(&self) {
+        let troubles = self.browser.evaluate("visitor.troubles");
+        let (exchange, complaints) = (self.exchange(), self.browser.complaints());
+        let faults = exchange.faults();
+        assert!(
+            troubles == Value::Array(Vec::new()) && complaints.is_empty() && faults.is_empty(),
+            "{}: {troubles} {complaints:?} {faults:#?}\n{exchange}",
+            self.login
+        );
+    }
+}
+
+impl Observed {
+    fn of(seen: &Value) -> Self {
+        let number = |look: &Value| {
+            let cells = look.as_array()?.iter().map(|cell| cell.as_u64()?.try_into().ok());
+            signal::number(&cells.collect::<Option<Vec<u8>>>()?.try_into().ok()?)
+        };
+        let frames = [0, 1].map(|index| seen["frames"][index].as_i64().expect("a count"));
+        Self {
+            numbers: [0, 1].map(|index| number(&seen["looks"][index])),
+            frames: frames[1] - frames[0],
+            hertz: seen["sound"]["hertz"].as_f64().unwrap_or_default(),
+            decibels: seen["sound"]["decibels"].as_f64().unwrap_or(f64::NEG_INFINITY),
+            muted: seen["muted"].as_bool().expect("a flag"),
+            paused: seen["paused"].as_bool().expect("a flag"),
+        }
+    }
+
+    /// Whether this shows a source in motion and lets its sound be heard.
+    fn is_of(&self, source: &Source) -> bool {
+        let [Some(first), Some(second)] = self.numbers else { return false };
+        let shown = source.numbers.contains(&first) && source.numbers.contains(&second) && first < second;
+        shown && self.frames > 2 && !self.paused && source.tone.is_none_or(|tone| self.has_tone(tone))
+    }
+
+    fn has_tone(&self, tone: f64) -> bool {
+        !self.muted && (self.hertz - tone).abs() < 6.0 && self.decibels > -40.0
+    }
+
+    /// Whether nothing can be heard.
+    fn is_silent(&self) -> bool {
+        self.decibels < SILENT
+    }
+
+    /// Whether there is no picture of anybody's.
+    fn is_dark(&self) -> bool {
+        self.numbers == [None, None]
+    }
+}
