@@ -212,6 +212,7 @@ const ASSETS: &[Asset] = &[
     script!("room/publication.js"),
     script!("room/room.js"),
     script!("room/ru.js"),
+    script!("room/secure.js"),
     script!("room/settings.js"),
     script!("room/speaker.js"),
     script!("room/streams.js"),

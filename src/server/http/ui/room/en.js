@@ -22,6 +22,8 @@ export const english = {
   loudspeaker: 'Loudspeaker',
   usual: 'The usual one',
   device_insecure: 'Browsers give camera and microphone only to pages opened by https:// or on localhost. You can watch, listen and write.',
+  secureThere: 'To be seen and heard, open this room at',
+  secureOff: 'Whoever runs this server turns https:// on under [http.tls] of its configuration: self_signed = true to try it in a local network, acme or certificate for others to use it.',
   device_other: 'The browser gives no access to this device.',
   device_denied_camera: 'The browser may not use your camera. Allow it beside the page’s address, then turn it on here.',
   device_denied_microphone: 'The browser may not use your microphone. Allow it beside the page’s address, then turn it on here.',

@@ -5,6 +5,7 @@ import {byId, every} from '../ui.js';
 import {choices} from './choices.js';
 import {button} from './dom.js';
 import {another, hue, initials, isValid, tidy} from './names.js';
+import {hint} from './secure.js';
 import {keep, recall} from './settings.js';
 import {put, t} from './text.js';
 
@@ -44,6 +45,7 @@ export class Green {
     for (const kind of ['microphone', 'camera']) byId(`green-${kind}`).addEventListener('click', () => this.#toggle(kind));
     document.addEventListener('language', () => this.#shown && this.update());
     every(ASK, async () => this.#shown && this.#present());
+    this.#advise();
   }
 
   /** Shows it, with what went wrong if one comes back. */
@@ -154,6 +156,17 @@ export class Green {
       byId('preview-avatar').textContent = initials(login || '?');
       byId('preview-avatar').className = `avatar big hue-${hue(login || '?', 8)}`;
     }
+  }
+
+  /** Where the browser gives no devices to a page like this: what to do. */
+  async #advise() {
+    const found = await hint(new URL(location.href), isSecureContext);
+    if (!found) return;
+    put(byId('secure-text'), found.key);
+    const link = byId('secure-link');
+    link.hidden = !found.address;
+    if (found.address) Object.assign(link, {href: found.address, textContent: found.address});
+    byId('secure').hidden = false;
   }
 
   async #present() {
