@@ -14,6 +14,7 @@ mod client;
 mod ffmpeg;
 mod gateway;
 mod http;
+mod obs;
 mod patience;
 mod relay;
 mod signal;
