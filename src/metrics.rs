@@ -97,6 +97,7 @@ const COUNTERS: &[Description] = &[
         Unit::Count,
         "HTTP connections that were closed because others needed their place.",
     ),
+    ("commonroom_snapshots_total", Unit::Count, "Pictures of streams that were asked for, by result."),
     ("commonroom_tls_handshakes_total", Unit::Count, "TLS handshakes, by port and result."),
     ("commonroom_tls_orders_total", Unit::Count, "Certificates ordered from an ACME authority, by result."),
     ("commonroom_tls_reloads_total", Unit::Count, "Changes of the certificate's files, by result."),

@@ -5,7 +5,7 @@
 //! few seconds after the last has left.
 //!
 //! [`plan`] is the table of what can become what; a *converter* does one row of it without I/O, `chain` several, and
-//! `rendition` runs them as a task between a subscriber queue and a feed.
+//! `rendition` runs them as a task between a subscriber queue and a feed. `snapshot` takes the last picture out of a stream.
 
 mod audio;
 mod chain;
@@ -15,10 +15,14 @@ mod order;
 mod packetise;
 pub mod plan;
 mod rendition;
+mod snapshot;
 mod subscription;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "transcode")]
+mod video;
 
 pub use plan::{Conversion, Reason, Refusal};
 pub use rendition::{Bridge, RefusalMark, RenditionInfo};
+pub use snapshot::{ImageFormat, SnapshotError};
 pub use subscription::{Accepts, Subscription};

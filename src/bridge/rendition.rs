@@ -12,9 +12,10 @@ use crate::stream::{
 };
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::available_parallelism;
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -57,6 +58,8 @@ struct Shared {
     tasks: TaskTracker,
     stop: CancellationToken,
     streams: Mutex<BTreeMap<StreamName, Entry>>,
+    /// Places for those who decode a picture.
+    decoders: Semaphore,
 }
 
 /// What the bridge knows of a stream.
@@ -89,12 +92,15 @@ struct Worker {
 impl Bridge {
     /// A bridge whose renditions run on the runtime this is called in.
     pub fn new(config: config::Bridge) -> Self {
+        // One core is left to those who send and receive.
+        let decoders = available_parallelism().map_or(1, |cores| cores.get() - 1).max(1);
         let shared = Shared {
             linger: config.linger.0,
             runtime: Handle::try_current().ok(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             streams: Mutex::default(),
+            decoders: Semaphore::new(decoders),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -123,6 +129,11 @@ impl Bridge {
             users: *rendition.users.borrow(),
         };
         entry.renditions.iter().map(info).collect()
+    }
+
+    /// Places for those who decode a picture.
+    pub(super) fn decoders(&self) -> &Semaphore {
+        &self.shared.decoders
     }
 
     /// Ends all renditions and waits for them.

@@ -27,5 +27,6 @@ mod pages;
 mod publish;
 mod rtmp;
 mod sdk;
+mod snapshot;
 mod trouble;
 mod watch;

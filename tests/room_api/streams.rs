@@ -242,3 +242,28 @@ async fn a_connection_that_breaks_takes_its_streams_with_it() {
     bob.answer("b1").await;
     site.end().await;
 }
+
+#[tokio::test]
+async fn a_picture_that_cannot_be_had_is_refused_with_the_reason() {
+    let site = Site::new();
+    let mut alice = site.member("alice").await;
+    let encoder = site.encoder(ROOM, "obs");
+    encoder.publisher().declare(&[MediaKind::Audio]);
+    let _audio = encoder.publisher().track(FeedKey::new(Codec::Opus, Form::Packets));
+    for _ in 0..2 {
+        alice.event().await;
+    }
+    for (name, reason) in [
+        (Some("obs"), "the stream has no picture"),
+        (Some("nobody"), "there is no such stream"),
+        (None, "of which stream?"),
+    ] {
+        let asked =
+            Stream { media_session_id: label("s1"), name: name.map(|name| label(&format!("{ROOM}/{name}"))) };
+        alice.say(&ClientMessage::Snapshot((asked,))).await;
+        let ServerMessage::NotifyStreamEvent((notice,)) = alice.hear().await else { panic!("no answer") };
+        assert_eq!(notice.media_session_id.as_str(), "s1");
+        assert_eq!(notice.notice, Notice::SnapshotFailed { info: reason.to_owned() });
+    }
+    site.end().await;
+}

@@ -11,6 +11,7 @@ mod lend;
 mod quality;
 mod refuse;
 mod session;
+mod snapshot;
 mod streams;
 mod talk;
 mod translate;

@@ -12,6 +12,7 @@ use crate::protocol::room_api::{
 };
 use crate::room::{Event, Events, Key, Name, Protocol, Rate};
 use crate::server::webrtc::{Picture, Progress};
+use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
@@ -49,6 +50,8 @@ pub struct Session {
     pub(super) streams: HashMap<Label, Stream>,
     /// What rooms and streams will have to tell, one of each at a time.
     pub(super) news: FuturesUnordered<BoxFuture<'static, News>>,
+    /// A picture is being taken: one at a time.
+    pub(super) snapshot: bool,
     outbox: VecDeque<Output>,
     closing: Option<Close>,
     alive: Alive,
@@ -85,6 +88,8 @@ pub(super) enum News {
     Stream { id: Label, serial: u64, progress: Option<Progress>, watched: watch::Receiver<Progress> },
     /// To the picture of a playback; `None`: there will be no more of it.
     Picture { id: Label, serial: u64, picture: Option<Picture>, watched: watch::Receiver<Picture> },
+    /// A picture that was asked for.
+    Snapshot { id: Label, taken: Result<Bytes, String> },
     /// A stream that is to be played has its tracks.
     Settled { id: Label, serial: u64 },
 }
@@ -105,6 +110,7 @@ impl Session {
             seats: BTreeMap::new(),
             streams: HashMap::new(),
             news: FuturesUnordered::new(),
+            snapshot: false,
             outbox: VecDeque::new(),
             closing: None,
             alive: Alive::new(now),
@@ -182,7 +188,7 @@ impl Session {
             }
             ClientMessage::SendStreamEvent((event,)) => self.stream_event(event),
             ClientMessage::AvailableStream((stream,)) => self.available(stream),
-            ClientMessage::Snapshot((stream,)) => self.snapshot(stream),
+            ClientMessage::Snapshot((stream,)) => self.take_snapshot(stream),
             ClientMessage::AdaptStream((adapt,)) => self.adapt(&adapt),
             ClientMessage::Unknown(name) => debug!(name, "message of another kind"),
         }
@@ -245,6 +251,7 @@ impl Session {
             News::Picture { id, serial, picture, watched } => {
                 self.picture_news(id, serial, picture, watched);
             }
+            News::Snapshot { id, taken } => self.snapshot_taken(id, taken),
             News::Settled { id, serial } => self.settled(id, serial),
         }
     }

@@ -354,13 +354,6 @@ impl Session {
         self.say(ServerMessage::AvailableStream((available,)));
     }
 
-    /// `snapshot`.
-    pub(super) fn snapshot(&mut self, stream: api::Stream) {
-        let notice = Notice::SnapshotFailed { info: "this server takes no pictures of streams".to_owned() };
-        let notice = StreamNotice { media_session_id: stream.media_session_id, notice };
-        self.say(ServerMessage::NotifyStreamEvent((notice,)));
-    }
-
     /// `adaptStream`.
     pub(super) fn adapt(&mut self, adapt: &Adapt) {
         let Some(stream) = self.streams.get_mut(&adapt.media_session_id) else { return };
@@ -373,7 +366,7 @@ impl Session {
     }
 
     /// A stream to be played: `<room>/<participant or stream>`, a stream of a room, or a stream by its name alone.
-    fn find(&self, room: Option<&str>, name: &Label) -> Result<stream::Stream, Info> {
+    pub(super) fn find(&self, room: Option<&str>, name: &Label) -> Result<stream::Stream, Info> {
         let rooms = &self.conference.rooms;
         let (room, wanted) = match name.as_str().split_once('/') {
             Some((room, wanted)) => (Some(room), wanted),

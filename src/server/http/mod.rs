@@ -14,6 +14,7 @@ mod router;
 mod sampler;
 mod secure;
 mod signalling;
+mod snapshot;
 mod websocket;
 
 pub use listener::{BindError, Parts, Server};

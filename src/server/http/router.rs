@@ -2,7 +2,7 @@
 
 use super::problem::Problem;
 use super::sampler::Sampler;
-use super::{api, cors, health, pages, secure, signalling, websocket};
+use super::{api, cors, health, pages, secure, signalling, snapshot, websocket};
 use crate::bridge::Bridge;
 use crate::config::Origins;
 use crate::room::{InvalidName, Name, Rooms};
@@ -77,6 +77,8 @@ pub(super) fn router(app: App, origins: Origins, request_timeout: Duration) -> R
         .route("/api/v1/server", get(api::server))
         .route("/api/v1/rooms", get(api::rooms))
         .route("/api/v1/rooms/{room}", get(api::room))
+        .route("/api/v1/rooms/{room}/{participant}/snapshot.jpg", get(snapshot::jpeg))
+        .route("/api/v1/rooms/{room}/{participant}/snapshot.png", get(snapshot::png))
         .route("/.well-known/acme-challenge/{token}", get(secure::acme_challenge))
         .route("/metrics", get(health::prometheus))
         .route("/healthz", get(health::healthz))

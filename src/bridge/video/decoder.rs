@@ -1,0 +1,82 @@
+//! Coded frames -> pictures.
+
+use super::{MAX_FRAME, MAX_PIXELS, Picture, VideoError};
+use crate::media::{Codec, CodecParams, Frame, Payload};
+use crate::time::ClockRate;
+use ffmpeg_next as ffmpeg;
+use ffmpeg_next::codec::{self, Id, decoder};
+use ffmpeg_next::{Dictionary, Packet, log, packet};
+
+/// Between NAL units in a byte stream (ITU-T H.264, annex B).
+const START_CODE: [u8; 4] = [0, 0, 0, 1];
+
+/// Decodes the frames of one track, from a keyframe on. Pictures come out in the order in which they are shown, which is
+/// some frames after they went in where the stream has B-frames.
+pub(in crate::bridge) struct Decoder {
+    decoder: decoder::Video,
+    codec: Codec,
+    /// The frame in work as a byte stream, kept for its memory.
+    stream: Vec<u8>,
+}
+
+impl Decoder {
+    /// For H.264 or VP8.
+    pub(in crate::bridge) fn new(codec: Codec) -> Result<Self, VideoError> {
+        let id = match codec {
+            Codec::H264 => Id::H264,
+            Codec::Vp8 => Id::VP8,
+            Codec::Aac | Codec::Opus => return Err(VideoError::OtherCodec),
+        };
+        // It writes to standard error by itself, at the pace of whoever sends rubbish.
+        log::set_level(log::Level::Fatal);
+        let found = decoder::find(id).ok_or(VideoError::NoCodec(codec.as_str()))?;
+        let mut options = Dictionary::new();
+        options.set("max_pixels", &MAX_PIXELS.to_string());
+        // Threads of its own would hold frames back, and take cores that others have been promised.
+        options.set("threads", "1");
+        let context = codec::Context::new_with_codec(found);
+        let decoder = context.decoder().open_as_with(found, options)?.video()?;
+        Ok(Self { decoder, codec, stream: Vec::new() })
+    }
+
+    /// Takes a frame; the parameters are those in force since the last keyframe.
+    pub(in crate::bridge) fn decode(
+        &mut self,
+        params: &CodecParams,
+        frame: &Frame,
+    ) -> Result<(), VideoError> {
+        if frame.payload.len() > MAX_FRAME {
+            return Err(VideoError::TooLarge(frame.payload.len()));
+        }
+        let mut packet = match (&frame.payload, params, self.codec) {
+            (Payload::Nalus(unit), CodecParams::H264(config), Codec::H264) => {
+                self.stream.clear();
+                let sets = config.sps().iter().chain(config.pps()).filter(|_| frame.keyframe);
+                for nal in sets.map(|set| &set[..]).chain(unit.nals()) {
+                    self.stream.extend_from_slice(&START_CODE);
+                    self.stream.extend_from_slice(nal);
+                }
+                Packet::copy(&self.stream)
+            }
+            (Payload::Packet(bytes), CodecParams::Vp8, Codec::Vp8) => Packet::copy(bytes),
+            _ => return Err(VideoError::OtherCodec),
+        };
+        if frame.keyframe {
+            packet.set_flags(packet::Flags::KEY);
+        }
+        packet.set_pts(Some(frame.pts.to_ticks(ClockRate::VIDEO)));
+        packet.set_dts(Some(frame.dts.to_ticks(ClockRate::VIDEO)));
+        Ok(self.decoder.send_packet(&packet)?)
+    }
+
+    /// The next picture, if one is ready.
+    pub(in crate::bridge) fn next(&mut self) -> Option<Picture> {
+        let mut picture = ffmpeg::frame::Video::empty();
+        self.decoder.receive_frame(&mut picture).is_ok().then_some(Picture(picture))
+    }
+
+    /// Says that no frame follows: pictures that were held back for their order come out.
+    pub(in crate::bridge) fn finish(&mut self) -> Result<(), VideoError> {
+        Ok(self.decoder.send_eof()?)
+    }
+}

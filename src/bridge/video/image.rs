@@ -1,0 +1,129 @@
+//! A picture -> a PNG or JPEG file.
+
+use super::{MAX_PIXELS, Picture, VideoError};
+use crate::bridge::snapshot::ImageFormat;
+use bytes::Bytes;
+use ffmpeg_next as ffmpeg;
+use ffmpeg_next::codec::{self, Id, encoder};
+use ffmpeg_next::format::Pixel;
+use ffmpeg_next::software::scaling::{self, Flags};
+use ffmpeg_next::{Dictionary, Packet, Rational, color, ffi};
+
+/// From this many lines on, a picture that does not say how its colours are meant is taken to mean those of high
+/// definition, as players do.
+const HD: u32 = 720;
+
+/// The picture as a file, in the shape in which it is to be seen: samples that are not square are made so.
+pub(in crate::bridge) fn write(picture: &Picture, format: ImageFormat) -> Result<Bytes, VideoError> {
+    let Picture(picture) = picture;
+    let (id, pixels, options): (_, _, &[(&str, &str)]) = match format {
+        ImageFormat::Png => (Id::PNG, Pixel::RGB24, &[("compression_level", "3"), ("pred", "up")]),
+        // Scale 4 of 1 to 31: no flaw to be seen, and a fifth of the bytes of scale 1.
+        ImageFormat::Jpeg => (Id::MJPEG, Pixel::YUVJ420P, &[("flags", "qscale"), ("global_quality", "472")]),
+    };
+    let (width, height) = shape(picture.width(), picture.height(), picture.aspect_ratio());
+    let mut converted = ffmpeg::frame::Video::new(pixels, width, height);
+    converter(picture, pixels, width, height)?.run(picture, &mut converted)?;
+    if pixels == Pixel::YUVJ420P {
+        converted.set_color_range(color::Range::JPEG);
+    }
+
+    let found = encoder::find(id).ok_or(VideoError::NoCodec(format.as_str()))?;
+    let mut encoder = codec::Context::new_with_codec(found).encoder().video()?;
+    encoder.set_width(width);
+    encoder.set_height(height);
+    encoder.set_format(pixels);
+    encoder.set_time_base(Rational(1, 1));
+    let mut dictionary = Dictionary::new();
+    options.iter().for_each(|(key, value)| dictionary.set(key, value));
+    dictionary.set("threads", "1");
+    let mut encoder = encoder.open_as_with(found, dictionary)?;
+    converted.set_pts(Some(0));
+    encoder.send_frame(&converted)?;
+    encoder.send_eof()?;
+    let mut packet = Packet::empty();
+    encoder.receive_packet(&mut packet)?;
+    Ok(Bytes::copy_from_slice(packet.data().unwrap_or_default()))
+}
+
+/// The size in square samples: as wide as it is to be seen, unless that is out of proportion.
+fn shape(width: u32, height: u32, sample: Rational) -> (u32, u32) {
+    let (Ok(numerator @ 1..), Ok(denominator @ 1..)) = (u64::try_from(sample.0), u64::try_from(sample.1))
+    else {
+        return (width, height); // not known
+    };
+    let seen = u64::from(width) * numerator / denominator;
+    match u32::try_from(seen) {
+        Ok(seen) if (width / 4..=width * 4).contains(&seen) && seen > 0 && seen * height <= MAX_PIXELS => {
+            (seen, height)
+        }
+        _ => (width, height),
+    }
+}
+
+/// What turns a picture into another format and size, with the colours that it means.
+#[expect(unsafe_code, reason = "FFmpeg's colour matrices, for which ffmpeg-next has no call")]
+fn converter(
+    picture: &ffmpeg::frame::Video,
+    to: Pixel,
+    width: u32,
+    height: u32,
+) -> Result<scaling::Context, VideoError> {
+    let (from, lines) = (picture.format(), picture.height());
+    let mut context =
+        scaling::Context::get(from, picture.width(), lines, to, width, height, Flags::BILINEAR)?;
+    let space = match picture.color_space() {
+        color::Space::BT709 => ffi::SWS_CS_ITU709,
+        color::Space::BT2020NCL | color::Space::BT2020CL => ffi::SWS_CS_BT2020,
+        color::Space::Unspecified if lines >= HD => ffi::SWS_CS_ITU709,
+        _ => ffi::SWS_CS_ITU601,
+    };
+    let full_range = picture.color_range() == color::Range::JPEG
+        || matches!(from, Pixel::YUVJ420P | Pixel::YUVJ422P | Pixel::YUVJ444P);
+    // SAFETY: the context is valid and ours; the tables are FFmpeg's own and live as long as the program.
+    let set = unsafe {
+        let source = ffi::sws_getCoefficients(space);
+        let target = ffi::sws_getCoefficients(ffi::SWS_CS_ITU601); // what JFIF says; RGB has none
+        ffi::sws_setColorspaceDetails(
+            context.as_mut_ptr(),
+            source,
+            i32::from(full_range),
+            target,
+            1,
+            0,
+            1 << 16,
+            1 << 16,
+        )
+    };
+    // Formats that are RGB themselves have no matrix to set.
+    if set < 0 {
+        tracing::debug!(?from, "no colour matrix for this format");
+    }
+    Ok(context)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn samples_become_square() {
+        assert_eq!(shape(720, 576, Rational(16, 11)), (1_047, 576));
+        assert_eq!(shape(1_440, 1_080, Rational(4, 3)), (1_920, 1_080));
+        for unknown in [Rational(0, 1), Rational(1, 0), Rational(1, 1), Rational(-3, 4)] {
+            assert_eq!(shape(1_280, 720, unknown), (1_280, 720));
+        }
+        assert_eq!(shape(1_280, 720, Rational(65_535, 1)), (1_280, 720), "out of proportion");
+    }
+
+    proptest! {
+        #[test]
+        fn no_ratio_makes_a_picture_too_large(
+            width in 1..4_096_u32, height in 1..2_304_u32, numerator: i32, denominator: i32
+        ) {
+            let (seen, lines) = shape(width, height, Rational(numerator, denominator));
+            prop_assert!(seen > 0 && seen * lines <= MAX_PIXELS && lines == height);
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Pictures decoded and written as images: FFmpeg's libraries behind a guard.
+//!
+//! What comes from a peer reaches FFmpeg through [`Decoder`] alone, which bounds the size of a coded frame and of the
+//! picture that it may turn into, and runs on the thread that calls it. Compiled with the feature `transcode`.
+
+mod decoder;
+mod image;
+
+pub(super) use decoder::Decoder;
+pub(super) use image::write;
+
+use thiserror::Error;
+
+/// The largest picture that is decoded: 4K. One of them takes 14 MB, as RGB twice that.
+const MAX_PIXELS: u32 = 4_096 * 2_304;
+/// The largest coded frame, in bytes. A keyframe in 4K at the rates that encoders send live is a tenth of it.
+const MAX_FRAME: usize = 8 << 20;
+
+/// A decoded picture, in the format of its codec.
+pub(super) struct Picture(ffmpeg_next::frame::Video);
+
+/// A frame that cannot be decoded, or a picture that cannot be written: the library is sound, this piece is lost.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub(super) enum VideoError {
+    /// This build of FFmpeg lacks the codec.
+    #[error("this FFmpeg has no {0}")]
+    NoCodec(&'static str),
+    /// A coded frame is larger than any sensible one.
+    #[error("a frame of {0} bytes")]
+    TooLarge(usize),
+    /// A frame of a codec that is not the decoder's, or not video.
+    #[error("a frame of another codec")]
+    OtherCodec,
+    /// What FFmpeg says.
+    #[error(transparent)]
+    Library(#[from] ffmpeg_next::Error),
+}
