@@ -3,6 +3,8 @@
 use crate::client::{Client, ended};
 use crate::ffmpeg;
 use crate::gateway::Gateway;
+use crate::obs::Obs;
+use crate::relay::Line;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -70,7 +72,8 @@ impl Page {
     /// Somebody comes and publishes; the name of the stream.
     #[track_caller]
     fn hears_of_publication(&mut self, login: &str, has: (bool, bool), comes: bool) -> String {
-        let limit = Duration::from_secs(5);
+        // OBS comes back when it thinks it should.
+        let limit = Duration::from_secs(10);
         if comes {
             let joined = self.hears("JOINED", limit);
             assert_eq!((&joined["login"], &joined["protocol"]), (&json!(login), &json!("rtmp")));
@@ -154,4 +157,23 @@ fn what_a_room_refuses_or_ends_stands_in_the_encoders_log() {
     page.command("moderate", json!({"name": "studio", "action": "lock"}));
     page.hears("LOCKED", Duration::from_secs(2));
     says("third", "room studio is locked");
+}
+
+#[test]
+fn obs_comes_back_when_its_line_has_broken() {
+    let gateway = Gateway::start();
+    let line = Line::to(gateway.rtmp);
+    let mut obs = Obs::start(&ffmpeg::baseline_clip(40), &format!("rtmp://{}/studio", line.address), "obs");
+    let mut page = Page::join(&gateway);
+    obs.press("StartStream");
+    let first = page.hears_of_publication("obs", (true, true), true);
+    line.cut();
+    let began = Instant::now();
+    // It tries again while its name is not free yet, and goes on trying.
+    assert_eq!(page.hears_of_end(true, Duration::from_secs(8)), "vanished");
+    println!("gone after {:?}", began.elapsed());
+    let second = page.hears_of_publication("obs", (true, true), true);
+    println!("back after {:?}", began.elapsed());
+    assert_ne!(first, second);
+    assert!(obs.log().contains("obs is already in studio"), "{}", obs.log());
 }

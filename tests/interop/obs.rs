@@ -22,7 +22,7 @@ const ANSWER: Duration = Duration::from_secs(5);
 pub(crate) struct Obs {
     control: WebSocket<TcpStream>,
     // In this order they go. It is not asked to end: that takes it seconds, and there is nothing to be kept.
-    _process: Client,
+    process: Client,
     _screen: Client,
     _home: Home,
 }
@@ -73,7 +73,7 @@ impl Obs {
         let stream = connected.expect("just connected");
         stream.set_read_timeout(Some(ANSWER)).expect("it is a time");
         let (control, _) = client(format!("ws://{control}"), stream).expect("it speaks WebSocket");
-        let mut obs = Self { control, _process: process, _screen: screen, _home: home };
+        let mut obs = Self { control, process, _screen: screen, _home: home };
         obs.hear(0);
         obs.tell(1, &json!({"rpcVersion": 1, "eventSubscriptions": 0}));
         obs.hear(2);
@@ -86,6 +86,11 @@ impl Obs {
         self.tell(6, &json!({"requestType": button, "requestId": button}));
         let answer = self.hear(7);
         assert_eq!(answer["requestStatus"]["result"], true, "{answer}");
+    }
+
+    /// What it has logged.
+    pub(crate) fn log(&self) -> String {
+        self.process.output()
     }
 
     fn tell(&mut self, operation: u8, data: &Value) {

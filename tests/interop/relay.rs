@@ -1,10 +1,10 @@
-//! A bad network: a UDP relay that loses datagrams.
+//! A bad network: a UDP relay that loses datagrams, and a TCP line that breaks at one end only.
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::sync::Arc;
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -93,4 +93,48 @@ fn upstream(
             new.insert(upstream)
         }
     })
+}
+
+/// The line of a client to the gateway.
+pub(crate) struct Line {
+    /// Where the client connects to.
+    pub(crate) address: SocketAddr,
+    /// Both ends of each connection: the client's, and the gateway's.
+    ends: Arc<Mutex<Vec<[TcpStream; 2]>>>,
+}
+
+impl Line {
+    /// A line that carries everything.
+    pub(crate) fn to(gateway: SocketAddr) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("there are free ports");
+        let address = listener.local_addr().expect("it is bound");
+        let ends = Arc::<Mutex<Vec<[TcpStream; 2]>>>::default();
+        let kept = ends.clone();
+        // It ends with the process.
+        thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let Ok(server) = TcpStream::connect(gateway) else { return };
+                for (from, to) in [(&client, &server), (&server, &client)] {
+                    let (mut from, mut to) = (clone(from), clone(to));
+                    thread::spawn(move || {
+                        drop(io::copy(&mut from, &mut to));
+                    });
+                }
+                kept.lock().expect("nobody panics").push([client, server]);
+            }
+        });
+        Self { address, ends }
+    }
+
+    /// Breaks what is connected: the client notices at once, as one whose network has changed does; the gateway hears nothing
+    /// more and is not told.
+    pub(crate) fn cut(&self) {
+        for [client, _] in self.ends.lock().expect("nobody panics").iter() {
+            drop(client.shutdown(Shutdown::Both));
+        }
+    }
+}
+
+fn clone(stream: &TcpStream) -> TcpStream {
+    stream.try_clone().expect("there are file descriptors")
 }
