@@ -1,5 +1,9 @@
 //! The payload format of VP8 (RFC 7741): payload descriptor, keyframes, frames put together again.
 
+mod counts;
+
+pub use counts::{Counts, Head};
+
 use super::assemble;
 use crate::wire::{ByteReader, Truncated};
 use bytes::{Bytes, BytesMut};
@@ -94,38 +98,6 @@ pub fn height(payload: &[u8]) -> Option<u32> {
     }
 }
 
-/// Moves the numbers of a payload's descriptor up, so that frames of one source follow on those of another: the picture's by
-/// `pictures` and that of its lowest temporal layer by `layers`. A number of 7 bits stays one. Anything else, malformed
-/// payloads too, stays as it is.
-pub fn renumber(payload: &Bytes, pictures: u16, layers: u8) -> Bytes {
-    let [first, extended, ..] = payload[..] else { return payload.clone() };
-    if first & 0x80 == 0 || (pictures, layers) == (0, 0) || Descriptor::parse(payload).is_err() {
-        return payload.clone();
-    }
-    let mut moved = BytesMut::from(&payload[..]);
-    let mut at = 2;
-    if extended & 0x80 != 0 {
-        match moved.get(at..at + 2) {
-            Some([high, low]) if high & 0x80 != 0 => {
-                let id = (u16::from_be_bytes([*high, *low]) & 0x7fff).wrapping_add(pictures) & 0x7fff;
-                moved[at..at + 2].copy_from_slice(&(id | 0x8000).to_be_bytes());
-                at += 2;
-            }
-            _ => {
-                let id = u16::from(moved[at]).wrapping_add(pictures) & 0x7f;
-                moved[at] = id as u8; // 7 bits
-                at += 1;
-            }
-        }
-    }
-    if extended & 0x40 != 0
-        && let Some(layer) = moved.get_mut(at)
-    {
-        *layer = layer.wrapping_add(layers);
-    }
-    moved.freeze()
-}
-
 /// Whether this payload begins a key frame.
 pub fn starts_keyframe(payload: &[u8]) -> bool {
     // The lowest bit of a frame's first byte is 0 on key frames (RFC 6386, section 9.1).
@@ -197,19 +169,6 @@ mod tests {
             &[],
         ] {
             assert_eq!(height(other), None, "{other:02x?}");
-        }
-    }
-
-    #[test]
-    fn counts_move_up_and_wrap() {
-        let moved = |payload: &'static [u8]| renumber(&Bytes::from_static(payload), 3, 5).to_vec();
-        assert_eq!(moved(&[0x90, 0xe0, 0xff, 0xfe, 253, 0x20, 9]), [0x90, 0xe0, 0x80, 1, 2, 0x20, 9]);
-        assert_eq!(moved(&[0x80, 0x80, 0x7f, 9]), [0x80, 0x80, 2, 9], "seven bits");
-        assert_eq!(moved(&[0x80, 0x40, 1, 9]), [0x80, 0x40, 6, 9], "no picture id");
-        for same in
-            [&[0x10, 0x51][..], &[0x80, 0x80], &[0x80, 0x80, 0x80], &[0x90, 0x10, 0x20, 9], &[0x80], &[]]
-        {
-            assert_eq!(moved(same), same);
         }
     }
 

@@ -226,7 +226,7 @@ impl Session {
             version: VERSION,
             server: env!("CARGO_PKG_VERSION").to_owned(),
             rtmp_port: self.conference.rtmp_port,
-            simulcast: false,
+            simulcast: true,
         });
         debug!(remote = %self.remote, login = ?client.login, declared = client.declared, "room session");
         self.client = Some(client);

@@ -191,6 +191,7 @@ const ASSETS: &[Asset] = &[
     script!("room/devices.js"),
     script!("room/dom.js"),
     script!("room/en.js"),
+    script!("room/encodings.js"),
     script!("room/floor.js"),
     style!("room/green.css"),
     script!("room/green.js"),

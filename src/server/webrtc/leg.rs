@@ -7,6 +7,7 @@ use crate::codec::{Codec, MediaKind};
 use crate::media::Packet;
 use crate::protocol::congestion::Transport;
 use crate::protocol::rtcp::SenderInfo;
+use crate::protocol::rtp::vp8::{Counts, Head};
 use crate::protocol::rtp::{Header, Ssrc, Values};
 use crate::protocol::sdp::{Accepted, AcceptedCodec, LocalSources, ProfileLevelId};
 use crate::protocol::srtp::Sealer;
@@ -42,15 +43,24 @@ pub(super) struct Leg {
     numbering: Numbering,
     first_index: u64,
     layer: Layer,
-    /// The viewer's RTP timestamp less the source's ticks; the same for the life of the source.
-    shift: Option<i64>,
-    last: Option<(i64, Timestamp)>,
+    /// What is between the source's packets and the viewer's; the same for the life of the source.
+    part: Option<Part>,
+    last: Option<Last>,
     /// Video begins with a key picture.
     waits: bool,
     rtx_index: u64,
     packets: u32,
     octets: u32,
     recent: SmallVec<[(i64, Instant); 8]>,
+}
+
+/// The latest picture or sound of a viewer.
+#[derive(Clone, Copy)]
+struct Last {
+    /// As the viewer has them, unwrapped.
+    ticks: i64,
+    time: Timestamp,
+    counts: Counts,
 }
 
 /// Where a viewer's packets go, and what becomes of them on the way.
@@ -84,7 +94,7 @@ impl Leg {
             first_index: numbering.highest(),
             numbering,
             layer: Layer::BEST,
-            shift: None,
+            part: None,
             last: None,
             waits: section.kind == MediaKind::Video,
             rtx_index: 0,
@@ -103,7 +113,7 @@ impl Leg {
     /// Goes on with a key picture of a layer.
     pub(super) const fn switch(&mut self, layer: Layer) {
         self.layer = layer;
-        self.shift = None;
+        self.part = None;
         self.waits = true;
     }
 
@@ -118,7 +128,7 @@ impl Leg {
         self.numbering.forget(layer);
         self.recent.clear();
         if layer == self.layer {
-            self.shift = None;
+            self.part = None;
             self.waits = self.section.kind == MediaKind::Video;
         }
     }
@@ -133,16 +143,17 @@ impl Leg {
             self.waits = false;
             self.numbering.cut();
         }
-        let part = Part { layer: self.layer, shift: self.shift(packet) };
+        let part = self.part(packet);
         let Some((index, part)) = self.numbering.index(part, packet.sequence) else { return false };
         let ticks = packet.ticks + part.shift;
-        if self.last.is_none_or(|(last, _)| last < ticks) {
-            self.last = Some((ticks, packet.time));
+        if self.last.is_none_or(|last| last.ticks < ticks) {
+            let counts = self.counts(packet).plus(part.counts);
+            self.last = Some(Last { ticks, time: packet.time, counts });
         }
         self.packets = self.packets.wrapping_add(1);
         self.octets = self.octets.wrapping_add(packet.payload.len() as u32); // counts modulo 2^32
         let header = self.header(packet, payload_type, index, ticks, self.sources.media);
-        self.put(&header, index, &[], packet, self.names_section(index), out);
+        self.put(&header, index, None, packet, part.counts, out);
         true
     }
 
@@ -159,16 +170,15 @@ impl Leg {
             (Some(ssrc), Some(payload_type)) => {
                 self.rtx_index += 1;
                 let header = self.header(packet, payload_type, self.rtx_index, ticks, ssrc);
-                let original = (given.index as u16).to_be_bytes(); // the sequence number: the lowest 16 bits
-                let named = self.rtx_index <= PACKETS_WITH_MID;
-                self.put(&header, self.rtx_index, &original, packet, named, out);
+                let original = given.index as u16; // the sequence number: the lowest 16 bits
+                self.put(&header, self.rtx_index, Some(original), packet, given.part.counts, out);
             }
             // A transport-wide number would make it another packet under the same index, which gives the keys away.
             _ if self.is_numbered() => return false,
             _ => {
                 let payload_type = encoding.payload_type;
                 let header = self.header(packet, payload_type, given.index, ticks, self.sources.media);
-                self.put(&header, given.index, &[], packet, self.names_section(given.index), out);
+                self.put(&header, given.index, None, packet, given.part.counts, out);
             }
         }
         true
@@ -187,7 +197,7 @@ impl Leg {
         let (Some(ssrc), Some(payload_type)) = (self.sources.rtx, payload_type) else { return };
         self.rtx_index += 1;
         let index = self.rtx_index;
-        let ticks = self.last.map_or(0, |(ticks, _)| ticks);
+        let ticks = self.last.map_or(0, |last| last.ticks);
         let header = Header {
             marker: false,
             payload_type,
@@ -232,7 +242,7 @@ impl Leg {
 
     /// `None` while nothing was sent.
     pub(super) fn sender_info(&self, wall: NtpTime, now: Timestamp) -> Option<SenderInfo> {
-        let (ticks, time) = self.last?;
+        let Last { ticks, time, .. } = self.last?;
         let ticks = ticks + (now - time).to_ticks(self.rate);
         Some(SenderInfo { ntp: wall, rtp: RtpTime(ticks as u32), packets: self.packets, octets: self.octets })
     }
@@ -247,22 +257,29 @@ impl Leg {
         }
     }
 
+    /// `original` is the number that a retransmission repeats (RFC 4588, section 4).
     fn put(
         &self,
         header: &Header,
         index: u64,
-        prefix: &[u8],
+        original: Option<u16>,
         packet: &Packet,
-        named: bool,
+        counts: Counts,
         out: &mut Out<'_>,
     ) {
+        let since = if original.is_some() { 0 } else { self.first_index };
         let values = Values {
-            mid: named.then_some(&self.mid[..]),
+            mid: (index - since <= PACKETS_WITH_MID).then_some(&self.mid[..]),
             audio_level: packet.extensions.audio_level,
             orientation: packet.extensions.orientation,
             ..Values::default()
         };
-        self.seal(header, &values, index, 0, prefix, &packet.payload, out);
+        let mut prefix = Head::new();
+        prefix.extend(original.map(u16::to_be_bytes).into_iter().flatten());
+        let head = if self.counts_pictures() { counts.added_to(&packet.payload) } else { None };
+        let rest = packet.payload.get(head.as_ref().map_or(0, Head::len)..).unwrap_or_default();
+        prefix.extend(head.into_iter().flatten());
+        self.seal(header, &values, index, 0, &prefix, rest, out);
     }
 
     #[expect(
@@ -299,26 +316,35 @@ impl Leg {
         });
     }
 
-    const fn names_section(&self, index: u64) -> bool {
-        index - self.first_index <= PACKETS_WITH_MID
-    }
-
-    /// What is added to the source's ticks: random at first; after a change of source such that the viewer's timestamps
-    /// go on as the timeline does.
-    fn shift(&mut self, packet: &Packet) -> i64 {
-        if let Some(shift) = self.shift {
-            return shift;
+    /// What is between a source's packets and the viewer's from this packet on. Timestamps begin at random; after a change
+    /// of source they go on as the timeline does, and VP8's counts one by one.
+    fn part(&mut self, packet: &Packet) -> Part {
+        if let Some(part) = self.part {
+            return part;
         }
-        let shift = match self.last {
-            Some((ticks, time)) => ticks + (packet.time - time).to_ticks(self.rate).max(1) - packet.ticks,
+        let (shift, counts) = match self.last {
+            Some(last) => (
+                last.ticks + (packet.time - last.time).to_ticks(self.rate).max(1) - packet.ticks,
+                last.counts.up_from(self.counts(packet)),
+            ),
             None => {
                 let mut random = [0; 4];
                 aws_lc_rs::rand::fill(&mut random)
                     .expect("the system's random generator cannot fail once it has started");
-                i64::from(u32::from_be_bytes(random)) - packet.ticks
+                (i64::from(u32::from_be_bytes(random)) - packet.ticks, Counts::default())
             }
         };
-        self.shift = Some(shift);
-        shift
+        let part = Part { layer: self.layer, shift, counts };
+        self.part = Some(part);
+        part
+    }
+
+    /// VP8's counts of a packet's picture.
+    fn counts(&self, packet: &Packet) -> Counts {
+        if self.counts_pictures() { Counts::of(&packet.payload) } else { Counts::default() }
+    }
+
+    fn counts_pictures(&self) -> bool {
+        self.encoding.is_some_and(|encoding| encoding.codec == Codec::Vp8)
     }
 }

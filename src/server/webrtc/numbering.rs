@@ -1,5 +1,6 @@
 //! A viewer's own sequence numbers: the source's, moved, so that its gaps stay and what was left out leaves none.
 
+use crate::protocol::rtp::vp8::Counts;
 use crate::stream::Layer;
 use smallvec::SmallVec;
 
@@ -27,6 +28,8 @@ pub(super) struct Part {
     pub(super) layer: Layer,
     /// The viewer's RTP timestamp less the source's ticks.
     pub(super) shift: i64,
+    /// What is added to the counts of VP8.
+    pub(super) counts: Counts,
 }
 
 /// A packet that a viewer has been given.
@@ -131,10 +134,12 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::HashSet;
 
-    const PART: Part = Part { layer: Layer::BEST, shift: 7 };
+    fn part() -> Part {
+        Part { layer: Layer::BEST, shift: 7, counts: Counts::default() }
+    }
 
     fn index(numbering: &mut Numbering, source: i64) -> Option<u64> {
-        numbering.index(PART, source).map(|(index, _)| index)
+        numbering.index(part(), source).map(|(index, _)| index)
     }
 
     #[test]
@@ -192,13 +197,13 @@ mod tests {
     #[test]
     fn layers_have_numbers_of_their_own() {
         let mut numbering = Numbering::starting_at(0);
-        let low = Part { layer: Layer::below_best(1).unwrap(), shift: 9 };
+        let low = Part { layer: Layer::below_best(1).unwrap(), shift: 9, ..part() };
         assert_eq!([1, 2, 4].map(|source| index(&mut numbering, source)), [1, 2, 4].map(Some));
         numbering.cut();
         assert_eq!(numbering.index(low, 100), Some((5, low)));
-        assert_eq!([3, 200].map(|source| numbering.index(PART, source)), [Some((3, PART)), None]);
+        assert_eq!([3, 200].map(|source| numbering.index(part(), source)), [Some((3, part())), None]);
         numbering.cut();
-        assert_eq!(numbering.index(PART, 50), Some((6, PART)));
+        assert_eq!(numbering.index(part(), 50), Some((6, part())));
         assert_eq!(numbering.index(low, 50), None, "it is not this layer's turn");
         assert_eq!(numbering.given(5), Some(Given { index: 5, source: 100, part: low }));
         numbering.forget(low.layer);

@@ -1,7 +1,7 @@
 //! Where one encoding of a picture goes on as another: numbers, times and VP8's own counts continue.
 
 use crate::media::Packet;
-use crate::protocol::rtp::vp8::{self, Descriptor};
+use crate::protocol::rtp::vp8;
 use crate::time::Timestamp;
 use smallvec::SmallVec;
 
@@ -26,14 +26,13 @@ pub(super) struct Seam {
     vp8: Option<Counts>,
 }
 
-/// VP8's counts of pictures, of all and of those of the lowest temporal layer.
+/// VP8's counts of pictures.
 #[derive(Clone, Copy, Debug, Default)]
 struct Counts {
     /// Added to those of the present encoding.
-    pictures: u16,
-    layers: u8,
-    /// The latest given.
-    last: Option<(u16, u8)>,
+    up: vp8::Counts,
+    /// Those of the latest picture given.
+    last: Option<vp8::Counts>,
 }
 
 impl Seam {
@@ -45,14 +44,9 @@ impl Seam {
         self.moved.clear();
         if is_vp8 {
             let counts = self.vp8.get_or_insert_default();
-            let (picture, layer) = read(&key.payload);
-            (counts.pictures, counts.layers) = match counts.last {
-                Some((last_picture, last_layer)) => (
-                    last_picture.wrapping_add(1).wrapping_sub(picture),
-                    last_layer.wrapping_add(1).wrapping_sub(layer),
-                ),
-                None => (0, 0),
-            };
+            counts.up = counts.last.map_or_else(vp8::Counts::default, |last| {
+                last.up_from(vp8::Counts::of(&key.payload)) // a decoder leaves out what counts back
+            });
         }
     }
 
@@ -63,17 +57,17 @@ impl Seam {
         }
         let sequence = packet.sequence + self.offset;
         self.highest = self.highest.max(Some(sequence));
+        let before = self.last;
         let (ticks, time) = self.place(packet);
-        let payload = match &mut self.vp8 {
-            Some(counts) => {
-                let payload = vp8::renumber(&packet.payload, counts.pictures, counts.layers);
-                if Descriptor::parse(&payload).is_ok_and(|descriptor| descriptor.begins_frame()) {
-                    counts.last = Some(read(&payload));
-                }
-                payload
+        let mut payload = packet.payload.clone();
+        if let Some(counts) = &mut self.vp8 {
+            if self.last != before {
+                counts.last = Some(vp8::Counts::of(&payload).plus(counts.up));
             }
-            None => packet.payload.clone(),
-        };
+            if let Some(head) = counts.up.added_to(&payload) {
+                payload = [&head[..], payload.get(head.len()..).unwrap_or_default()].concat().into();
+            }
+        }
         Some(Packet { sequence, ticks, time, payload, ..packet.clone() })
     }
 
@@ -103,12 +97,6 @@ impl Seam {
             }
         }
     }
-}
-
-/// A payload's counts; zero where it has none.
-fn read(payload: &[u8]) -> (u16, u8) {
-    let Ok(descriptor) = Descriptor::parse(payload) else { return (0, 0) };
-    (descriptor.picture_id.unwrap_or_default(), descriptor.layer_index.unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -181,14 +169,17 @@ mod tests {
         seam.begin(&packet(1, 0, &payload(0x7ffe, 250)), true);
         let counts = |seam: &mut Seam, sequence, picture, layer| {
             let passed = seam.pass(&packet(sequence, sequence * 3_000, &payload(picture, layer))).unwrap();
-            read(&passed.payload)
+            let [_, _, high, low, layer, _] = passed.payload[..] else { panic!("{:02x?}", passed.payload) };
+            (u16::from_be_bytes([high, low]) & 0x7fff, layer)
         };
         assert_eq!(counts(&mut seam, 1, 0x7ffe, 250), (0x7ffe, 250));
         seam.begin(&packet(40, 120_000, &payload(700, 9)), true);
         assert_eq!(counts(&mut seam, 40, 700, 9), (0x7fff, 251));
         assert_eq!(counts(&mut seam, 41, 701, 9), (0, 251));
+        assert_eq!(counts(&mut seam, 43, 703, 10), (2, 252));
+        assert_eq!(counts(&mut seam, 42, 702, 9), (1, 251), "it comes late");
         seam.begin(&packet(90, 300_000, &payload(3, 0)), true);
-        assert_eq!(counts(&mut seam, 90, 3, 0), (1, 252));
+        assert_eq!(counts(&mut seam, 90, 3, 0), (3, 253));
     }
 
     proptest! {

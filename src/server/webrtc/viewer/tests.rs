@@ -267,3 +267,38 @@ fn what_is_asked_for_comes_as_a_retransmission() {
     assert_eq!(view.payload(), [&number.to_be_bytes()[..], &[1; 20]].concat());
     assert!(ask(&mut seat, Ssrc(2)).is_empty(), "it is on its way");
 }
+
+#[test]
+fn counts_of_vp8_go_on_from_layer_to_layer() {
+    let counted = |sequence: i64, picture: u16, layer: u8| {
+        let [high, low] = (picture | 0x8000).to_be_bytes();
+        let payload = Bytes::from(vec![0x90, 0xc0, high, low, layer, sequence as u8]);
+        Packet { payload, ..packet(sequence, sequence % 10 == 0) }
+    };
+    let low = Layer::below_best(1).unwrap();
+    let mut rings = Rings::default();
+    let mut seat = Seat::new();
+    seat.take(&[VP8]);
+    let mut shown = |seat: &mut Seat, layer, packet: Packet| {
+        rings.of(MediaKind::Video, layer).insert(&packet);
+        let steps = [Step::Packet(MediaKind::Video, packet)];
+        seat.viewer.borrow_mut().take(seat.now, layer, &steps, &mut seat.batch);
+        let sent = seat.packets().into_iter().find(|packet| !is_rtcp(packet)).unwrap();
+        let view = PacketView::parse(&sent).unwrap();
+        let numbers = [view.header().sequence].into_iter();
+        seat.viewer.borrow_mut().retransmit(seat.now, Ssrc(2), numbers, &rings, &mut seat.batch);
+        let again = seat.packets().remove(0);
+        assert_eq!(PacketView::parse(&again).unwrap().payload()[2..], *view.payload(), "the same again");
+        let payload = view.payload();
+        assert_eq!((&payload[..2], payload.len()), (&[0x90, 0xc0][..], 6));
+        (u16::from_be_bytes([payload[2], payload[3]]) & 0x7fff, payload[4], payload[5])
+    };
+    assert_eq!(shown(&mut seat, Layer::BEST, counted(10, 0x7ffe, 7)), (0x7ffe, 7, 10));
+    assert_eq!(shown(&mut seat, Layer::BEST, counted(12, 0, 9)), (0, 9, 12));
+    assert_eq!(shown(&mut seat, Layer::BEST, counted(11, 0x7fff, 8)), (0x7fff, 8, 11), "it comes late");
+    seat.viewer.borrow_mut().wanted = Some(low);
+    assert_eq!(shown(&mut seat, low, counted(40, 9_000, 255)), (1, 10, 40));
+    assert_eq!(shown(&mut seat, low, counted(41, 9_001, 0)), (2, 11, 41));
+    seat.viewer.borrow_mut().wanted = Some(Layer::BEST);
+    assert_eq!(shown(&mut seat, Layer::BEST, counted(50, 38, 5)), (3, 12, 50));
+}

@@ -1,5 +1,6 @@
 // Sends a stream of ours to the room: camera and microphone, or the screen. No DOM.
 
+import {encodings} from './encodings.js';
 import {Peer} from './peer.js';
 import {streamName} from './protocol.js';
 
@@ -26,7 +27,7 @@ export class Publication extends Peer {
     this.#login = login;
     this.#tracks = {...tracks};
     this.#screen = screen;
-    this.#simulcast = simulcast && !screen;
+    this.#simulcast = simulcast;
     this.#listener = listener;
   }
 
@@ -77,13 +78,15 @@ export class Publication extends Peer {
     }
   }
 
-  /** A larger picture may take more. */
+  /** A larger picture may take more, and comes in more sizes. */
   async #limit(sender, track) {
     const parameters = sender?.getParameters();
-    const largest = parameters?.encodings?.at(-1);
-    if (!largest) return;
-    largest.maxBitrate = this.#encodings(track).at(-1).maxBitrate;
-    await sender.setParameters(parameters);
+    const wanted = this.#encodings(track);
+    parameters?.encodings?.forEach((encoding, at) => {
+      const {maxBitrate, active = true} = wanted[at] ?? encoding;
+      Object.assign(encoding, {maxBitrate, active});
+    });
+    await sender?.setParameters(parameters);
   }
 
   /** Tells the room whether a medium carries anything; what it knows already is not said again. */
@@ -98,15 +101,7 @@ export class Publication extends Peer {
   }
 
   #encodings(video) {
-    if (this.#screen) return [{maxBitrate: 2_500_000, maxFramerate: 30}];
-    const {width = 0} = video.getSettings();
-    const most = width >= 1280 ? 1_700_000 : width >= 640 ? 900_000 : 600_000;
-    if (!this.#simulcast) return [{maxBitrate: most}];
-    const low = {rid: 'q', scaleResolutionDownBy: 4, maxBitrate: 150_000};
-    const middle = {rid: 'h', scaleResolutionDownBy: 2, maxBitrate: 500_000};
-    const full = {rid: 'f', scaleResolutionDownBy: 1, maxBitrate: most};
-    // Of a small picture a quarter is nothing to look at.
-    return width >= 640 ? [low, middle, full] : [{...middle, maxBitrate: 200_000}, full];
+    return encodings(video.getSettings(), {simulcast: this.#simulcast, screen: this.#screen});
   }
 }
 
