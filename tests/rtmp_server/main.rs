@@ -386,6 +386,29 @@ async fn everybody_hears_of_a_shutdown() {
     tokio::time::timeout(PATIENCE, gateway.task).await.expect("it returns").expect("without a panic");
 }
 
+/// A room hears of each publication, so its members would hear of nothing else.
+#[tokio::test]
+async fn who_begins_and_ends_without_rest_is_closed() {
+    let gateway = Gateway::start(|_| {});
+    for request in ["publish", "play"] {
+        let mut restless = gateway.connect("room").await;
+        for _ in 0..64 {
+            restless.client.call(1, "publish", 0.0, &[Value::text("alice")]);
+            restless.client.call(1, "closeStream", 0.0, &[]);
+        }
+        restless.settle().await;
+        for _ in 0..64 {
+            restless.client.call(1, request, 0.0, &[Value::text("alice")]);
+            restless.client.call(1, "closeStream", 0.0, &[]);
+        }
+        assert_eq!(
+            restless.rest().await.last().map(String::as_str),
+            Some("onStatus NetConnection.Connect.Closed")
+        );
+        assert_eq!(restless.told.last().map(String::as_str), Some("too many requests to publish or to play"));
+    }
+}
+
 #[tokio::test]
 async fn who_breaks_the_protocol_hears_how() {
     let gateway = Gateway::start(|config| config.setup_timeout = Span(Duration::from_millis(500)));

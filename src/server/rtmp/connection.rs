@@ -9,6 +9,7 @@ use super::socket::{Done, Socket};
 use super::sockopt;
 use super::streams::{Role, Streams};
 use crate::protocol::rtmp::{Code, Event, Output, ServerSession, SessionError, StreamId, Timeouts};
+use crate::room::Rate;
 use crate::server::conference::{Conference, Output as Told};
 use crate::server::places::Place;
 use crate::stream::{EndReason, StreamName};
@@ -27,6 +28,9 @@ const READ: usize = 64 << 10;
 /// A client that asks for more answers than it takes is not read until it has taken what waits. Media does not count: a
 /// slow player is to be heard all the same, and may publish besides.
 const MAX_ANSWERS: usize = 256 << 10;
+/// Requests to publish or to play: each may be news to a whole room.
+const REQUESTS_PER_SECOND: u32 = 10;
+const REQUESTS_AT_ONCE: u32 = 64;
 /// How much each player's queue gives at a time, once all that it gave before is written.
 const SLICE: usize = 64 << 10;
 /// How long the last words may take to be sent, and then the client to close.
@@ -63,6 +67,7 @@ pub(super) async fn serve(shared: &Shared, conference: &Conference, mut socket: 
         input: BytesMut::new(),
         out: Outbox::default(),
         answers: 0,
+        requests: Rate::new(REQUESTS_PER_SECOND, REQUESTS_AT_ONCE),
         last_write: now,
         write_waited: false,
         look_at: None,
@@ -94,6 +99,8 @@ pub(super) struct Connection<'a> {
     out: Outbox,
     /// Bytes that answer the client, put into the outbox since that was last empty.
     answers: usize,
+    /// To publish and to play.
+    requests: Rate,
     /// When the client last took something, or had nothing to take.
     last_write: Instant,
     /// Whether what is to be written next waits for the client to take something.
@@ -305,6 +312,10 @@ impl Connection<'_> {
             }
             Event::Call { name, transaction, arguments, length } => {
                 self.call(now, &name, transaction, &arguments, length);
+            }
+            Event::Publish { .. } | Event::Play { .. } if !self.requests.take(now) => {
+                Counters::failed("flood");
+                self.session.disconnect("too many requests to publish or to play");
             }
             Event::Publish { stream, key } => self.publish(now, stream, &key),
             Event::Play { stream, key } => self.play(now, stream, &key),
