@@ -391,7 +391,7 @@ async fn who_has_left_a_room_has_no_more_of_it() {
         bob.hears(heard).await;
     }
     bob.hears(&on(2, "onStatus NetStream.Unpublish.Success")).await;
-    assert_eq!(bob.told, ["you have left the room"]);
+    assert_eq!(bob.told, [""; 0], "it is no error");
     carol.sends_media(1, 3);
     carol.settle().await;
     for (stream, call, key, answer) in [

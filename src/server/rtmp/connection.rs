@@ -9,7 +9,7 @@ use super::socket::{Done, Socket};
 use super::sockopt;
 use super::streams::{Role, Streams};
 use crate::protocol::rtmp::{Code, Event, Output, ServerSession, SessionError, StreamId, Timeouts};
-use crate::room::Rate;
+use crate::room::{Rate, Revocation};
 use crate::server::conference::{Conference, Output as Told};
 use crate::server::places::Place;
 use crate::stream::{EndReason, StreamName};
@@ -410,7 +410,10 @@ impl Connection<'_> {
         }
         for (id, why) in revoked {
             let now = Instant::now();
-            self.session.end_publish(now.into_std(), id, &why.to_string());
+            match why {
+                Revocation::Left => self.session.unpublish(now.into_std(), id, &why.to_string()),
+                _ => self.session.end_publish(now.into_std(), id, &why.to_string()),
+            }
             self.close(now, id);
         }
         for (id, reason) in ended {

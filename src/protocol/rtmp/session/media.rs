@@ -44,6 +44,11 @@ impl ServerSession {
     /// programs wait for the word that goes with any end. A connection with this one stream is then to be closed.
     pub fn end_publish(&mut self, now: Instant, stream: StreamId, description: &str) {
         self.status(stream, Code::PublishRejected, description);
+        self.unpublish(now, stream, description);
+    }
+
+    /// Tells a publisher that its publication has ended by something else that it wanted.
+    pub fn unpublish(&mut self, now: Instant, stream: StreamId, description: &str) {
         self.status(stream, Code::UnpublishSuccess, description);
         self.dismiss(now, stream);
     }
