@@ -85,6 +85,7 @@ impl Browser {
             .collect();
         let capabilities = json!({"capabilities": {"alwaysMatch": {
             "browserName": "chrome",
+            "acceptInsecureCerts": true,
             "goog:chromeOptions": {"args": arguments},
             "goog:loggingPrefs": {"browser": "WARNING"},
             "timeouts": {"script": 60_000, "pageLoad": 30_000},
@@ -151,10 +152,35 @@ impl Browser {
         result["value"].take()
     }
 
+    /// Clicks on an element as a person does: what the browser allows only to people is allowed then.
+    #[track_caller]
+    pub(crate) fn click(&self, selector: &str) {
+        let found = self.call("POST", "/element", &json!({"using": "css selector", "value": selector}));
+        let element = found.as_object().and_then(|found| found.values().next()).and_then(Value::as_str);
+        let element = element.unwrap_or_else(|| panic!("{selector}: {found}"));
+        self.call("POST", &format!("/element/{element}/click"), &json!({}));
+    }
+
+    /// Lets pages do what a person would have to allow.
+    #[track_caller]
+    pub(crate) fn permit(&self, what: &str) {
+        let permission = json!({"descriptor": {"name": what}, "state": "granted"});
+        self.call("POST", "/permissions", &permission);
+    }
+
     /// Waits until an expression in the page is true.
     #[track_caller]
     pub(crate) fn wait_for(&self, what: &str, seconds: u64, expression: &str) {
-        patience::wait(what, Duration::from_secs(seconds), || self.evaluate(expression) == Value::Bool(true));
+        // The page looks by itself: being asked again and again would take the processor from what is waited for.
+        let look = format!(
+            "(async () => {{
+                for (const end = performance.now() + 1000; performance.now() < end;) {{
+                    if (await ({expression}) === true) return true;
+                    await new Promise((done) => setTimeout(done, 20));
+                }}
+            }})()"
+        );
+        patience::wait(what, Duration::from_secs(seconds), || self.evaluate(&look) == Value::Bool(true));
     }
 
     /// Lets the page go on for so long and forgets what it showed and played: a browser takes some seconds to bring the two
@@ -325,7 +351,7 @@ fn base64(text: &str) -> Vec<u8> {
 /// What all pages of ours call.
 const HELPER: &str = include_str!("page.js");
 
-const ARGUMENTS: [&str; 17] = [
+const ARGUMENTS: [&str; 18] = [
     "--headless=new",
     "--no-sandbox",
     "--disable-gpu",
@@ -340,7 +366,9 @@ const ARGUMENTS: [&str; 17] = [
     "--disable-renderer-backgrounding",
     "--autoplay-policy=no-user-gesture-required",
     "--use-fake-ui-for-media-stream",
-    "--use-fake-device-for-media-stream",
+    "--use-fake-device-for-media-stream=device-count=3,fps=15",
+    // A name that is not of this machine, as the pages see it.
+    "--host-resolver-rules=MAP commonroom.test 127.0.0.1",
     "--allow-loopback-in-peer-connection",
     "--disable-features=WebRtcHideLocalIpsWithMdns",
 ];

@@ -15,10 +15,13 @@ use std::time::Duration;
 /// One running gateway on ports of its own. It ends with this value.
 pub(crate) struct Gateway {
     process: Client,
+    settings: Vec<String>,
     /// Where RTMP is served.
     pub(crate) rtmp: SocketAddr,
     /// Where HTTP is served.
     pub(crate) http: SocketAddr,
+    /// Where HTTPS is served, while TLS is on.
+    pub(crate) https: SocketAddr,
     /// Where WebRTC is served, over UDP and TCP.
     pub(crate) webrtc: SocketAddr,
     /// Cases measure time: one at a time, whatever the test runner was told.
@@ -39,30 +42,18 @@ impl Gateway {
     /// The same on ports that somebody else has been told.
     pub(crate) fn start_on(ports: Ports, options: &[&str]) -> Self {
         static STAGE: Mutex<()> = Mutex::new(());
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
         let stage = STAGE.lock().unwrap_or_else(PoisonError::into_inner);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let config = scratch(&format!("gateway-{}-{number}.toml", std::process::id()));
-        fs::write(&config, "").expect("the scratch folder is writable");
         let Ports { rtmp, http, https, webrtc } = ports;
-        let mut command = Command::new(env!("CARGO_BIN_EXE_commonroom"));
-        command.arg("serve").arg("--config").arg(&config);
-        for (key, address) in [("rtmp", rtmp), ("http", http), ("http.tls", https), ("webrtc", webrtc)] {
-            command.arg("--set").arg(format!("{key}.listen=\"{address}\""));
-        }
-        for option in options {
-            command.arg("--set").arg(option);
-        }
-        let process = Client::spawn("gateway", &mut command);
-        let mut gateway = Self { process, rtmp, http, webrtc, _stage: stage };
-        patience::wait("ready", Duration::from_secs(10), || {
-            if let Some(status) = gateway.process.try_wait() {
-                panic!("the gateway ended with {status}: {}", gateway.log());
-            }
-            http::request(http, "GET", "/readyz", "", "").is_ok_and(|response| response.status == 200)
-        });
-        fs::remove_file(&config).expect("our own file");
-        gateway
+        let listens = [("rtmp", rtmp), ("http", http), ("http.tls", https), ("webrtc", webrtc)];
+        let settings = listens.iter().map(|(key, address)| format!("{key}.listen=\"{address}\""));
+        let settings: Vec<_> = settings.chain(options.iter().map(|&option| option.to_owned())).collect();
+        let process = run(&settings, http);
+        Self { process, settings, rtmp, http, https, webrtc, _stage: stage }
+    }
+
+    /// Starts it once more where it was, when it has ended.
+    pub(crate) fn start_again(&mut self) {
+        self.process = run(&self.settings, self.http);
     }
 
     /// The address for RTMP clients.
@@ -118,6 +109,28 @@ impl Gateway {
     pub(crate) fn log(&self) -> String {
         self.process.output()
     }
+}
+
+/// Starts the program and waits until it is ready.
+fn run(settings: &[String], http: SocketAddr) -> Client {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let config = scratch(&format!("gateway-{}-{number}.toml", std::process::id()));
+    fs::write(&config, "").expect("the scratch folder is writable");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_commonroom"));
+    command.arg("serve").arg("--config").arg(&config);
+    for setting in settings {
+        command.arg("--set").arg(setting);
+    }
+    let mut process = Client::spawn("gateway", &mut command);
+    patience::wait("ready", Duration::from_secs(10), || {
+        if let Some(status) = process.try_wait() {
+            panic!("the gateway ended with {status}: {}", process.output());
+        }
+        http::request(http, "GET", "/readyz", "", "").is_ok_and(|response| response.status == 200)
+    });
+    fs::remove_file(&config).expect("our own file");
+    process
 }
 
 /// Where a gateway listens.

@@ -16,11 +16,13 @@ mod gateway;
 mod http;
 mod obs;
 mod patience;
+mod people;
 mod relay;
 mod signal;
 
 // The cases.
 mod acme;
+mod app;
 mod encoders;
 mod modules;
 mod pages;

@@ -62,13 +62,14 @@
     const start = audioContext.currentTime + 0.3;
     player.start(start);
     let last = 0;
-    rig.painted = () => last;
+    const [sound] = sink.stream.getAudioTracks();
     const painter = setInterval(() => {
-      if (picture.readyState === 'ended') {
+      const ended = [picture, sound].map(({readyState}) => readyState === 'ended');
+      if (ended.every(Boolean)) {
         clearInterval(painter);
         player.stop();
-        return;
       }
+      if (ended[0]) return;
       const number = Math.floor((audioContext.currentTime - start) * FPS / each) * each;
       if (number > last) {
         last = number;
@@ -76,7 +77,7 @@
         picture.requestFrame();
       }
     }, 4);
-    return new MediaStream([picture, ...sink.stream.getAudioTracks()]);
+    return new MediaStream([picture, sound]);
   }
 
   // ---- WHIP and WHEP

@@ -1,8 +1,9 @@
 //! The Two Way Video Chat page, and the SDK of five years ago.
 
 use super::package::{Example, Version};
-use super::person::{Person, all_meet, together};
+use super::person::{Person, all_meet};
 use super::stage;
+use crate::people::together;
 use serde_json::json;
 
 const NEW: (Version, Example) = (Version::New, Example::Chat);

@@ -1,9 +1,10 @@
 //! The Conference page: up to three people.
 
 use super::package::{Example, Pages, Version};
-use super::person::{Person, all_meet, together};
+use super::person::{Person, all_meet};
 use super::stage;
 use crate::gateway::Gateway;
+use crate::people::together;
 use serde_json::{Value, json};
 use std::time::SystemTime;
 

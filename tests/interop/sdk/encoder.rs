@@ -1,13 +1,14 @@
 //! An encoder in a room with the SDK: what RTMP sends is played by pages, and what pages send is played over RTMP.
 
 use super::package::{Example, Version};
-use super::person::{Person, Source, all_meet, together};
+use super::person::{Person, all_meet};
 use super::stage;
 use crate::analysis::{OFFSET, median};
 use crate::client::{Client, ended};
 use crate::ffmpeg::{self, scratch};
 use crate::gateway::Gateway;
 use crate::obs::Obs;
+use crate::people::{Source, together};
 use serde_json::Value;
 use std::time::Duration;
 

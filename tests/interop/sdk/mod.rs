@@ -1,8 +1,8 @@
 //! The unchanged SDK of the Flashphoner server, and its own example pages, against the gateway.
 //!
 //! npm installs the package; what it brings is served as it is. Before a page's scripts only a camera, a microphone and a screen
-//! of ours are put, and a listener at the WebSocket (`visitor.js`). People press the pages' buttons and read what the pages
-//! say. Whose picture is shown where is read from the picture, and whose voice is heard from its pitch.
+//! of ours are put (`people.js`), and a listener at the WebSocket (`visitor.js`). People press the pages' buttons and read what
+//! the pages say. Whose picture is shown where is read from the picture, and whose voice is heard from its pitch.
 
 mod exchange;
 mod package;

@@ -4,22 +4,9 @@ use super::exchange::Exchange;
 use super::package::{Example, Pages, Version};
 use crate::browser::Browser;
 use crate::gateway::Gateway;
-use crate::signal;
+use crate::people::{self, Observed, Source, together};
 use serde_json::Value;
-use std::array;
-use std::ops::Range;
-use std::thread;
-use std::time::{Duration, Instant};
-
-/// From one signal to the next: four and a half minutes of pictures, and whole cycles of beeps.
-const APART: u16 = 54 * 150;
-/// The pitches of people's tones, in hertz.
-const TONES: [f64; 4] = [1000.0, 700.0, 1300.0, 500.0];
-/// What is left of a pitch that is not sent, in decibels of full scale; people's tones are 20 below.
-const SILENT: f64 = -70.0;
-
-/// How long a picture or a sound may take to become what it is to be.
-const PATIENCE: Duration = Duration::from_secs(8);
+use std::{array, thread};
 
 /// A browser with an example page, and who sits there.
 pub(super) struct Person {
@@ -28,47 +15,11 @@ pub(super) struct Person {
     number: usize,
 }
 
-/// Has people do something at the same time.
-pub(super) fn together<'a, const N: usize>(people: [&'a Person; N], act: impl Fn(&'a Person) + Sync) {
-    thread::scope(|scope| {
-        for person in people {
-            scope.spawn(|| act(person));
-        }
-    });
-}
-
 /// Waits until each sees and hears all others.
 pub(super) fn all_meet<const N: usize>(people: [&Person; N]) {
     together(people, |person| {
         people.iter().filter(|other| other.login != person.login).for_each(|other| person.meets(other));
     });
-}
-
-/// Something that is captured: it can be told from others by its picture, and by its sound when it has some.
-#[derive(Clone, Debug)]
-pub(super) struct Source {
-    numbers: Range<u16>,
-    tone: Option<f64>,
-}
-
-impl Source {
-    /// The clip that encoders send, which counts from nothing, as the first person does.
-    pub(super) fn clip() -> Self {
-        Self { numbers: 0..APART, tone: Some(TONES[0]) }
-    }
-}
-
-/// What an element of a page shows and lets be heard.
-#[derive(Debug)]
-struct Observed {
-    /// The numbers of two pictures, the second some time after the first.
-    numbers: [Option<u16>; 2],
-    /// Pictures shown in between.
-    frames: i64,
-    hertz: f64,
-    decibels: f64,
-    muted: bool,
-    paused: bool,
 }
 
 impl Person {
@@ -85,26 +36,18 @@ impl Person {
 
     fn new(number: usize, login: &'static str) -> Self {
         let browser = Browser::start_strict();
-        let person = Self { browser, login, number };
-        let (camera, screen) = (person.camera(), person.screen());
-        let who = format!(
-            "const FIRST = {}, SCREEN = {}, TONE = {}, EACH = 2;",
-            camera.numbers.start, screen.numbers.start, TONES[number]
-        );
-        person.browser.precede(&format!("{who}\n{}", include_str!("visitor.js")));
-        person
+        people::equip(&browser, number, include_str!("visitor.js"));
+        Self { browser, login, number }
     }
 
     /// What this person's camera and microphone give.
     pub(super) fn camera(&self) -> Source {
-        let first = u16::try_from(self.number).expect("people are few") * APART;
-        Source { numbers: first..first + APART, tone: Some(TONES[self.number]) }
+        Source::camera(self.number)
     }
 
     /// What this person's screen shows.
     pub(super) fn screen(&self) -> Source {
-        let first = u16::try_from(TONES.len() + self.number).expect("people are few") * APART;
-        Source { numbers: first..first + APART, tone: None }
+        Source::screen(self.number)
     }
 
     /// Opens a page, with an invitation to a room or without.
@@ -216,7 +159,7 @@ impl Person {
     /// Waits until something is true in the page.
     #[track_caller]
     pub(super) fn until(&self, what: &str, seconds: u64, expression: &str) {
-        let done = self.browser.evaluate(&format!("visitor.until(() => {expression}, {})", seconds * 1000));
+        let done = self.browser.evaluate(&format!("people.until(() => {expression}, {})", seconds * 1000));
         assert_eq!(
             done,
             Value::Bool(true),
@@ -247,23 +190,15 @@ impl Person {
 
     #[track_caller]
     fn observes(&self, place: &str, what: &str, is_so: impl Fn(&Observed) -> bool) {
-        let mut seen = self.observe(place);
-        let began = Instant::now();
-        while !is_so(&seen) {
-            assert!(
-                began.elapsed() < PATIENCE,
-                "{} at {place}, not {what}: {seen:?}. {}",
-                self.login,
-                self.exchange()
-            );
-            seen = self.observe(place);
+        if let Err(seen) = Observed::until(|| self.observe(place), is_so) {
+            panic!("{} at {place}, not {what}: {seen:?}. {}", self.login, self.exchange());
         }
     }
 
     /// Looks and listens for a while.
     #[track_caller]
     fn observe(&self, place: &str) -> Observed {
-        Observed::of(&self.browser.evaluate(&format!("visitor.observe({place}, 700)")))
+        Observed::of(&self.browser.evaluate(&format!("visitor.observe({place}, 450)")))
     }
 
     /// What was said over the page's WebSockets so far.
@@ -282,44 +217,5 @@ impl Person {
             "{}: {troubles} {complaints:?} {faults:#?}\n{exchange}",
             self.login
         );
-    }
-}
-
-impl Observed {
-    fn of(seen: &Value) -> Self {
-        let number = |look: &Value| {
-            let cells = look.as_array()?.iter().map(|cell| cell.as_u64()?.try_into().ok());
-            signal::number(&cells.collect::<Option<Vec<u8>>>()?.try_into().ok()?)
-        };
-        let frames = [0, 1].map(|index| seen["frames"][index].as_i64().expect("a count"));
-        Self {
-            numbers: [0, 1].map(|index| number(&seen["looks"][index])),
-            frames: frames[1] - frames[0],
-            hertz: seen["sound"]["hertz"].as_f64().unwrap_or_default(),
-            decibels: seen["sound"]["decibels"].as_f64().unwrap_or(f64::NEG_INFINITY),
-            muted: seen["muted"].as_bool().expect("a flag"),
-            paused: seen["paused"].as_bool().expect("a flag"),
-        }
-    }
-
-    /// Whether this shows a source in motion and lets its sound be heard.
-    fn is_of(&self, source: &Source) -> bool {
-        let [Some(first), Some(second)] = self.numbers else { return false };
-        let shown = source.numbers.contains(&first) && source.numbers.contains(&second) && first < second;
-        shown && self.frames > 2 && !self.paused && source.tone.is_none_or(|tone| self.has_tone(tone))
-    }
-
-    fn has_tone(&self, tone: f64) -> bool {
-        !self.muted && (self.hertz - tone).abs() < 6.0 && self.decibels > -40.0
-    }
-
-    /// Whether nothing can be heard.
-    fn is_silent(&self) -> bool {
-        self.decibels < SILENT
-    }
-
-    /// Whether there is no picture of anybody's.
-    fn is_dark(&self) -> bool {
-        self.numbers == [None, None]
     }
 }

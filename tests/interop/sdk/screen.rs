@@ -1,8 +1,9 @@
 //! The Two Way Video Chat & Screen page.
 
 use super::package::{Example, Version};
-use super::person::{Person, together};
+use super::person::Person;
 use super::stage;
+use crate::people::together;
 
 const PAGE: (Version, Example) = (Version::New, Example::ChatAndScreen);
 const SHARED: &str = "document.getElementById('sharedDisplay')";
