@@ -3,6 +3,7 @@
 //! Each case does what one second of a stream asks for, so that a time in milliseconds is the share of a core, in
 //! thousandths, that the stream takes. Renditions run as they do in the gateway, between a feed and a subscriber.
 
+mod congestion;
 mod fan_out;
 mod rendition;
 

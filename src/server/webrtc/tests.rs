@@ -1,5 +1,6 @@
 //! Whole sessions over loopback sockets.
 
+mod adaptation;
 mod answers;
 mod client;
 mod joins;
