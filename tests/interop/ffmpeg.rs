@@ -143,6 +143,14 @@ pub(crate) fn read(file: &Path) -> Recording {
     recording
 }
 
+/// The heights of a file's pictures, in the order in which they change.
+pub(crate) fn heights(path: &Path) -> Vec<u32> {
+    let text = probe(path, "frame=height");
+    let mut heights: Vec<u32> = text.split_whitespace().filter_map(|line| line.parse().ok()).collect();
+    heights.dedup();
+    heights
+}
+
 /// The kinds of track in a file, by ffprobe.
 fn tracks(file: &Path) -> String {
     probe(file, "stream=codec_type")

@@ -24,6 +24,7 @@ mod signal;
 mod acme;
 mod app;
 mod encoders;
+mod layers;
 mod modules;
 mod pages;
 mod publish;

@@ -1,20 +1,41 @@
-//! A bad network: a UDP relay that loses datagrams, and a TCP line that breaks at one end only.
+//! A bad network: a UDP relay that loses datagrams or is narrow, and a TCP line that breaks at one end only.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// The longest that a datagram waits where the way is narrow.
+const QUEUE: Duration = Duration::from_millis(100);
+/// What IP and UDP add to a datagram.
+const NETWORK: usize = 28;
 
 /// Stands on another loopback address under the gateway's own port, so that announcing that address is enough to have all
 /// clients come through it.
 pub(crate) struct Relay {
-    /// Losses in each direction, in a thousand.
-    loss: Arc<AtomicU32>,
-    stop: Arc<AtomicBool>,
+    way: Arc<Way>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// What the way is like at the moment.
+#[derive(Default)]
+struct Way {
+    /// Losses in each direction, in a thousand.
+    loss: AtomicU32,
+    /// What it carries to the clients, in kbit/s; 0: whatever there is.
+    width: AtomicU32,
+    stop: AtomicBool,
+}
+
+/// What waits where the way is narrow.
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<(Instant, SocketAddr, Vec<u8>)>,
+    /// When all of it has been sent.
+    free: Option<Instant>,
 }
 
 impl Relay {
@@ -25,37 +46,62 @@ impl Relay {
     pub(crate) fn before(gateway: SocketAddr) -> Self {
         let socket =
             UdpSocket::bind((Self::ANNOUNCED, gateway.port())).expect("the port is free on each address");
-        let (loss, stop) = (Arc::<AtomicU32>::default(), Arc::<AtomicBool>::default());
+        let way = Arc::<Way>::default();
         let thread = {
-            let (loss, stop) = (loss.clone(), stop.clone());
-            thread::spawn(move || forward(&socket, gateway, &loss, &stop))
+            let way = way.clone();
+            thread::spawn(move || forward(&socket, gateway, &way))
         };
-        Self { loss, stop, thread: Some(thread) }
+        Self { way, thread: Some(thread) }
     }
 
     /// From now on so many datagrams in a thousand are lost in each direction.
     pub(crate) fn lose(&self, in_a_thousand: u32) {
-        self.loss.store(in_a_thousand, Ordering::Relaxed);
+        self.way.loss.store(in_a_thousand, Ordering::Relaxed);
+    }
+
+    /// From now on so many kbit/s reach the clients, behind a queue of 100 ms; 0: whatever there is.
+    pub(crate) fn narrow(&self, kbps: u32) {
+        self.way.width.store(kbps, Ordering::Relaxed);
+    }
+}
+
+impl Queue {
+    /// What one that is too long for it takes of the way does not matter: it is lost.
+    fn push(&mut self, kbps: u32, client: SocketAddr, datagram: &[u8]) {
+        let now = Instant::now();
+        let free = self.free.map_or(now, |free| free.max(now));
+        if free - now < QUEUE {
+            let bits = (datagram.len() + NETWORK) as u32 * 8;
+            let free = free + Duration::from_millis(bits.checked_div(kbps).unwrap_or(0).into());
+            self.free = Some(free);
+            self.waiting.push_back((free, client, datagram.to_vec()));
+        }
+    }
+
+    /// What has come through.
+    fn pop(&mut self) -> Option<(SocketAddr, Vec<u8>)> {
+        self.waiting.pop_front_if(|(due, ..)| *due <= Instant::now()).map(|(_, client, data)| (client, data))
     }
 }
 
 impl Drop for Relay {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.way.stop.store(true, Ordering::Relaxed);
         drop(self.thread.take().map(JoinHandle::join));
     }
 }
 
-fn forward(socket: &UdpSocket, gateway: SocketAddr, loss: &AtomicU32, stop: &AtomicBool) {
+fn forward(socket: &UdpSocket, gateway: SocketAddr, way: &Way) {
     socket.set_nonblocking(true).expect("a socket can");
     let mut clients: HashMap<SocketAddr, UdpSocket> = HashMap::new();
     let mut buffer = [0; 2048];
     let mut random = 1u32;
     let mut lost = || {
         random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (random >> 8) % 1000 < loss.load(Ordering::Relaxed)
+        (random >> 8) % 1000 < way.loss.load(Ordering::Relaxed)
     };
-    while !stop.load(Ordering::Relaxed) {
+    let mut queue = Queue::default();
+    while !way.stop.load(Ordering::Relaxed) {
         let mut idle = true;
         while let Ok((length, from)) = socket.recv_from(&mut buffer) {
             idle = false;
@@ -68,9 +114,12 @@ fn forward(socket: &UdpSocket, gateway: SocketAddr, loss: &AtomicU32, stop: &Ato
             while let Ok(length) = upstream.recv(&mut buffer) {
                 idle = false;
                 if !lost() {
-                    drop(socket.send_to(&buffer[..length], client));
+                    queue.push(way.width.load(Ordering::Relaxed), *client, &buffer[..length]);
                 }
             }
+        }
+        while let Some((client, datagram)) = queue.pop() {
+            drop(socket.send_to(&datagram, client));
         }
         if idle {
             thread::sleep(Duration::from_micros(500));

@@ -7,9 +7,9 @@ const sent = (width, height) => encodings({width, height}, {simulcast: true, scr
   .map(({rid, scaleResolutionDownBy, maxBitrate}) => [rid, height / scaleResolutionDownBy, maxBitrate / 1000]);
 
 test('a picture comes in as many sizes as are worth looking at', () => {
-  assert.deepEqual(sent(1280, 720), [['f', 720, 1700], ['h', 360, 500], ['q', 180, 150]]);
-  assert.deepEqual(sent(720, 1280), [['f', 1280, 900], ['h', 640, 500], ['q', 320, 150]], 'a phone held upright');
-  assert.deepEqual(sent(640, 360), [['f', 360, 900], ['h', 180, 150]]);
+  assert.deepEqual(sent(1280, 720), [['f', 720, 1700], ['h', 360, 500], ['q', 180, 120]]);
+  assert.deepEqual(sent(720, 1280), [['f', 1280, 900], ['h', 640, 500], ['q', 320, 120]], 'a phone held upright');
+  assert.deepEqual(sent(640, 360), [['f', 360, 900], ['h', 180, 120]]);
   assert.deepEqual(sent(320, 240), [['f', 240, 600]]);
 });
 

@@ -1,8 +1,8 @@
 // The sizes in which a picture is sent, each at its most bits a second. No DOM.
 
 const SCREEN = [{maxBitrate: 2_500_000, maxFramerate: 30}];
-/** The smallest size that is sent goes over a line of 300 kbit/s, beside the sound. */
-const LEAST = 150_000, MIDDLE = 500_000;
+/** The smallest size that is sent goes over a line of 300 kbit/s, beside sound in stereo. */
+const LEAST = 120_000, MIDDLE = 500_000;
 
 /**
  * @param {{width?: number, height?: number}} picture
