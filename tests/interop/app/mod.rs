@@ -7,6 +7,7 @@ mod person;
 
 // The cases.
 mod devices;
+mod first_picture;
 mod hosts;
 mod invitation;
 mod meeting;
