@@ -1,28 +1,18 @@
-//! Chromium without a window, driven through chromedriver's WebDriver protocol, and what its pages showed and played.
+//! Pages in Chromium: what is done there, and what they showed and played.
 
 use crate::analysis::{Piece, Recording, Shown, Track};
-use crate::ffmpeg::scratch;
+use crate::driver::Driver;
 use crate::gateway::Gateway;
-use crate::{http, patience, signal};
+use crate::{patience, signal};
 use serde_json::{Value, json};
-use std::fs;
-use std::io::{BufRead, BufReader, Read};
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::Arc;
 use std::time::Duration;
 
-/// One browser with one page.
+/// One window of a browser, with one page.
 pub(crate) struct Browser {
-    driver: Child,
-    /// Held open: the driver would die of a closed pipe.
-    _output: BufReader<ChildStdout>,
-    address: SocketAddr,
+    driver: Arc<Driver>,
     session: String,
-    profile: PathBuf,
     recording: Recorded,
-    frozen: AtomicBool,
 }
 
 /// What was collected from the page so far.
@@ -51,48 +41,17 @@ impl Browser {
 
     /// Starts a browser with an empty profile, to which pages are what they are to everybody.
     pub(crate) fn start_strict() -> Self {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let profile = scratch(&format!("chromium-{}-{number}", std::process::id()));
-        fs::create_dir_all(&profile).expect("the scratch folder is writable");
-        let mut driver = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("chromium-driver is installed");
-        let mut output = BufReader::new(driver.stdout.take().expect("piped"));
-        let port = output
-            .by_ref()
-            .lines()
-            .map_while(Result::ok)
-            .find_map(|line| line.split_once("successfully on port ")?.1.trim_end_matches('.').parse().ok())
-            .expect("chromedriver says its port");
-        let mut browser = Self {
-            driver,
-            _output: output,
-            address: SocketAddr::from(([127, 0, 0, 1], port)),
-            session: String::new(),
-            profile,
-            recording: Recorded::default(),
-            frozen: AtomicBool::new(false),
-        };
-        let arguments: Vec<String> = ARGUMENTS
-            .iter()
-            .map(|&argument| argument.to_owned())
-            .chain([format!("--user-data-dir={}", browser.profile.display())])
-            .collect();
-        let capabilities = json!({"capabilities": {"alwaysMatch": {
-            "browserName": "chrome",
-            "acceptInsecureCerts": true,
-            "goog:chromeOptions": {"args": arguments},
-            "goog:loggingPrefs": {"browser": "WARNING"},
-            "timeouts": {"script": 60_000, "pageLoad": 30_000},
-        }}});
-        let created = browser.call("POST", "", &capabilities);
-        browser.session = format!("/{}", created["sessionId"].as_str().expect("a session has an id"));
-        browser
+        let driver = Arc::new(Driver::start());
+        Self { session: driver.launch(), driver, recording: Recorded::default() }
+    }
+
+    /// Opens another window of this browser, with a page of its own. It costs a fifth of another browser.
+    pub(crate) fn beside(&self) -> Self {
+        let driver = Arc::clone(&self.driver);
+        let window = Self { session: driver.attach(), driver, recording: Recorded::default() };
+        let opened = window.call("POST", "/window/new", &json!({"type": "window"}));
+        window.call("POST", "/window", &json!({"handle": opened["handle"]}));
+        window
     }
 
     /// Opens a page and puts the helper script into it.
@@ -134,7 +93,7 @@ impl Browser {
     /// Sends the signal to itself in one page.
     fn loopback(&mut self, codec: &str) {
         // Any page from loopback will do, and the driver serves one: worklets need a secure origin.
-        self.open(&format!("http://{}/status", self.address));
+        self.open(&self.driver.page());
         self.evaluate(&format!("rig.loopback('{codec}')"));
     }
 
@@ -226,51 +185,20 @@ impl Browser {
         entries.filter(|entry| entry["level"] == "SEVERE").map(|entry| entry["message"].to_string()).collect()
     }
 
-    /// Ends the browser the hard way: it has no time to say anything to anybody.
+    /// Ends the browser, with all of its windows, the hard way: it has no time to say anything to anybody.
     pub(crate) fn kill(&self) {
-        self.signal("KILL");
+        self.driver.kill();
     }
 
-    /// Stops the browser where it stands, as a closed lid does: its connections stay, and nothing comes over them.
+    /// Stops the browser, with all of its windows, where it stands, as a closed lid does: its connections stay, and nothing
+    /// comes over them.
     pub(crate) fn freeze(&self) {
-        self.signal("STOP");
-        self.frozen.store(true, Ordering::Relaxed);
-    }
-
-    fn signal(&self, name: &str) {
-        let profile = format!("--user-data-dir={}", self.profile.display());
-        let status = Command::new("pkill")
-            .args([&format!("-{name}"), "-f", "--", &profile])
-            .status()
-            .expect("procps is installed");
-        assert!(status.success(), "there is a browser with this profile");
+        self.driver.freeze();
     }
 
     #[track_caller]
     fn call(&self, method: &str, path: &str, body: &Value) -> Value {
-        let path = format!("/session{}{path}", self.session);
-        let response = http::request(self.address, method, &path, "application/json", &body.to_string())
-            .unwrap_or_else(|error| panic!("chromedriver, {path}: {error}"));
-        let mut answer = response.json();
-        assert_eq!(response.status, 200, "chromedriver, {path}: {answer:#}");
-        answer["value"].take()
-    }
-}
-
-impl Drop for Browser {
-    fn drop(&mut self) {
-        if self.frozen.load(Ordering::Relaxed) {
-            // Its driver would wait for an answer.
-            self.kill();
-        }
-        if !self.session.is_empty() {
-            // The browser goes with its session; its driver would leave it behind.
-            let path = format!("/session{}", self.session);
-            drop(http::request(self.address, "DELETE", &path, "application/json", ""));
-        }
-        drop(self.driver.kill());
-        drop(self.driver.wait());
-        drop(fs::remove_dir_all(&self.profile));
+        self.driver.call(method, &format!("/session/{}{path}", self.session), body)
     }
 }
 
@@ -350,28 +278,6 @@ fn base64(text: &str) -> Vec<u8> {
 
 /// What all pages of ours call.
 const HELPER: &str = include_str!("page.js");
-
-const ARGUMENTS: [&str; 18] = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--mute-audio",
-    "--no-first-run",
-    "--disable-sync",
-    "--disable-extensions",
-    "--disable-component-update",
-    "--disable-background-networking",
-    "--disable-background-timer-throttling",
-    "--disable-backgrounding-occluded-windows",
-    "--disable-renderer-backgrounding",
-    "--autoplay-policy=no-user-gesture-required",
-    "--use-fake-ui-for-media-stream",
-    "--use-fake-device-for-media-stream=device-count=3,fps=15",
-    // A name that is not of this machine, as the pages see it.
-    "--host-resolver-rules=MAP commonroom.test 127.0.0.1",
-    "--allow-loopback-in-peer-connection",
-    "--disable-features=WebRtcHideLocalIpsWithMdns",
-];
 
 #[cfg(test)]
 mod tests {

@@ -11,6 +11,7 @@
 mod analysis;
 mod browser;
 mod client;
+mod driver;
 mod ffmpeg;
 mod gateway;
 mod http;

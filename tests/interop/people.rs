@@ -6,8 +6,8 @@ use crate::browser::Browser;
 use crate::signal;
 use serde_json::Value;
 use std::ops::Range;
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{array, thread};
 
 /// From one signal to the next: four and a half minutes of pictures, and whole cycles of beeps.
 const APART: u16 = 54 * 150;
@@ -50,6 +50,22 @@ impl Source {
     pub(crate) fn seen(self) -> Self {
         Self { tone: None, ..self }
     }
+}
+
+/// Windows of one browser.
+pub(crate) fn windows<const N: usize>() -> [Browser; N] {
+    let first = Browser::start_strict();
+    let mut others = (1..N).map(|_| first.beside()).collect::<Vec<_>>();
+    others.insert(0, first);
+    others.try_into().unwrap_or_else(|_| unreachable!("as many as were asked for"))
+}
+
+/// Browsers that have nothing to do with each other, started at the same time.
+pub(crate) fn browsers<const N: usize>() -> [Browser; N] {
+    thread::scope(|scope| {
+        let starting = array::from_fn(|_| scope.spawn(Browser::start_strict));
+        starting.map(|starting| starting.join().expect("a browser starts"))
+    })
 }
 
 /// Gives all pages to come of a browser the devices of the person with this number.

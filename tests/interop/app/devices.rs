@@ -7,8 +7,8 @@ use serde_json::Value;
 #[test]
 fn devices_are_chosen_before_the_call_and_in_it() {
     let gateway = Gateway::start();
-    let anna = &Person::with_devices_of_the_browser("anna");
     let [bob] = &Person::some(["bob"]);
+    let anna = &bob.beside("anna");
     anna.open(&gateway, "studio");
     anna.wait("hears herself", "document.querySelector('#green-level .lit') !== null");
     let before = "#green-devices select[data-kind=camera]";

@@ -4,7 +4,6 @@ use crate::browser::Browser;
 use crate::gateway::Gateway;
 use crate::people::{self, Observed, Source, together};
 use serde_json::{Value, json};
-use std::{array, thread};
 
 /// How long the page may take to show what has happened, in seconds.
 const PATIENCE: u64 = 10;
@@ -33,23 +32,30 @@ pub(super) fn all_are_content<const N: usize>(people: [&Person; N]) {
 }
 
 impl Person {
-    /// People at browsers of their own, which start at the same time.
+    /// People at windows of one browser.
     pub(super) fn some<const N: usize>(names: [&'static str; N]) -> [Self; N] {
-        thread::scope(|scope| {
-            let starting = array::from_fn::<_, N, _>(|number| {
-                scope.spawn(move || {
-                    let browser = Browser::start_strict();
-                    people::equip(&browser, number, "");
-                    Self { browser, name: names[number], number }
-                })
-            });
-            starting.map(|starting| starting.join().expect("a browser starts"))
+        Self::at(people::windows(), names)
+    }
+
+    /// People at browsers of their own: what happens to one is not felt by the others.
+    pub(super) fn apart<const N: usize>(names: [&'static str; N]) -> [Self; N] {
+        Self::at(people::browsers(), names)
+    }
+
+    fn at<const N: usize>(browsers: [Browser; N], names: [&'static str; N]) -> [Self; N] {
+        let mut number = 0;
+        browsers.map(|browser| {
+            let person = Self { browser, name: names[number], number };
+            people::equip(&person.browser, number, "");
+            number += 1;
+            person
         })
     }
 
-    /// Somebody with the browser's own devices: cameras that show a clock, and microphones that beep.
-    pub(super) fn with_devices_of_the_browser(name: &'static str) -> Self {
-        Self { browser: Browser::start_strict(), name, number: 0 }
+    /// Somebody at another window of the same browser, who has the browser's own devices: cameras that show a clock, and microphones
+    /// that beep.
+    pub(super) fn beside(&self, name: &'static str) -> Self {
+        Self { browser: self.browser.beside(), name, number: self.number + 1 }
     }
 
     /// What this person's camera and microphone give.

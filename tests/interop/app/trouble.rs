@@ -10,7 +10,7 @@ use std::time::Duration;
 #[test]
 fn a_server_that_is_started_again_finds_everybody_back_and_who_vanishes_has_left() {
     let mut gateway = Gateway::start();
-    let [anna, bob] = &Person::some(["anna", "bob"]);
+    let [anna, bob] = &Person::apart(["anna", "bob"]);
     together([anna, bob], |person| person.enter(&gateway, "studio"));
     all_meet([anna, bob]);
     anna.click("#microphone");

@@ -12,7 +12,7 @@ const OLD: (Version, Example) = (Version::Old, Example::Chat);
 #[test]
 fn an_old_sdk_and_a_new_one_meet() {
     let (gateway, pages) = stage();
-    let [alice, bob] = &Person::some(["alice", "bob"]);
+    let [alice, bob] = &Person::apart(["alice", "bob"]);
     alice.visit(&gateway, pages, NEW, "studio");
     bob.visit(&gateway, pages, OLD, "studio");
     bob.reads("chat", "participants: alice");

@@ -144,7 +144,7 @@ fn whoever_cannot_stay_is_told_and_disturbs_nobody() {
 #[test]
 fn whoever_vanishes_has_left_within_ten_seconds() {
     let (gateway, pages) = stage();
-    let [alice, bob] = &Person::some(["alice", "bob"]);
+    let [alice, bob] = &Person::apart(["alice", "bob"]);
     pair(&gateway, pages, [alice, bob]);
     let frozen = now();
     bob.browser.freeze();

@@ -6,7 +6,6 @@ use crate::browser::Browser;
 use crate::gateway::Gateway;
 use crate::people::{self, Observed, Source, together};
 use serde_json::Value;
-use std::{array, thread};
 
 /// A browser with an example page, and who sits there.
 pub(super) struct Person {
@@ -23,21 +22,24 @@ pub(super) fn all_meet<const N: usize>(people: [&Person; N]) {
 }
 
 impl Person {
-    /// People at browsers of their own, which start at the same time.
+    /// People at windows of one browser.
     pub(super) fn some<const N: usize>(logins: [&'static str; N]) -> [Self; N] {
-        thread::scope(|scope| {
-            let starting = array::from_fn::<_, N, _>(|index| {
-                let login = logins[index];
-                scope.spawn(move || Self::new(index, login))
-            });
-            starting.map(|starting| starting.join().expect("a browser starts"))
-        })
+        Self::at(people::windows(), logins)
     }
 
-    fn new(number: usize, login: &'static str) -> Self {
-        let browser = Browser::start_strict();
-        people::equip(&browser, number, include_str!("visitor.js"));
-        Self { browser, login, number }
+    /// People at browsers of their own: what happens to one is not felt by the others.
+    pub(super) fn apart<const N: usize>(logins: [&'static str; N]) -> [Self; N] {
+        Self::at(people::browsers(), logins)
+    }
+
+    fn at<const N: usize>(browsers: [Browser; N], logins: [&'static str; N]) -> [Self; N] {
+        let mut number = 0;
+        browsers.map(|browser| {
+            let person = Self { browser, login: logins[number], number };
+            people::equip(&person.browser, number, include_str!("visitor.js"));
+            number += 1;
+            person
+        })
     }
 
     /// What this person's camera and microphone give.
