@@ -59,7 +59,7 @@ struct Shared {
     stop: CancellationToken,
     streams: Mutex<BTreeMap<StreamName, Entry>>,
     /// Places for those who decode a picture.
-    decoders: Semaphore,
+    decoders: Arc<Semaphore>,
 }
 
 /// What the bridge knows of a stream.
@@ -100,7 +100,7 @@ impl Bridge {
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             streams: Mutex::default(),
-            decoders: Semaphore::new(decoders),
+            decoders: Arc::new(Semaphore::new(decoders)),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -132,8 +132,8 @@ impl Bridge {
     }
 
     /// Places for those who decode a picture.
-    pub(super) fn decoders(&self) -> &Semaphore {
-        &self.shared.decoders
+    pub(super) fn decoders(&self) -> Arc<Semaphore> {
+        self.shared.decoders.clone()
     }
 
     /// Ends all renditions and waits for them.

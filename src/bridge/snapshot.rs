@@ -94,23 +94,39 @@ impl SnapshotError {
 }
 
 impl Bridge {
-    /// The last picture of a stream, as the bytes of a file.
-    pub async fn snapshot(&self, stream: &Stream, format: ImageFormat) -> Result<Bytes, SnapshotError> {
-        let taken = self.take_snapshot(stream, format).await;
+    /// The last picture of a stream as the bytes of a file, of `lines` lines at most.
+    pub async fn snapshot(
+        &self,
+        stream: &Stream,
+        format: ImageFormat,
+        lines: Option<u32>,
+    ) -> Result<Bytes, SnapshotError> {
+        let taken = self.take_snapshot(stream, format, lines).await;
         let result = taken.as_ref().map_or_else(|error| error.as_str(), |_| "ok");
         counter!("commonroom_snapshots_total", "result" => result).increment(1);
         taken
     }
 
-    async fn take_snapshot(&self, stream: &Stream, format: ImageFormat) -> Result<Bytes, SnapshotError> {
+    async fn take_snapshot(
+        &self,
+        stream: &Stream,
+        format: ImageFormat,
+        lines: Option<u32>,
+    ) -> Result<Bytes, SnapshotError> {
         if !cfg!(feature = "transcode") {
             return Err(SnapshotError::NotBuilt);
         }
         let gop = timeout(PATIENCE, self.collect(stream)).await.map_err(|_| SnapshotError::NoKeyframe)??;
-        let place = timeout(QUEUE, self.decoders().acquire()).await.map_err(|_| SnapshotError::Busy)?;
+        let place = timeout(QUEUE, self.decoders().acquire_owned()).await.map_err(|_| SnapshotError::Busy)?;
         // The places are never closed.
-        let _place = place.map_err(|_| SnapshotError::Busy)?;
-        let drawn = tokio::task::spawn_blocking(move || gop.draw(format)).await;
+        let place = place.map_err(|_| SnapshotError::Busy)?;
+        // The place goes with the work, which goes on when whoever asked is gone.
+        let drawn = tokio::task::spawn_blocking(move || {
+            let drawn = gop.draw(format, lines);
+            drop(place);
+            drawn
+        });
+        let drawn = drawn.await;
         drawn.map_err(|_| SnapshotError::Undecodable)?.ok_or(SnapshotError::Undecodable)
     }
 
@@ -157,7 +173,7 @@ impl Gop {
 
     /// Decodes all of it and writes the last picture; `None` if there is none.
     #[cfg(feature = "transcode")]
-    fn draw(&self, format: ImageFormat) -> Option<Bytes> {
+    fn draw(&self, format: ImageFormat, lines: Option<u32>) -> Option<Bytes> {
         use super::video::{self, Decoder, VideoError};
         use tracing::debug;
 
@@ -178,7 +194,7 @@ impl Gop {
             while let Some(picture) = decoder.next() {
                 last = Some(picture);
             }
-            last.map(|picture| video::write(&picture, format)).transpose()
+            last.map(|picture| video::write(&picture, format, lines)).transpose()
         };
         draw().unwrap_or_else(|error| {
             debug!(%error, "no picture");
@@ -187,7 +203,7 @@ impl Gop {
     }
 
     #[cfg(not(feature = "transcode"))]
-    fn draw(&self, _format: ImageFormat) -> Option<Bytes> {
+    fn draw(&self, _format: ImageFormat, _lines: Option<u32>) -> Option<Bytes> {
         None
     }
 }

@@ -44,11 +44,11 @@ async fn a_keyframe_becomes_an_image() {
     let ((stream, _publisher, video), bridge) = (published(Codec::Vp8), Bridge::default());
     video.set_params(CodecParams::Vp8);
     video.write(vp8(0, true, RED));
-    let png = bridge.snapshot(&stream, ImageFormat::Png).await.unwrap();
+    let png = bridge.snapshot(&stream, ImageFormat::Png, None).await.unwrap();
     let (width, height, pixel) = read(&png, Id::PNG);
     assert_eq!((width, height), (16, 16));
     assert!(pixel[0] > 245 && pixel[1] < 10 && pixel[2] < 10, "{pixel:?}");
-    let jpeg = bridge.snapshot(&stream, ImageFormat::Jpeg).await.unwrap();
+    let jpeg = bridge.snapshot(&stream, ImageFormat::Jpeg, None).await.unwrap();
     let (width, height, luma) = read(&jpeg, Id::MJPEG);
     assert_eq!((width, height), (16, 16));
     assert!(luma[0].abs_diff(76) < 6, "red in full range: {luma:?}");
@@ -62,31 +62,34 @@ async fn rubbish_is_no_picture_and_does_no_harm() {
     let huge: &[u8] = &[0xf0, 0x02, 0x00, 0x9d, 0x01, 0x2a, 0xff, 0x3f, 0xff, 0x3f, 0, 0, 0x47, 8];
     for (time, bytes) in [(0, huge), (40, &RED[..12]), (80, &[])] {
         video.write(vp8(time, true, bytes));
-        let taken = bridge.snapshot(&stream, ImageFormat::Png).await;
+        let taken = bridge.snapshot(&stream, ImageFormat::Png, None).await;
         assert_eq!(taken.unwrap_err(), SnapshotError::Undecodable);
     }
     video.write(vp8(120, true, RED));
     video.write(vp8(160, false, &[1, 2, 3]));
-    assert!(bridge.snapshot(&stream, ImageFormat::Png).await.is_ok(), "the last one that could be decoded");
+    assert!(
+        bridge.snapshot(&stream, ImageFormat::Png, None).await.is_ok(),
+        "the last one that could be decoded"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_picture_that_does_not_come_is_not_waited_for() {
     let ((stream, publisher, video), bridge) = (published(Codec::H264), Bridge::default());
     let began = Instant::now();
-    let taken = bridge.snapshot(&stream, ImageFormat::Png).await;
+    let taken = bridge.snapshot(&stream, ImageFormat::Png, None).await;
     assert_eq!(taken.unwrap_err(), SnapshotError::NoKeyframe);
     assert_eq!(began.elapsed(), PATIENCE);
 
     let unit = Payload::Nalus(AccessUnit::from_nals([&[0x41, 0x88, 1][..]]));
     let time = Timestamp::from_millis(0);
     video.write(Frame { kind: MediaKind::Video, dts: time, pts: time, keyframe: false, payload: unit });
-    let taken = bridge.snapshot(&stream, ImageFormat::Png).await;
+    let taken = bridge.snapshot(&stream, ImageFormat::Png, None).await;
     assert_eq!(taken.unwrap_err(), SnapshotError::NoKeyframe);
 
     let waiting = tokio::spawn({
         let (bridge, stream) = (bridge.clone(), stream.clone());
-        async move { bridge.snapshot(&stream, ImageFormat::Png).await }
+        async move { bridge.snapshot(&stream, ImageFormat::Png, None).await }
     });
     tokio::time::sleep(Duration::from_secs(1)).await;
     publisher.end(EndReason::Unpublished);
@@ -99,6 +102,33 @@ async fn sound_alone_has_no_picture() {
     let (stream, publisher) = Stream::publish(name, NtpTime::default());
     publisher.declare(&[MediaKind::Audio]);
     let _audio = publisher.track(FeedKey::new(Codec::Opus, Form::Frames)).unwrap();
-    let taken = Bridge::default().snapshot(&stream, ImageFormat::Png).await;
+    let taken = Bridge::default().snapshot(&stream, ImageFormat::Png, None).await;
     assert_eq!(taken.unwrap_err(), SnapshotError::NoVideo);
+}
+
+#[tokio::test]
+async fn whoever_asks_and_goes_keeps_its_place_until_the_work_is_done() {
+    let ((stream, _publisher, video), bridge) = (published(Codec::Vp8), Bridge::default());
+    video.set_params(CodecParams::Vp8);
+    video.write(vp8(0, true, RED));
+    for frame in 1..2_000 {
+        video.write(vp8(frame, false, RED));
+    }
+    let places = bridge.decoders().available_permits();
+    let asked = tokio::spawn({
+        let bridge = bridge.clone();
+        async move { bridge.snapshot(&stream, ImageFormat::Png, None).await }
+    });
+    while bridge.decoders().available_permits() == places {
+        tokio::task::yield_now().await;
+    }
+    asked.abort();
+    assert!(asked.await.unwrap_err().is_cancelled());
+    assert!(bridge.decoders().available_permits() < places, "the work goes on");
+    let done = async {
+        while bridge.decoders().available_permits() < places {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(Duration::from_secs(10), done).await.expect("the place is free again");
 }

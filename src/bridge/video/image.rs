@@ -13,8 +13,13 @@ use ffmpeg_next::{Dictionary, Packet, Rational, color, ffi};
 /// definition, as players do.
 const HD: u32 = 720;
 
-/// The picture as a file, in the shape in which it is to be seen: samples that are not square are made so.
-pub(in crate::bridge) fn write(picture: &Picture, format: ImageFormat) -> Result<Bytes, VideoError> {
+/// The picture as a file, in the shape in which it is to be seen: samples that are not square are made so. Of more
+/// than `lines` lines it is made smaller.
+pub(in crate::bridge) fn write(
+    picture: &Picture,
+    format: ImageFormat,
+    lines: Option<u32>,
+) -> Result<Bytes, VideoError> {
     let Picture(picture) = picture;
     let (id, pixels, options): (_, _, &[(&str, &str)]) = match format {
         ImageFormat::Png => (Id::PNG, Pixel::RGB24, &[("compression_level", "3"), ("pred", "up")]),
@@ -22,6 +27,7 @@ pub(in crate::bridge) fn write(picture: &Picture, format: ImageFormat) -> Result
         ImageFormat::Jpeg => (Id::MJPEG, Pixel::YUVJ420P, &[("flags", "qscale"), ("global_quality", "472")]),
     };
     let (width, height) = shape(picture.width(), picture.height(), picture.aspect_ratio());
+    let (width, height) = fit(width, height, lines.unwrap_or(u32::MAX));
     let mut converted = ffmpeg::frame::Video::new(pixels, width, height);
     converter(picture, pixels, width, height)?.run(picture, &mut converted)?;
     if pixels == Pixel::YUVJ420P {
@@ -59,6 +65,15 @@ fn shape(width: u32, height: u32, sample: Rational) -> (u32, u32) {
         }
         _ => (width, height),
     }
+}
+
+/// The size with so many lines at most, in the same proportion.
+fn fit(width: u32, height: u32, lines: u32) -> (u32, u32) {
+    if height <= lines {
+        return (width, height);
+    }
+    let narrower = u64::from(width) * u64::from(lines) / u64::from(height);
+    (u32::try_from(narrower).unwrap_or(width).max(1), lines.max(1))
 }
 
 /// What turns a picture into another format and size, with the colours that it means.
@@ -115,6 +130,13 @@ mod tests {
             assert_eq!(shape(1_280, 720, unknown), (1_280, 720));
         }
         assert_eq!(shape(1_280, 720, Rational(65_535, 1)), (1_280, 720), "out of proportion");
+    }
+
+    #[test]
+    fn what_is_too_large_is_made_smaller() {
+        assert_eq!(fit(1_920, 1_080, 360), (640, 360));
+        assert_eq!(fit(640, 360, 360), (640, 360));
+        assert_eq!(fit(1, 1_080, 360), (1, 360));
     }
 
     proptest! {

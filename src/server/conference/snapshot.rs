@@ -7,6 +7,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
+/// Lines of a picture. It goes the same way as all that a client waits for, so it is to be half a megabyte and not twenty.
+const LINES: u32 = 480;
+
 impl Session {
     /// Begins to take a picture, one at a time.
     pub(super) fn take_snapshot(&mut self, stream: Stream) {
@@ -24,7 +27,7 @@ impl Session {
         self.snapshot = true;
         let (bridge, id) = (self.conference.bridge.clone(), stream.media_session_id.clone());
         self.news.push(Box::pin(async move {
-            let taken = bridge.snapshot(&source, ImageFormat::Png).await;
+            let taken = bridge.snapshot(&source, ImageFormat::Png, Some(LINES)).await;
             News::Snapshot { id, taken: taken.map_err(|error| error.to_string()) }
         }));
         Ok(())

@@ -23,8 +23,8 @@ async fn snapshot(
     path: StreamPath,
     format: ImageFormat,
 ) -> Result<Response, Problem> {
-    let stream = app.rooms.watch(&path.room, path.participant.as_str())?;
-    let image = app.bridge.snapshot(&stream, format).await?;
+    let stream = app.rooms.watch(&path.room, path.participant.as_str(), None)?;
+    let image = app.bridge.snapshot(&stream, format, None).await?;
     Ok(([(CONTENT_TYPE, format.media_type())], image).into_response())
 }
 
