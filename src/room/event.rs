@@ -49,6 +49,8 @@ pub enum Event {
         medium: MediaKind,
         /// Muted, or no longer.
         muted: bool,
+        /// Whether nothing of it comes now: both a host and the publisher may have muted it.
+        silent: bool,
         /// The host who did it; `None`: the publisher itself.
         by: Option<Name>,
     },

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// What a publisher's application may say at a time to those who play its stream, in bytes.
+pub(super) const MAX_DATA: usize = 16 * 1024;
+
 /// Bounds of rooms. All are checked where they are about to be exceeded, in the same step.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -17,7 +20,7 @@ pub struct Limits {
     pub message_length: usize,
     /// Lines of a room that are kept for newcomers.
     pub history: usize,
-    /// How long a room goes on with nobody in it: its lines, its lock and its roles.
+    /// How long a room goes on with nobody in it: its lines and its roles.
     pub linger: Duration,
 }
 

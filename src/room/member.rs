@@ -82,6 +82,14 @@ impl Media {
         Self { audio: self.audio || other.audio, video: self.video || other.video }
     }
 
+    /// Whether the medium of a kind is among them.
+    pub const fn has(self, kind: crate::media::MediaKind) -> bool {
+        match kind {
+            crate::media::MediaKind::Audio => self.audio,
+            crate::media::MediaKind::Video => self.video,
+        }
+    }
+
     /// Sets the medium of a kind.
     pub fn set(&mut self, kind: crate::media::MediaKind, value: bool) {
         match kind {

@@ -37,6 +37,14 @@ impl PublishedName {
         Self(format!("{room}-{participant}-{number:04x}").into())
     }
 
+    /// Whether it says of itself that it is of this participant of this room. So nobody can take the names that others will
+    /// be asked for by.
+    pub fn is_of(&self, room: &Name, participant: &Name) -> bool {
+        let rest = self.0.strip_prefix(room.as_str()).and_then(|rest| rest.strip_prefix('-'));
+        let rest = rest.and_then(|rest| rest.strip_prefix(participant.as_str()));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,5 +1,6 @@
 //! Why a room does not do what it is asked.
 
+use super::limits::MAX_DATA;
 use super::name::Name;
 use super::published::PublishedName;
 use thiserror::Error;
@@ -62,6 +63,17 @@ pub enum Refusal {
     /// The text is longer than the configuration allows.
     #[error("a message has at most {0} bytes (rooms.message_length)")]
     TextTooLong(usize),
+    /// What a publisher's application says is too long.
+    #[error("data of a stream has at most {MAX_DATA} bytes")]
+    DataTooLong,
+    /// The name of a stream does not say whose it is.
+    #[error("the name of a stream begins with {room}-{login}")]
+    ForeignStreamName {
+        /// The room.
+        room: Name,
+        /// Who publishes.
+        login: Name,
+    },
     /// Nobody enters while the server goes down.
     #[error("the server is shutting down")]
     ShuttingDown,
@@ -91,6 +103,8 @@ impl Refusal {
             Self::UnknownStream => "unknown_stream",
             Self::RateLimited => "rate_limited",
             Self::TextTooLong(_) => "text_too_long",
+            Self::DataTooLong => "data_too_long",
+            Self::ForeignStreamName { .. } => "foreign_stream_name",
             Self::ShuttingDown => "shutting_down",
         }
     }

@@ -5,7 +5,7 @@
 
 use super::event::{Event, Expulsion, LeaveReason, MessageId, Participant};
 use super::limits::Limits;
-use super::member::{Media, MemberId, Protocol};
+use super::member::{Key, Media, MemberId, Protocol};
 use super::membership::{Events, Membership};
 use super::name::Name;
 use super::publication::{Publication, Revoked};
@@ -140,10 +140,18 @@ impl Rooms {
         self.shared.lock().published.get(stream).cloned()
     }
 
-    /// The same for those who are not in the room.
-    pub fn watch(&self, room: &Name, wanted: &str) -> Result<Stream, Refusal> {
+    /// The same for those who are not in the room, by name and key if they have told.
+    pub fn watch(
+        &self,
+        room: &Name,
+        wanted: &str,
+        who: Option<(&Name, Option<Key>)>,
+    ) -> Result<Stream, Refusal> {
         let state = self.shared.lock();
         let hall = state.rooms.get(room).ok_or(Refusal::UnknownStream)?;
+        if who.is_some_and(|(login, key)| hall.room.is_kicked(login, key)) {
+            return Err(Refusal::Kicked(room.clone()));
+        }
         if hall.room.is_locked() {
             return Err(Refusal::Locked(room.clone()));
         }
@@ -163,9 +171,8 @@ impl Rooms {
     /// Tells a room that it is being recorded, or no longer.
     pub fn set_recording(&self, room: &Name, recording: bool) {
         let now = self.shared.now();
-        if let Some(hall) = self.shared.lock().rooms.get_mut(room) {
-            drop(hall.handle(Command::Record(recording), now));
-        }
+        // A room that is no more has nobody to tell.
+        drop(self.shared.lock().handle(room, Command::Record(recording), now));
     }
 
     /// Lets nobody in from now on.
@@ -206,20 +213,14 @@ impl Shared {
         }
         state.members += 1;
         let id = MemberId(state.members);
-        let Some(hall) = state.rooms.get_mut(room) else { return Err(Refusal::NotJoined) };
-        if let Some(outbox) = outbox {
+        if let (Some(outbox), Some(hall)) = (outbox, state.rooms.get_mut(room)) {
             hall.outboxes.insert(id, outbox);
         }
-        match hall.handle(Command::Enter { member: id, entry }, now) {
-            Ok(done) => {
-                state.forget(&done.ended);
-                Ok(id)
-            }
-            Err(refusal) => {
-                hall.outboxes.remove(&id);
-                Err(refusal)
-            }
+        let entered = state.handle(room, Command::Enter { member: id, entry }, now);
+        if let (Err(_), Some(hall)) = (&entered, state.rooms.get_mut(room)) {
+            hall.outboxes.remove(&id);
         }
+        entered.map(|_| id)
     }
 
     /// Takes a name for a stream that a member is about to publish; `None`: one is made up.
@@ -233,7 +234,11 @@ impl Shared {
         if state.closed {
             return Err(Refusal::ShuttingDown);
         }
-        let name = name.unwrap_or_else(|| state.free_name(member.room(), member.login()));
+        let (room, login) = (member.room(), member.login());
+        let name = name.unwrap_or_else(|| state.free_name(room, login));
+        if !name.is_of(room, login) {
+            return Err(Refusal::ForeignStreamName { room: room.clone(), login: login.clone() });
+        }
         if state.published.contains_key(&name) {
             return Err(Refusal::StreamNameInUse(name));
         }
@@ -249,8 +254,10 @@ impl Shared {
         let handle = Handle { stream, revoked: revoked.clone(), open: false };
         hall.streams.insert(name.clone(), handle);
         let command = Command::Reserve { member: member.id(), stream: name.clone() };
-        if let Err(refusal) = hall.handle(command, self.now()) {
-            hall.streams.remove(&name);
+        if let Err(refusal) = state.handle(member.room(), command, self.now()) {
+            if let Some(hall) = state.rooms.get_mut(member.room()) {
+                hall.streams.remove(&name);
+            }
             return Err(refusal);
         }
         state.published.insert(name.clone(), member.room().clone());
@@ -260,7 +267,7 @@ impl Shared {
     /// The stream can be found.
     pub(super) fn open(&self, room: &Name, name: &PublishedName, stream: &Stream) {
         let mut state = self.lock();
-        if let Some(handle) = state.handle(room, name, stream) {
+        if let Some(handle) = state.stream(room, name, stream) {
             handle.open = true;
         }
     }
@@ -269,14 +276,13 @@ impl Shared {
     pub(super) fn begin(&self, room: &Name, name: &PublishedName, stream: &Stream) {
         let now = self.now();
         let mut state = self.lock();
-        let Some(handle) = state.handle(room, name, stream) else { return };
+        let Some(handle) = state.stream(room, name, stream) else { return };
         handle.open = true;
         let has = |kind| stream.sends(kind) == Some(true);
         let media = Media { audio: has(MediaKind::Audio), video: has(MediaKind::Video) };
         let command = Command::Begin { stream: name.clone(), media };
-        if let Some(hall) = state.rooms.get_mut(room) {
-            drop(hall.handle(command, now));
-        }
+        // It refuses neither this nor the end.
+        drop(state.handle(room, command, now));
     }
 
     /// The stream has ended; its name is free.
@@ -284,24 +290,20 @@ impl Shared {
         let now = self.now();
         let mut state = self.lock();
         // A name that was taken from this stream may belong to another one by now.
-        if state.handle(room, name, stream).is_none() {
+        if state.stream(room, name, stream).is_none() {
             return;
         }
         state.published.remove(name);
         if let Some(hall) = state.rooms.get_mut(room) {
             hall.streams.remove(name);
-            drop(hall.handle(Command::Finish { stream: name.clone(), failed }, now));
         }
+        drop(state.handle(room, Command::Finish { stream: name.clone(), failed }, now));
     }
 
     /// Does what a member asks. Gives the number and the time of a line that was said.
     pub(super) fn act(&self, room: &Name, command: Command) -> Result<Option<(MessageId, NtpTime)>, Refusal> {
         let now = self.now();
-        let mut state = self.lock();
-        let hall = state.rooms.get_mut(room).ok_or(Refusal::NotJoined)?;
-        let done = hall.handle(command, now)?;
-        state.forget(&done.ended);
-        Ok(done.said)
+        self.lock().handle(room, command, now)
     }
 
     pub(super) fn leave(&self, room: &Name, member: MemberId, reason: LeaveReason) {
@@ -349,15 +351,24 @@ impl State {
             .unwrap_or_else(|| PublishedName::of(room, login, start))
     }
 
-    fn handle(&mut self, room: &Name, name: &PublishedName, stream: &Stream) -> Option<&mut Handle> {
+    fn stream(&mut self, room: &Name, name: &PublishedName, stream: &Stream) -> Option<&mut Handle> {
         let handle = self.rooms.get_mut(room)?.streams.get_mut(name)?;
         handle.stream.is(stream).then_some(handle)
     }
 
-    fn forget(&mut self, ended: &[PublishedName]) {
-        for name in ended {
+    /// Has a room do something, and frees the names of all streams that end with it, whosever they are.
+    fn handle(
+        &mut self,
+        room: &Name,
+        command: Command,
+        now: Now,
+    ) -> Result<Option<(MessageId, NtpTime)>, Refusal> {
+        let hall = self.rooms.get_mut(room).ok_or(Refusal::NotJoined)?;
+        let Done { said, ended } = hall.handle(command, now)?;
+        for name in &ended {
             self.published.remove(name);
         }
+        Ok(said)
     }
 }
 

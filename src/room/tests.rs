@@ -107,8 +107,8 @@ fn a_member_that_goes_takes_its_streams_along() {
         ]
     );
     // The name may belong to somebody else by the time the old connection lets go.
-    let (carol, _) = join(&rooms, "r", "carol").unwrap();
-    let again = carol.publish(Some(screen.name().clone()), NtpTime::default()).unwrap();
+    let (bob, _his) = join(&rooms, "r", "bob").unwrap();
+    let again = bob.publish(Some(screen.name().clone()), NtpTime::default()).unwrap();
     again.begin();
     heard(&mut events);
     drop(screen);
@@ -119,8 +119,8 @@ fn a_member_that_goes_takes_its_streams_along() {
 #[test]
 fn stream_names_are_unique_on_the_server() {
     let rooms = rooms(Limits::default());
-    let ((alice, _a), (bob, _b)) = (join(&rooms, "r", "alice").unwrap(), join(&rooms, "s", "bob").unwrap());
-    let wanted: PublishedName = "r-alice-1".parse().unwrap();
+    let ((alice, _a), (bob, _b)) = (join(&rooms, "r", "s-bob").unwrap(), join(&rooms, "r-s", "bob").unwrap());
+    let wanted: PublishedName = "r-s-bob-1".parse().unwrap();
     let publication = alice.publish(Some(wanted.clone()), NtpTime::default()).unwrap();
     assert!(bob.publish(Some(wanted.clone()), NtpTime::default()).is_err());
     drop(publication);
@@ -153,11 +153,11 @@ fn strangers_are_kept_out_of_a_locked_room() {
     let (alice, _events) = join(&rooms, "r", "alice").unwrap();
     let publication = alice.publish(None, NtpTime::default()).unwrap();
     publication.begin();
-    assert!(rooms.watch(&name("r"), "alice").is_ok());
+    assert!(rooms.watch(&name("r"), "alice", None).is_ok());
     alice.moderate(Moderation::Lock(true)).unwrap();
-    assert_eq!(rooms.watch(&name("r"), "alice").unwrap_err(), Refusal::Locked(name("r")));
+    assert_eq!(rooms.watch(&name("r"), "alice", None).unwrap_err(), Refusal::Locked(name("r")));
     assert!(rooms.find(&name("r"), "alice").is_some(), "members may");
-    assert_eq!(rooms.watch(&name("s"), "alice").unwrap_err(), Refusal::UnknownStream);
+    assert_eq!(rooms.watch(&name("s"), "alice", None).unwrap_err(), Refusal::UnknownStream);
 }
 
 #[tokio::test(start_paused = true)]
@@ -205,4 +205,53 @@ async fn an_encoder_is_told_of_once_its_tracks_are_known() {
     assert_eq!(heard(&mut events), ["joined obs", "published obs"]);
     let participant = &rooms.room(&name("r")).unwrap().participants[1].seen;
     assert_eq!(participant.streams[0].media, Media { audio: true, video: false });
+}
+
+#[tokio::test]
+async fn the_names_of_whoever_is_put_out_are_free_whatever_filled_its_outbox() {
+    let rooms = rooms(Limits::default());
+    let (alice, mut hers) = join(&rooms, "r", "alice").unwrap();
+    let (bob, _not_read) = join(&rooms, "r", "bob").unwrap();
+    let stream: PublishedName = "r-bob".parse().unwrap();
+    let publication = bob.publish(Some(stream.clone()), NtpTime::default()).unwrap();
+    publication.begin();
+    let mut out = false;
+    for _ in 0..1_000 {
+        let stream = alice.publish(None, NtpTime::default()).unwrap();
+        stream.begin();
+        drop(stream);
+        out |= heard(&mut hers).iter().any(|line| line == "left bob");
+    }
+    assert!(out, "bob has taken nothing");
+    drop((publication, bob));
+    let (bob, _events) = join(&rooms, "r", "bob").unwrap();
+    assert!(bob.publish(Some(stream), NtpTime::default()).is_ok());
+}
+
+#[test]
+fn a_stream_is_called_by_its_room_and_its_publisher() {
+    let rooms = rooms(Limits::default());
+    let (bob, _events) = join(&rooms, "r", "bob").unwrap();
+    for other in ["obs", "r-obs-1", "r-bobby-1", "s-bob-1", "rbob"] {
+        let refused = bob.publish(Some(other.parse().unwrap()), NtpTime::default()).map(drop);
+        let (room, login) = (name("r"), name("bob"));
+        assert_eq!(refused, Err(Refusal::ForeignStreamName { room, login }), "{other}");
+    }
+    for own in ["r-bob", "r-bob-eb8c", "r-bob-91d0-screenShare"] {
+        assert!(bob.publish(Some(own.parse().unwrap()), NtpTime::default()).is_ok(), "{own}");
+    }
+}
+
+#[test]
+fn those_who_were_removed_do_not_watch_by_their_name() {
+    let rooms = rooms(Limits::default());
+    let (alice, _events) = join(&rooms, "r", "alice").unwrap();
+    alice.publish(None, NtpTime::default()).unwrap().begin();
+    let publication = alice.publish(None, NtpTime::default()).unwrap();
+    publication.begin();
+    let (_bob, _his) = join(&rooms, "r", "bob").unwrap();
+    alice.moderate(Moderation::Kick(name("bob"))).unwrap();
+    let watch = |login: &str| rooms.watch(&name("r"), "alice", Some((&name(login), None))).map(drop);
+    assert_eq!(watch("bob"), Err(Refusal::Kicked(name("r"))));
+    assert_eq!(watch("carol"), Ok(()));
 }

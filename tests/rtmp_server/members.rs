@@ -262,6 +262,7 @@ async fn what_cannot_be_done_is_said_and_the_connection_goes_on() {
     assert_eq!(second.asks("join", json!({"name": "r2"})).await, "DataStatusEvent op ACCEPTED");
     second.client.call(1, "publish", 3.0, &[Value::text("r1-bob")]);
     second.hears("onStatus NetStream.Publish.BadName").await;
+    assert_eq!(second.told, ["the name of a stream begins with r2-bob"]);
     second.client.call(1, "play", 3.0, &[Value::text("r1-nobody")]);
     second.hears("onStatus NetStream.Play.StreamNotFound").await;
     second.client.call(0, "publishStream", 7.0, &[Value::Null]);

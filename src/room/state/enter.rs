@@ -1,12 +1,13 @@
 //! Who comes and who goes.
 
 use super::super::event::{Event, Expulsion, LeaveReason, State};
-use super::super::member::{Key, Media, MemberId, Role};
+use super::super::member::{Key, MemberId, Role};
 use super::super::name::Name;
 use super::super::publication::Revocation;
 use super::super::rate::Rate;
 use super::super::refusal::Refusal;
-use super::{Effect, Entry, Member, Now, REMEMBERED, Room};
+use super::memory::Gone;
+use super::{Effect, Entry, Member, Now, Room};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,44 +25,63 @@ impl Room {
         effects: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
         let Entry { login, protocol, key, listens } = entry;
-        let is_same = |name: &Name, other: Option<_>| *name == login || (key.is_some() && key == other);
-        if self.kicked.iter().any(|(name, other)| is_same(name, *other)) {
+        if self.memory.is_kicked(&login, key) {
             return Err(Refusal::Kicked(self.name.clone()));
         }
-        let before = match self.members.get(&login) {
-            Some(holder) if !holder.gives_way_to(key, listens, now) => {
-                return Err(Refusal::LoginInUse { login, room: self.name.clone() });
-            }
-            holder => holder.map(|holder| (holder.role, holder.joined)),
-        };
-        let known = key.and_then(|key| self.known.iter().rev().find(|(other, _)| *other == key));
-        let known = known.map(|(_, role)| *role);
+        // A stream may be asked for by its own name or by that of its participant.
+        let is_stream = self
+            .streams
+            .iter()
+            .any(|(stream, published)| stream.as_str() == login.as_str() && published.login != login);
+        let holder = self.members.get(&login);
+        if is_stream || holder.is_some_and(|holder| !holder.gives_way_to(key, listens, now)) {
+            return Err(Refusal::LoginInUse { login, room: self.name.clone() });
+        }
+        let recalled = self.memory.recall(&login, key);
+        // Who proves to be the same goes on as what it was. Who only has the name comes anew.
+        let before = holder.filter(|holder| holder.is_proven(key)).map(|holder| Gone::of(&login, holder));
+        let joined = before.as_ref().and(holder).map_or(now.wall, |holder| holder.joined);
+        let replaced = holder.filter(|_| before.is_none()).map(|holder| holder.id);
         if before.is_none() {
-            if self.locked && known.is_none() {
+            if self.locked && !recalled.is_known {
                 return Err(Refusal::Locked(self.name.clone()));
             }
-            if self.members.len() >= self.limits.participants {
+            let others = self.members.len() - usize::from(replaced.is_some());
+            if others >= self.limits.participants {
                 return Err(Refusal::RoomFull { room: self.name.clone(), limit: self.limits.participants });
             }
         }
+        let per_second = self.limits.messages_per_second;
+        let fresh = || Rate::new(per_second, per_second.saturating_mul(BURST_SECONDS));
+        let mut rate = before.as_ref().map(|before| before.rate.clone()).or(recalled.rate);
+        // Coming and going is no way to write more.
+        if before.is_none() && listens && rate.as_mut().is_some_and(|rate| !rate.take(now.instant)) {
+            return Err(Refusal::RateLimited);
+        }
+
         if before.is_some() {
             self.give_way(&login, effects);
         }
+        if let Some(id) = replaced {
+            self.leave(id, LeaveReason::Vanished, now, effects);
+            Self::expel(id, Expulsion::TakenOver, effects);
+        }
+        self.memory.forget(&login, key);
         let first = (listens && self.host().is_none()).then_some(Role::Host);
-        let role = before.map(|(role, _)| role).or(first).or(known).unwrap_or(Role::Speaker);
-        let per_second = self.limits.messages_per_second;
+        let was = before.as_ref().map(|before| before.role);
         let member = Member {
             id,
             protocol,
-            role,
+            role: was.or(first).or(recalled.role).unwrap_or(Role::Speaker),
             key,
-            joined: before.map_or(now.wall, |(_, joined)| joined),
+            joined,
             listens,
             present: listens,
             heard: now.instant,
-            rate: Rate::new(per_second, per_second.saturating_mul(BURST_SECONDS)),
+            rate: rate.unwrap_or_else(fresh),
+            mutes: fresh(),
             copies: None,
-            host_muted: Media::default(),
+            host_muted: before.as_ref().map_or(recalled.host_muted, |before| before.host_muted),
         };
         let you = self.view(&login, &member);
         self.vacant_since = None;
@@ -88,18 +108,16 @@ impl Room {
         let login = login.clone();
         self.end_streams_of(&login, reason.into(), effects);
         let Some(member) = self.members.remove(&login) else { return };
-        if let Some(key) = member.key {
-            self.known.retain(|(other, _)| *other != key);
-            self.known.push_back((key, member.role));
-            if self.known.len() > REMEMBERED {
-                self.known.pop_front();
-            }
-        }
+        self.memory.keep(Gone::of(&login, &member));
         if member.present {
             self.tell_others(id, &Event::Left { login, reason }, effects);
         }
         if member.role == Role::Host && self.host().is_none() {
             self.name_host(effects);
+        }
+        if !self.members.values().any(|member| member.listens) {
+            // Nobody is left who could open it.
+            self.locked = false;
         }
         if self.members.is_empty() {
             self.vacant_since = Some(now.instant);
@@ -110,10 +128,14 @@ impl Room {
     fn give_way(&mut self, login: &Name, effects: &mut Vec<Effect>) {
         self.end_streams_of(login, Revocation::TakenOver, effects);
         if let Some(holder) = self.members.remove(login) {
-            let event = Arc::new(Event::Expelled(Expulsion::TakenOver));
-            effects.push(Effect::Tell { to: holder.id, event });
-            effects.push(Effect::Expel(holder.id));
+            Self::expel(holder.id, Expulsion::TakenOver, effects);
         }
+    }
+
+    /// Says the last word to one who is no member any more.
+    pub(super) fn expel(id: MemberId, why: Expulsion, effects: &mut Vec<Effect>) {
+        effects.push(Effect::Tell { to: id, event: Arc::new(Event::Expelled(why)) });
+        effects.push(Effect::Expel(id));
     }
 
     pub(super) fn end_streams_of(&mut self, login: &Name, why: Revocation, effects: &mut Vec<Effect>) {
@@ -153,7 +175,23 @@ impl Member {
     /// this one has gone silent.
     fn gives_way_to(&self, key: Option<Key>, listens: bool, now: Now) -> bool {
         let is_silent = now.instant.saturating_duration_since(self.heard) >= SILENT;
-        let is_proven = self.key.is_some() && self.key == key;
-        self.listens && listens && (is_proven || self.key.is_none() && is_silent)
+        self.listens && listens && (self.is_proven(key) || self.key.is_none() && is_silent)
+    }
+
+    /// Whether a key proves that somebody is the same.
+    fn is_proven(&self, key: Option<Key>) -> bool {
+        self.key.is_some() && self.key == key
+    }
+}
+
+impl Gone {
+    fn of(login: &Name, member: &Member) -> Self {
+        Self {
+            login: login.clone(),
+            key: member.key,
+            role: member.role,
+            host_muted: member.host_muted,
+            rate: member.rate.clone(),
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! A room as a state machine: commands in, effects out; no clock, no lock, no waiting.
 //!
-//! `enter` has who comes and goes, `publish` what is published, `talk` what is said, `moderate` what hosts may do.
+//! `enter` has who comes and goes, `memory` what is remembered of them, `publish` what is published, `talk` what is said, `moderate` what hosts may do.
 
 mod enter;
+mod memory;
 mod moderate;
 mod publish;
 mod talk;
@@ -11,6 +12,7 @@ mod tests;
 
 pub use moderate::Moderation;
 
+use self::memory::Memory;
 use super::chat::{Copies, History};
 use super::event::{Event, LeaveReason, MessageId, Participant, StreamView};
 use super::limits::Limits;
@@ -22,12 +24,9 @@ use super::rate::Rate;
 use super::refusal::Refusal;
 use crate::media::MediaKind;
 use crate::time::NtpTime;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::time::Instant;
-
-/// How many of those who left or were removed are remembered.
-const REMEMBERED: usize = 256;
 
 /// Both clocks at one moment.
 #[derive(Clone, Copy, Debug)]
@@ -173,10 +172,7 @@ pub struct Room {
     history: History,
     locked: bool,
     recording: bool,
-    /// Roles of those who left and may come again.
-    known: VecDeque<(Key, Role)>,
-    /// Whom hosts have removed.
-    kicked: VecDeque<(Name, Option<Key>)>,
+    memory: Memory,
     vacant_since: Option<Instant>,
     /// Counts publications, for their order.
     published: u64,
@@ -193,7 +189,10 @@ struct Member {
     /// Whether the others have been told of it.
     present: bool,
     heard: Instant,
+    /// Of what it says.
     rate: Rate,
+    /// Of how often it mutes its streams.
+    mutes: Rate,
     copies: Option<Copies>,
     host_muted: Media,
 }
@@ -219,8 +218,7 @@ impl Room {
             history: History::new(limits.history),
             locked: false,
             recording: false,
-            known: VecDeque::new(),
-            kicked: VecDeque::new(),
+            memory: Memory::default(),
             vacant_since: Some(now.instant),
             published: 0,
         }
@@ -268,6 +266,11 @@ impl Room {
     /// Since when nobody is in it.
     pub const fn vacant_since(&self) -> Option<Instant> {
         self.vacant_since
+    }
+
+    /// Whether a host has removed somebody of this name or key.
+    pub fn is_kicked(&self, login: &Name, key: Option<Key>) -> bool {
+        self.memory.is_kicked(login, key)
     }
 
     /// Whether those who are not in the room are kept out.
@@ -327,6 +330,11 @@ impl Room {
 }
 
 impl Published {
+    /// Whether nothing of a medium comes, whoever has muted it.
+    fn is_silent(&self, medium: MediaKind) -> bool {
+        self.muted.or(self.host_muted).has(medium)
+    }
+
     fn view(&self, name: &PublishedName) -> Option<StreamView> {
         Some(StreamView {
             name: name.clone(),

@@ -6,7 +6,7 @@ use super::super::name::Name;
 use super::super::publication::Revocation;
 use super::super::published::PublishedName;
 use super::super::refusal::Refusal;
-use super::{Effect, Now, REMEMBERED, Room};
+use super::{Effect, Now, Room};
 use crate::media::MediaKind;
 use std::sync::Arc;
 
@@ -86,15 +86,16 @@ impl Room {
             .filter(|(name, published)| published.login == *login && wanted(name))
             .map(|(name, published)| {
                 published.host_muted.set(medium, muted);
-                name.clone()
+                (name.clone(), published.is_silent(medium))
             })
             .collect();
         if meant.is_empty() && stream.is_some() {
             return Err(Refusal::UnknownStream);
         }
-        for stream in meant {
+        for (stream, silent) in meant {
             effects.push(Effect::Gate { stream: stream.clone(), medium, muted });
-            let event = Event::Muted { login: login.clone(), stream, medium, muted, by: Some(by.clone()) };
+            let (login, by) = (login.clone(), Some(by.clone()));
+            let event = Event::Muted { login, stream, medium, muted, silent, by };
             self.tell_all(&event, effects);
         }
         Ok(())
@@ -108,13 +109,9 @@ impl Room {
             return Err(Refusal::LastHost);
         }
         let (id, key) = (member.id, member.key);
-        self.kicked.push_back((login, key));
-        if self.kicked.len() > REMEMBERED {
-            self.kicked.pop_front();
-        }
+        self.memory.kick(login, key);
         self.leave(id, LeaveReason::Kicked, now, effects);
-        effects.push(Effect::Tell { to: id, event: Arc::new(Event::Expelled(Expulsion::Kicked { by })) });
-        effects.push(Effect::Expel(id));
+        Self::expel(id, Expulsion::Kicked { by }, effects);
         Ok(())
     }
 

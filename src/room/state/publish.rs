@@ -1,6 +1,7 @@
 //! What is published.
 
 use super::super::event::Event;
+use super::super::limits::MAX_DATA;
 use super::super::member::{Media, MemberId, Role};
 use super::super::published::PublishedName;
 use super::super::refusal::Refusal;
@@ -19,6 +20,10 @@ impl Room {
             return Err(Refusal::NotSpeaker);
         }
         if self.streams.contains_key(&stream) {
+            return Err(Refusal::StreamNameInUse(stream));
+        }
+        // What is asked for by this name would be another's.
+        if self.members.keys().any(|other| other.as_str() == stream.as_str() && other != login) {
             return Err(Refusal::StreamNameInUse(stream));
         }
         let own = self.streams.values().filter(|published| published.login == *login).count();
@@ -73,10 +78,14 @@ impl Room {
         effects: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
         let login = self.owner(id, stream)?;
-        self.take_rate(id, now)?;
+        // A bucket of its own: what is said must not keep others from knowing who is silent.
+        if !self.member_mut(id)?.1.mutes.take(now.instant) {
+            return Err(Refusal::RateLimited);
+        }
         let published = self.streams.get_mut(stream).ok_or(Refusal::UnknownStream)?;
         published.muted.set(medium, muted);
-        let event = Event::Muted { login, stream: stream.clone(), medium, muted, by: None };
+        let silent = published.is_silent(medium);
+        let event = Event::Muted { login, stream: stream.clone(), medium, muted, silent, by: None };
         self.tell_others(id, &event, effects);
         Ok(())
     }
@@ -91,8 +100,8 @@ impl Room {
     ) -> Result<(), Refusal> {
         self.owner(id, &stream)?;
         self.take_rate(id, now)?;
-        if payload.len() > self.limits.message_length {
-            return Err(Refusal::TextTooLong(self.limits.message_length));
+        if payload.len() > MAX_DATA {
+            return Err(Refusal::DataTooLong);
         }
         self.tell_others(id, &Event::Data { stream, payload }, effects);
         Ok(())

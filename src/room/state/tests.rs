@@ -1,3 +1,5 @@
+mod again;
+
 use super::super::event::{Event, Expulsion, LeaveReason};
 use super::*;
 use proptest::prelude::*;
@@ -115,9 +117,10 @@ fn words(event: &Event) -> String {
             let to = line.to.as_ref().map(|to| format!(" to {to}")).unwrap_or_default();
             format!("{} {}{to}: {}", line.id.0, line.from, line.text)
         }
-        Event::Muted { login, stream, medium, muted, by } => {
+        Event::Muted { login, stream, medium, muted, silent, by } => {
             let by = by.as_ref().map_or("self", |by| by.as_str());
-            format!("muted {login} {stream} {} {muted} by {by}", medium.as_str())
+            let heard = if muted == silent { "" } else { ", silent all the same" };
+            format!("muted {login} {stream} {} {muted} by {by}{heard}", medium.as_str())
         }
         Event::Data { stream, payload } => format!("data {stream} {payload}"),
         Event::Role { login, role } => format!("role {login} {}", role.as_str()),

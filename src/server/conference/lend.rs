@@ -28,6 +28,11 @@ impl Session {
         !self.seats.is_empty()
     }
 
+    /// Whether it is in any room, or plays anything.
+    pub fn is_in_use(&self) -> bool {
+        self.is_in_rooms() || !self.streams.is_empty()
+    }
+
     /// Takes a name for a stream that the client is about to publish. Nothing but the name says in which of its rooms.
     pub fn reserve(&self, name: PublishedName, origin: NtpTime) -> Result<Publication, Refusal> {
         self.place_of(&name).ok_or(Refusal::NotJoined)?.publish(Some(name), origin)
@@ -35,13 +40,8 @@ impl Session {
 
     /// A stream by the name of its publication, if there is one of that name on the server.
     pub fn published(&self, name: &PublishedName) -> Option<Result<Stream, Refusal>> {
-        let rooms = &self.conference.rooms;
-        let room = rooms.room_of(name)?;
-        Some(if self.seats.contains_key(&room) {
-            rooms.find(&room, name.as_str()).ok_or(Refusal::UnknownStream)
-        } else {
-            rooms.watch(&room, name.as_str())
-        })
+        let room = self.conference.rooms.room_of(name)?;
+        Some(self.look_up(&room, name.as_str()))
     }
 
     /// A stream of a room, by the name of a participant or a publication.
@@ -50,18 +50,15 @@ impl Session {
         if self.seats.contains_key(room) {
             return rooms.find(room, wanted).ok_or(Refusal::UnknownStream);
         }
-        rooms.watch(room, wanted)
+        let who = self.client.as_ref().and_then(|client| Some((client.login.as_ref().ok()?, client.key)));
+        rooms.watch(room, wanted, who)
     }
 
-    /// The room whose name, with the login, begins the publication's; the longest of several. A client in one room need not
-    /// keep to that.
+    /// The room whose name, with the login, begins the publication's; the longest of several. Where none does, a client in
+    /// one room is told what is missing.
     fn place_of(&self, name: &PublishedName) -> Option<&Membership> {
-        let begins = |membership: &Membership| {
-            let start = format!("{}-{}", membership.room(), membership.login());
-            name.as_str().strip_prefix(&start).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
-        };
         let memberships = || self.seats.values().map(|seat| &seat.membership);
-        let named = memberships().filter(|membership| begins(membership));
+        let named = memberships().filter(|membership| name.is_of(membership.room(), membership.login()));
         let only = || memberships().next().filter(|_| self.seats.len() == 1);
         named.max_by_key(|membership| membership.room().as_str().len()).or_else(only)
     }

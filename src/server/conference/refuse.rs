@@ -36,6 +36,8 @@ impl From<Refusal> for Refused {
             Refusal::UnknownStream => Word::UnknownStream,
             Refusal::RateLimited => Word::RateLimited,
             Refusal::TextTooLong(_) => Word::TextTooLong,
+            Refusal::DataTooLong => Word::TextTooLong,
+            Refusal::ForeignStreamName { .. } => Word::InvalidName,
             Refusal::ShuttingDown => Word::ShuttingDown,
         };
         Self::new(word, refusal.to_string())

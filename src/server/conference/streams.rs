@@ -1,5 +1,6 @@
 //! Publications and playbacks: from an offer to a final status, which each of them gets exactly once.
 
+use super::close::Close;
 use super::quality::Figures;
 use super::refuse;
 use super::session::{News, Session};
@@ -21,10 +22,10 @@ use tracing::debug;
 
 /// Publications and playbacks of one session at the same time.
 const MAX_STREAMS: usize = 200;
+/// Those of them that have yet to connect: three for each other one in a room of sixteen.
+const MAX_CONNECTING: usize = 45;
 /// A stream that is to be played and whose tracks are not known by then is played with what it has.
 const SETTLE: Duration = Duration::from_secs(3);
-/// What a publisher's application may say to those who play it, in bytes of JSON.
-const MAX_DATA: usize = 16 * 1024;
 
 /// A publication or a playback.
 pub(super) struct Stream {
@@ -285,7 +286,7 @@ impl Session {
     }
 
     /// `sendStreamEvent`: to all who play a publication.
-    pub(super) fn stream_event(&self, event: StreamEvent) {
+    pub(super) fn stream_event(&mut self, event: StreamEvent) {
         let Some(stream) = self.streams.get(&event.media_session_id) else { return };
         let (Role::Publication(name), Some(seat)) = (&stream.role, self.seats.get(&stream.room)) else {
             return;
@@ -295,18 +296,14 @@ impl Session {
             "audioUnmuted" => seat.membership.mute(name.clone(), MediaKind::Audio, false),
             "videoMuted" => seat.membership.mute(name.clone(), MediaKind::Video, true),
             "videoUnmuted" => seat.membership.mute(name.clone(), MediaKind::Video, false),
-            "data" => {
-                let payload = event.payload.to_string();
-                if payload.len() > MAX_DATA {
-                    debug!(length = payload.len(), "data of a stream is too long");
-                    return;
-                }
-                seat.membership.send_data(name.clone(), &payload)
-            }
+            "data" => seat.membership.send_data(name.clone(), &event.payload.to_string()),
             _ => return,
         };
-        if let Err(refusal) = told {
-            debug!(%refusal, "event of a stream");
+        match told {
+            Ok(()) => {}
+            // There is no answer to it, and what the others are shown must not be wrong for good.
+            Err(Refusal::RateLimited) if event.kind != "data" => self.close(Close::Flood),
+            Err(refusal) => debug!(%refusal, "event of a stream"),
         }
     }
 
@@ -377,10 +374,7 @@ impl Session {
             None => wanted.parse().ok().and_then(|name| rooms.room_of(&name)),
         };
         let room: Name = room.ok_or(Info::StreamNotFound)?;
-        if self.seats.contains_key(&room) {
-            return rooms.find(&room, wanted).ok_or(Info::StreamNotFound);
-        }
-        rooms.watch(&room, wanted).map_err(|refusal: Refusal| refuse::no_place(&refusal))
+        self.look_up(&room, wanted).map_err(|refusal| refuse::no_place(&refusal))
     }
 
     fn ids(&self, which: impl Fn(&Stream) -> bool) -> Vec<Label> {
@@ -396,6 +390,11 @@ impl Session {
         }
         if self.streams.len() >= MAX_STREAMS {
             return Err(Info::sentence(format!("a session has {MAX_STREAMS} streams at most")));
+        }
+        if self.streams.values().filter(|stream| !stream.connected).count() >= MAX_CONNECTING {
+            return Err(Info::sentence(format!(
+                "{MAX_CONNECTING} streams of this session are connecting; wait"
+            )));
         }
         Ok(())
     }

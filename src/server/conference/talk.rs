@@ -127,13 +127,13 @@ impl Session {
         let declared = self.is_declared();
         let Some(seat) = self.seats.get_mut(&room).filter(|seat| seat.serial == serial) else { return };
         let Some(event) = event else { return self.lose(&room, Close::Ended) };
-        seat.note(&event);
+        let heard = seat.note(&event);
         if let Some(told) = translate::event(&event, declared, &self.conference.limits) {
             let payload = RoomEvent { room_name: room.to_string(), event: told };
             self.say(ServerMessage::OnData((OnData { payload },)));
         }
         match &*event {
-            Event::Muted { stream, medium, muted, .. } => self.muted(stream, *medium, *muted),
+            Event::Muted { stream, medium, silent, .. } if heard => self.muted(stream, *medium, *silent),
             Event::Unpublished { stream, .. } => self.unpublished(stream),
             Event::Data { stream, payload } => self.published_data(stream, payload),
             Event::Expelled(expulsion) => {
@@ -169,8 +169,8 @@ impl Session {
 }
 
 impl Seat {
-    /// Keeps in mind what is muted.
-    fn note(&mut self, event: &Event) {
+    /// Keeps in mind what is muted. Says whether a stream is heard or seen in another way than before.
+    fn note(&mut self, event: &Event) -> bool {
         match event {
             Event::State(state) => {
                 let streams = state.participants.iter().flat_map(|participant| &participant.streams);
@@ -178,13 +178,16 @@ impl Seat {
             }
             Event::Published { stream, .. } => drop(self.muted.insert(stream.name.clone(), stream.muted)),
             Event::Unpublished { stream, .. } => drop(self.muted.remove(stream)),
-            Event::Muted { stream, medium, muted, .. } => {
+            Event::Muted { stream, medium, silent, .. } => {
                 if let Some(media) = self.muted.get_mut(stream) {
-                    media.set(*medium, *muted);
+                    let changed = media.has(*medium) != *silent;
+                    media.set(*medium, *silent);
+                    return changed;
                 }
             }
             _ => {}
         }
+        false
     }
 }
 

@@ -46,7 +46,7 @@ pub(super) fn event(event: &Event, declared: bool, limits: &Limits) -> Option<ap
 
 fn addition(event: &Event) -> Option<api::Event> {
     Some(match event {
-        Event::Muted { login, stream, medium: kind, muted, by } => {
+        Event::Muted { login, stream, medium: kind, muted, by, .. } => {
             let muted = api::Muted {
                 login: login.to_string(),
                 name: stream.to_string(),

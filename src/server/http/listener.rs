@@ -277,6 +277,11 @@ impl Place {
         self.place.keep();
     }
 
+    /// The connection has been of use until now.
+    pub(super) fn idle(&self) {
+        self.place.idle(Instant::now());
+    }
+
     /// Returns when the place was needed for somebody else.
     pub(super) async fn lost(&self) {
         self.place.lost().await;

@@ -45,7 +45,7 @@ pub(super) async fn play(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let offer = text(&headers, body, SDP, MAX_OFFER_LEN)?;
-    let stream = match app.rooms.watch(&path.room, path.participant.as_str()) {
+    let stream = match app.rooms.watch(&path.room, path.participant.as_str(), None) {
         Ok(stream) => stream,
         Err(Refusal::UnknownStream) => {
             let message = format!("{}/{} is not being published", path.room, path.participant);

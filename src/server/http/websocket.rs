@@ -6,7 +6,7 @@
 use super::listener::Place;
 use super::problem::Problem;
 use super::router::App;
-use crate::protocol::room_api::{ClientMessage, MAX_MESSAGE_LEN, ServerMessage, Unreadable};
+use crate::protocol::room_api::{ClientMessage, MAX_MESSAGE_LEN, Unreadable};
 use crate::room::Protocol;
 use crate::server::conference::{Close, Output, Session};
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
@@ -17,12 +17,14 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::error::Error;
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite;
 use tracing::debug;
 
 /// A client that takes nothing of what it is sent for so long is given up.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// A message that takes so long to be sent has kept the client from being heard.
+const SLOW: Duration = Duration::from_secs(1);
 /// How long the client has to answer a goodbye.
 const FAREWELL: Duration = Duration::from_millis(400);
 /// The longest reason of a close frame, in bytes (RFC 6455, section 5.5).
@@ -76,17 +78,25 @@ enum End {
 
 async fn converse(mut socket: WebSocket, app: App, place: Place) {
     let mut session = Session::new(app.conference.clone(), Protocol::WebSocket, place.peer());
+    let mut in_use = false;
     let end = loop {
+        // Who is in no room and plays nothing is an idle connection like any other.
+        if in_use != session.is_in_use() {
+            in_use = !in_use;
+            if in_use { place.keep() } else { place.idle() }
+        }
         tokio::select! {
             () = place.lost() => break End::Close(close_code::AGAIN, "no room for idle connections".to_owned()),
             output = session.next() => match output {
                 Output::Say(message) => {
-                    if matches!(message, ServerMessage::GetUserData(_)) {
-                        place.keep();
-                    }
+                    let began = Instant::now();
                     let sent = socket.send(Message::Text(message.to_json().into()));
                     if !matches!(timeout(WRITE_TIMEOUT, sent).await, Ok(Ok(()))) {
                         break End::Lost;
+                    }
+                    if began.elapsed() >= SLOW {
+                        // It takes what it is sent, and what it says meanwhile has yet to be read.
+                        session.alive();
                     }
                 }
                 // Its streams are the session's own, and ended with it.

@@ -57,10 +57,10 @@ impl Connection<'_> {
                 self.refuse_address(now, stream, key, Code::PublishBadName, &error);
             }
             Err(Refused::Room { room, wanted, refusal }) => {
-                let (code, reason) = if refusal.is_name_in_use() {
-                    (Code::PublishBadName, Rejected::InUse)
-                } else {
-                    (Code::PublishRejected, Rejected::Rooms)
+                let (code, reason) = match refusal {
+                    Refusal::ForeignStreamName { .. } => (Code::PublishBadName, Rejected::Address),
+                    _ if refusal.is_name_in_use() => (Code::PublishBadName, Rejected::InUse),
+                    _ => (Code::PublishRejected, Rejected::Rooms),
                 };
                 self.refuse(now, stream, (&room, &wanted), code, reason, &refusal.to_string());
             }
@@ -133,7 +133,7 @@ impl Connection<'_> {
         let (room, wanted) = (address.room.clone(), address.stream()?);
         let found = match self.member.session() {
             Some(session) => session.look_up(&room, wanted.as_str()),
-            None => self.shared.rooms.watch(&room, wanted.as_str()),
+            None => self.shared.rooms.watch(&room, wanted.as_str(), None),
         };
         found.map_err(|refusal| Refused::Room { room: room.to_string(), wanted: wanted.to_string(), refusal })
     }
