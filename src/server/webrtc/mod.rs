@@ -17,6 +17,7 @@ mod ingest;
 mod inserted;
 mod leave;
 mod leg;
+mod life;
 mod line;
 mod mailbox;
 mod numbering;

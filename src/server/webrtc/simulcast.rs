@@ -7,6 +7,7 @@
 
 use super::alignment::{Alignment, Scale};
 use super::encoding::{Encoding, Placed, Taken};
+use super::life::Life;
 use super::seam::Seam;
 use super::track::write;
 use crate::codec::h264::Sps;
@@ -19,12 +20,8 @@ use crate::stream::{FeedWriter, Layer, Layers, Publisher};
 use crate::time::{ClockRate, Timestamp};
 use bytes::Bytes;
 use smallvec::SmallVec;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// An encoding that has been silent for so long, while others have sent so many pictures, has been stopped. Of a still screen
-/// there is a picture a second, of one encoding a little before the next.
-const STOPPED: Duration = Duration::from_millis(500);
-const MISSED: u32 = 5;
 /// Sources that are remembered: an encoding has one, and one of its retransmissions.
 const MAX_SOURCES: usize = 16;
 
@@ -46,9 +43,7 @@ struct Member {
     alignment: Alignment,
     /// Lines of its picture, by the last keyframe.
     height: Option<u32>,
-    heard: Option<Instant>,
-    /// Pictures of others since then.
-    missed: u32,
+    life: Life,
     /// Its place below the best, once it is known; it never changes.
     layer: Option<Layer>,
     writer: Option<FeedWriter>,
@@ -62,8 +57,7 @@ impl Simulcast {
                 encoding: Encoding::new(section, Some(rid))?,
                 alignment: Alignment::default(),
                 height: None,
-                heard: None,
-                missed: 0,
+                life: Life::default(),
                 layer: None,
                 writer: None,
             })
@@ -101,7 +95,7 @@ impl Simulcast {
         // The clock goes by the encoding that the track is; others only follow it.
         let leads = self.best.is_none_or(|best| best == at);
         let scale = &mut self.scale;
-        let Some(Member { encoding, alignment, heard, missed, .. }) = self.members.get_mut(at) else {
+        let Some(Member { encoding, alignment, life, .. }) = self.members.get_mut(at) else {
             return Taken::Ignored;
         };
         let mut is_new = false;
@@ -115,11 +109,11 @@ impl Simulcast {
         };
         let taken = encoding.packet(now, view, datagram, values, place);
         if taken != Taken::Ignored {
-            (*heard, *missed) = (Some(now), 0);
+            life.hear(now);
         }
         if is_new {
             let others = self.members.iter_mut().enumerate().filter(|(other, _)| *other != at);
-            others.for_each(|(_, other)| other.missed = other.missed.saturating_add(1));
+            others.for_each(|(_, other)| other.life.miss());
         }
         taken
     }
@@ -156,6 +150,7 @@ impl Simulcast {
     /// Puts what waits onto the bus. Gives the codec when the track has come into being by it.
     pub(super) fn publish(&mut self, now: Instant, publisher: &Publisher) -> Option<Codec> {
         let was_there = self.writer.is_some();
+        self.members.iter_mut().for_each(|member| member.life.look(now));
         // What the track is first: it goes on, if at all, with what has come of another.
         let first = self.best;
         let others = (0..self.members.len()).filter(|at| Some(*at) != first);
@@ -163,11 +158,11 @@ impl Simulcast {
             self.publish_one(now, at, publisher);
         }
         for member in &mut self.members {
-            if member.has_stopped(now) {
+            if member.life.goes_on() {
+                member.open(publisher);
+            } else {
                 // So that nobody waits there.
                 member.writer = None;
-            } else {
-                member.open(publisher);
             }
         }
         // A better one than the track, or the next best where it has stopped, is waited for with a keyframe.
@@ -260,14 +255,15 @@ impl Simulcast {
         }
     }
 
-    /// What the track should be: the largest that lives.
+    /// What the track should be: the largest that can be relied on, or else that goes on.
     fn target_at(&self, now: Instant) -> Option<usize> {
-        let lives = |member: &Member| !member.has_stopped(now);
-        let living = self.members.iter().enumerate().filter(|(_, member)| lives(member));
+        let living = || self.members.iter().enumerate().filter(|(_, member)| member.life.goes_on());
+        let steady = || living().filter(|(_, member)| member.life.is_steady(now));
         // Of equals the one it is already; a size that is not known is that of one whose keyframe was lost.
-        let largest = living.max_by_key(|(at, member)| (member.height, self.best == Some(*at)))?;
+        let size = |(at, member): &(usize, &Member)| (member.height, self.best == Some(*at));
+        let largest = steady().max_by_key(size).or_else(|| living().max_by_key(size))?;
         // One that has sent no keyframe so far is to do so, or it would never be known.
-        let unknown = self.members.iter().position(|member| lives(member) && member.height.is_none());
+        let unknown = living().find(|(_, member)| member.height.is_none()).map(|(at, _)| at);
         match self.best {
             Some(best) if best == largest.0 => unknown.or(Some(best)),
             _ => Some(largest.0),
@@ -276,7 +272,7 @@ impl Simulcast {
 
     /// The same by what has come last.
     fn target(&self) -> Option<usize> {
-        let latest = self.members.iter().filter_map(|member| member.heard).max()?;
+        let latest = self.members.iter().filter_map(|member| member.life.heard()).max()?;
         self.target_at(latest)
     }
 
@@ -331,11 +327,5 @@ impl Member {
         if !writer.passes_over(packets.iter().map(|packet| packet.payload.len()).sum()) {
             write(writer, packets);
         }
-    }
-
-    /// Whether it is silent while others are not; so is one that has never been heard.
-    fn has_stopped(&self, now: Instant) -> bool {
-        let is_silent = |heard| now.saturating_duration_since(heard) > STOPPED;
-        self.heard.is_none_or(|heard| is_silent(heard) && self.missed >= MISSED)
     }
 }
