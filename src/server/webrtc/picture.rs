@@ -91,6 +91,9 @@ pub(super) struct Claim {
 /// A layer that is sent already stays for as long as the line carries so many per cent of it: an estimate errs, and a
 /// switch is seen.
 const TO_STAY: u32 = 80;
+/// The lowest one for longer, as there would be no picture instead: what is left of an estimate when a probe has found its bound
+/// must not take it away, even beside sound that is nearly as much.
+const TO_STAY_LOWEST: u32 = 60;
 /// A better one must fit with some room to spare.
 const TO_RISE: u32 = 105;
 /// And is probed for with some more.
@@ -168,8 +171,12 @@ impl Claim {
     /// What a layer is reckoned at: less where it is what is sent already, more where it is better than that.
     fn cost(&self, index: usize) -> BitRate {
         let Some(rung) = self.wants.rungs.get(index) else { return BitRate::ZERO };
+        let is_lowest = index + 1 == self.wants.rungs.len();
         match self.choice {
             None => rung.rate,
+            Some(Choice { layer: Some(layer), .. }) if rung.layer == layer && is_lowest => {
+                rung.rate.percent(TO_STAY_LOWEST)
+            }
             Some(Choice { layer: Some(layer), .. }) if rung.layer >= layer => rung.rate.percent(TO_STAY),
             Some(_) => rung.rate.percent(TO_RISE),
         }
@@ -244,6 +251,8 @@ mod tests {
             [Some(1), Some(1), Some(2), Some(2), Some(2), Some(1)]
         );
         assert_eq!([100, 195, 205].map(&mut steps), [None, None, Some(2)]);
+        // The last picture is held on to; it is not where it would have to come first.
+        assert_eq!([140, 130, 140, 575, 160].map(&mut steps), [Some(2), None, None, Some(1), None]);
     }
 
     #[test]
