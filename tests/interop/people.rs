@@ -7,7 +7,7 @@ use crate::signal;
 use serde_json::Value;
 use std::ops::Range;
 use std::time::{Duration, Instant};
-use std::{array, thread};
+use std::{array, iter, thread};
 
 /// From one signal to the next: four and a half minutes of pictures, and whole cycles of beeps.
 const APART: u16 = 54 * 150;
@@ -55,9 +55,9 @@ impl Source {
 /// Windows of one browser.
 pub(crate) fn windows<const N: usize>() -> [Browser; N] {
     let first = Browser::start_strict();
-    let mut others = (1..N).map(|_| first.beside()).collect::<Vec<_>>();
-    others.insert(0, first);
-    others.try_into().unwrap_or_else(|_| unreachable!("as many as were asked for"))
+    let others: Vec<_> = (1..N).map(|_| first.beside()).collect();
+    let mut all = iter::once(first).chain(others);
+    array::from_fn(|_| all.next().expect("as many as are asked for"))
 }
 
 /// Browsers that have nothing to do with each other, started at the same time.

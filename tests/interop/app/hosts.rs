@@ -42,6 +42,12 @@ fn hosts_moderate() {
     anna.moderate("bob", "role");
     anna.meets(bob);
 
+    // Another host has what hosts have, until it is taken back.
+    anna.moderate("bob", "host");
+    bob.wait("is a host", "!document.querySelector('#host').hidden");
+    anna.moderate("bob", "host");
+    bob.wait("is no host", "document.querySelector('#host').hidden");
+
     // A locked room lets nobody in, a full one neither; both say so.
     anna.click("#lock");
     bob.wait("sees that it is locked", "!document.querySelector('#locked').hidden");

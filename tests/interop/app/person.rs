@@ -4,6 +4,7 @@ use crate::browser::Browser;
 use crate::gateway::Gateway;
 use crate::people::{self, Observed, Source, together};
 use serde_json::{Value, json};
+use std::array;
 
 /// How long the page may take to show what has happened, in seconds.
 const PATIENCE: u64 = 10;
@@ -43,12 +44,11 @@ impl Person {
     }
 
     fn at<const N: usize>(browsers: [Browser; N], names: [&'static str; N]) -> [Self; N] {
-        let mut number = 0;
-        browsers.map(|browser| {
-            let person = Self { browser, name: names[number], number };
-            people::equip(&person.browser, number, "");
-            number += 1;
-            person
+        let mut browsers = browsers.into_iter();
+        array::from_fn(|number| {
+            let browser = browsers.next().expect("one for each");
+            people::equip(&browser, number, "");
+            Self { browser, name: names[number], number }
         })
     }
 

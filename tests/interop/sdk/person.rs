@@ -6,6 +6,7 @@ use crate::browser::Browser;
 use crate::gateway::Gateway;
 use crate::people::{self, Observed, Source, together};
 use serde_json::Value;
+use std::array;
 
 /// A browser with an example page, and who sits there.
 pub(super) struct Person {
@@ -33,12 +34,11 @@ impl Person {
     }
 
     fn at<const N: usize>(browsers: [Browser; N], logins: [&'static str; N]) -> [Self; N] {
-        let mut number = 0;
-        browsers.map(|browser| {
-            let person = Self { browser, login: logins[number], number };
-            people::equip(&person.browser, number, include_str!("visitor.js"));
-            number += 1;
-            person
+        let mut browsers = browsers.into_iter();
+        array::from_fn(|number| {
+            let browser = browsers.next().expect("one for each");
+            people::equip(&browser, number, include_str!("visitor.js"));
+            Self { browser, login: logins[number], number }
         })
     }
 
