@@ -41,7 +41,7 @@ test('every text that a page or a script asks for is there', () => {
 test('no text is there for nothing', () => {
   const scripts = readdirSync(new URL('room/', UI)).filter((name) => /^(?!en\.|ru\.).*\.js$/.test(name));
   const sources = ['index.html', 'room.html', ...scripts.map((name) => `room/${name}`)].map(read).join('');
-  const composed = /^(device|refused|reason|nowRole|host|layout|theme)_/;
+  const composed = /^(device|failure|refused|reason|nowRole|host|layout|theme)_/;
   const unused = Object.keys(english).filter((key) => !composed.test(key) && !new RegExp(`['"]${key}['"]`).test(sources));
   assert.deepEqual(unused, []);
 });
@@ -52,6 +52,7 @@ test('texts that are put together from words are there', () => {
       ['camera', 'microphone', 'screen'].map((kind) => `${word}_${kind}`)), 'unsupported_screen'],
     nowRole: ['host', 'speaker', 'viewer'],
     host: ['audio', 'video'].flatMap((medium) => ['on', 'off', 'holds'].map((what) => `${medium}_${what}`)),
+    failure: ['line', 'keys', 'codecs'],
     layout: ['auto', 'grid', 'speaker'],
     theme: ['auto', 'light', 'dark'],
   };

@@ -192,6 +192,7 @@ const ASSETS: &[Asset] = &[
     script!("room/dom.js"),
     script!("room/en.js"),
     script!("room/encodings.js"),
+    script!("room/failure.js"),
     script!("room/floor.js"),
     style!("room/green.css"),
     script!("room/green.js"),

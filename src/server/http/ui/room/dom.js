@@ -1,6 +1,7 @@
 // Small things that all parts of the room's page do to the document.
 
 import {make, sentence} from '../ui.js';
+import {failureKey} from './failure.js';
 import {draw} from './icons.js';
 import {call, put, t} from './text.js';
 
@@ -37,6 +38,12 @@ export function toast(key, values = {}, {lasting = false, act} = {}) {
 export function why({word = '', message}) {
   const key = `refused_${word}`, text = t(key);
   return text === key ? sentence(message) : text;
+}
+
+/** Why media does not get through, in words for the reader. @param {string} info the server's */
+export function failed(info) {
+  const key = failureKey(info);
+  return key ? t(key) : sentence(info);
 }
 
 /** Opens a dialog that closes by its button, by Escape and by a click beside it. */

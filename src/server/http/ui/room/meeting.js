@@ -3,7 +3,7 @@
 import {byId} from '../ui.js';
 import {Call} from './call.js';
 import {Controls} from './controls.js';
-import {toast} from './dom.js';
+import {failed, toast} from './dom.js';
 import {Floor} from './floor.js';
 import {faultKey} from './green.js';
 import {Invitation} from './invite.js';
@@ -59,7 +59,9 @@ export class Meeting {
     this.#devices = devices;
     this.#acts = acts;
     this.#muted = !microphone;
-    this.#streams = new Streams({room, login}, {playback: () => this.#draw(), own: () => this.#draw()});
+    this.#streams = new Streams({room, login}, {
+      playback: () => this.#draw(), own: () => this.#draw(), refused: (info) => this.#refused(info),
+    });
     this.#call = new Call({
       room, login, key,
       connect: () => new WebSocket(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/`),
@@ -210,6 +212,12 @@ export class Meeting {
     this.#draw();
   };
 
+  /** The room does not take our screen. */
+  #refused(info) {
+    this.#unshare();
+    toast('screenRefused', {why: failed(info)}, {lasting: true});
+  }
+
   #unshare() {
     for (const track of this.#shared?.getTracks() ?? []) track.stop();
     this.#shared = null;
@@ -292,10 +300,18 @@ export class Meeting {
     byId('locked').hidden = !model.locked;
     byId('recording').hidden = !model.recording;
     byId('sharing').hidden = !this.#shared;
+    this.#admit();
     this.#controls.draw({
       microphone: Boolean(this.#devices.microphone) && !this.#muted, camera: Boolean(this.#devices.camera),
       screen: Boolean(this.#shared), viewer: self.role === 'viewer', mode: this.#floor.mode, count: model.others.size + 1,
     });
+  }
+
+  /** Says so as long as others get nothing of what we send. */
+  #admit() {
+    const {own, screen} = this.#streams, stuck = [own, screen].find((one) => one?.stuck);
+    byId('unsent').hidden = !stuck;
+    if (stuck) put(byId('unsent-text'), stuck === own ? 'notSent' : 'screenNotSent', {why: failed(stuck.info)});
   }
 
   /** What we publish ourselves, for the list of people: the room tells it to the others alone. */
@@ -320,6 +336,7 @@ export class Meeting {
     const faces = [{
       ...plain, key: `${this.login} camera`, login: this.login, self: true, stream: this.ownStream, picture: Boolean(own),
       mirrored: Boolean(own), silent: this.#muted || !this.#devices.microphone, state: 'here', quality: quality(model.self),
+      trouble: this.#streams.own?.stuck ? 'tileNotSent' : null,
       reasons: [...model.self.verdicts.values()].flatMap(({reasons}) => reasons.map(explained)),
     }];
     for (const one of model.others.values()) {
@@ -337,7 +354,7 @@ export class Meeting {
       ...plain, key: `${one.login} ${screen ? 'screen' : 'camera'}`, login: one.login, self: false, screen, whole: one.protocol === 'rtmp' || one.protocol === 'whip',
       stream: tracks.length > 0 ? playback.stream : null, picture,
       silent: !stream?.audio || stream.audioMuted,
-      state: one.away === null ? 'here' : 'away',
+      state: one.away === null ? 'here' : 'away', trouble: playback?.stuck ? 'tileNotReceived' : null,
       quality: verdict, reasons: reasons.map(explained), leaves: playback?.leaves ?? 'all',
     };
   }

@@ -7,6 +7,8 @@ import {uuid} from './protocol.js';
 const CONNECT_LIMIT = 15_000;
 /** ICE often mends a lost connection by itself within this time, in milliseconds. */
 const MEND_LIMIT = 5_000;
+/** Failed attempts in a row after which it is no hiccup any more. */
+const HICCUPS = 1;
 /** Pauses between attempts, in milliseconds. */
 const FIRST_PAUSE = 700, LONGEST_PAUSE = 8_000;
 
@@ -21,6 +23,7 @@ export class Peer {
   #stopped = false;
   #timer;
   #pause = FIRST_PAUSE;
+  #failures = 0;
   /** Id of the media session of the present attempt. */
   id = '';
   name = '';
@@ -28,8 +31,10 @@ export class Peer {
   connection = null;
   /** @type {State} */
   state = 'connecting';
-  /** The server's words for the last failure. */
+  /** The server's words for the last failure; nothing once media gets through. */
   info = '';
+  /** It was given up because `info` leaves no hope. */
+  refused = false;
 
   /**
    * @param {object} link
@@ -79,6 +84,11 @@ export class Peer {
 
   get room() {
     return this.#room;
+  }
+
+  /** Whether media does not get through, though it was tried again. */
+  get stuck() {
+    return this.#failures > HICCUPS;
   }
 
   async start() {
@@ -134,6 +144,8 @@ export class Peer {
       switch (connection.connectionState) {
         case 'connected':
           this.#pause = FIRST_PAUSE;
+          this.#failures = 0;
+          this.info = '';
           return this.#enter('running');
         case 'disconnected':
           timer = setTimeout(() => this.#lost(id, ''), MEND_LIMIT);
@@ -149,9 +161,14 @@ export class Peer {
 
   #lost(id, info) {
     if (this.id !== id || this.#stopped) return;
-    this.info = info;
+    // When the server has said why, our own limit adds nothing.
+    this.info = info || this.info;
+    this.#failures++;
     this.#hangUp();
-    if (!this.persists(info)) return this.stop();
+    if (!this.persists(info)) {
+      this.refused = true;
+      return this.stop();
+    }
     this.#enter('waiting');
     this.#timer = setTimeout(() => this.start(), this.#pause);
     this.#pause = Math.min(this.#pause * 1.7, LONGEST_PAUSE);

@@ -1,6 +1,7 @@
 // Sends a stream of ours to the room: camera and microphone, or the screen. No DOM.
 
 import {encodings} from './encodings.js';
+import {passes} from './failure.js';
 import {Peer} from './peer.js';
 import {streamName} from './protocol.js';
 
@@ -62,7 +63,9 @@ export class Publication extends Peer {
 
   persists(info) {
     // A host has made us a viewer.
-    return info !== 'Restricted access';
+    if (info === 'Restricted access') return false;
+    // A screen is shown by choice: whoever shows it chooses again, rather than to talk to nobody.
+    return !this.#screen || !this.stuck || passes(info);
   }
 
   /** Sends another track from now on, or none. */

@@ -35,7 +35,8 @@ export class Streams {
 
   /**
    * @param {{room: string, login: string}} who
-   * @param {{playback: (playback: Playback) => void, own: () => void}} listener
+   * @param {{playback: (playback: Playback) => void, own: () => void, refused: (info: string) => void}} listener the last one
+   *     hears why a screen is not taken
    */
   constructor({room, login}, listener) {
     this.#room = room;
@@ -141,7 +142,9 @@ export class Streams {
       if (one === this.own) this.#tell();
       // Given up for good; with another role it begins anew.
       if (one.state === 'stopped' && one === this.own) this.own = null;
+      const isRefused = one.refused && one === this.screen;
       if (one.state === 'stopped' && one === this.screen) this.screen = null;
+      if (isRefused) this.#listener.refused(one.info);
       this.#listener.own();
     });
     // The listener is called while it starts, and looks for it here.

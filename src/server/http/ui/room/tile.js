@@ -25,6 +25,7 @@ const TOUCHED = 3_500;
  * @property {boolean} silent the microphone is off, or there is none
  * @property {boolean} speaks
  * @property {'here' | 'away'} state
+ * @property {string | null} trouble the key of what is wrong with it
  * @property {import('./model.js').Quality | null} quality
  * @property {'all' | 'less' | 'sound'} leaves what the line leaves of the picture
  * @property {string[]} reasons why the stream is not what was sent
@@ -161,9 +162,9 @@ export class Tile {
 
   /** The picture once there is one, letters until then. */
   #picture() {
-    const {picture, state} = this.face, shown = picture && this.#seen;
+    const {picture, state, trouble} = this.face, shown = picture && this.#seen;
     this.element.classList.toggle('pictured', shown);
-    const note = state === 'away' ? 'away' : picture && !shown && !this.face.self ? 'pictureComes' : null;
+    const note = state === 'away' ? 'away' : trouble ?? (picture && !shown && !this.face.self ? 'pictureComes' : null);
     this.#note.hidden = note === null;
     if (note) put(this.#note, note);
   }
