@@ -80,6 +80,18 @@ test('messages stand in the order of the server, each once', () => {
   assert.equal(model.messages[0].id, 200);
 });
 
+test('a room that was made anew counts from 1 again, and no line of it is lost', () => {
+  const old = [line(1), line(2), line(3)];
+  const {model} = entered({messages: old});
+  const later = (id, from) => ({id, from, text: `later ${id}`, time: 60_000 + id});
+  const [{messages}] = model.apply('STATE', {you: {login: 'anna', role: 'host'}, participants: [], messages: [later(1, 'bob')]}, 0);
+  assert.deepEqual(messages, [later(1, 'bob')]);
+  assert.deepEqual(model.apply('MESSAGE', later(2, 'bob'), 0), [{type: 'message', message: later(2, 'bob')}]);
+  assert.ok(model.add(later(3, 'anna')), 'one\'s own');
+  assert.equal(model.add(later(3, 'anna')), false);
+  assert.deepEqual(model.messages.map(({text}) => text), [...old.map(({text}) => text), 'later 1', 'later 2', 'later 3']);
+});
+
 test('mutes, and what hosts hold', () => {
   const {model} = entered();
   const muted = (login, name, medium, on, by) => model.apply('MUTED', {login, name, medium, muted: on, by}, 0);

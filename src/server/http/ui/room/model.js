@@ -38,7 +38,7 @@ export class Model {
   others = new Map();
   /** @type {Participant} */
   self = participant({login: '', role: 'speaker'});
-  /** @type {Message[]} in the server's order */
+  /** @type {Message[]} in the order in which they were said */
   messages = [];
   /** What of our camera's stream a host has muted: `audio`, `video`. */
   held = new Set();
@@ -83,16 +83,17 @@ export class Model {
   }
 
   /**
-   * Keeps a message in the server's order, once.
+   * Keeps a message in its place, once. A room that was made anew, by a server that was restarted or after all had left,
+   * counts from 1 again: the number alone tells neither which message it is nor where it belongs.
    *
    * @param {Message} message
    * @returns {boolean} whether it is new
    */
   add(message) {
     const {messages} = this;
+    if (messages.some((one) => one.id === message.id && one.time === message.time && one.from === message.from)) return false;
     let place = messages.length;
-    while (place > 0 && messages[place - 1].id > message.id) place--;
-    if (place > 0 && messages[place - 1].id === message.id) return false;
+    while (place > 0 && follows(messages[place - 1], message)) place--;
     messages.splice(place, 0, message);
     if (messages.length > MOST_MESSAGES) messages.shift();
     return true;
@@ -188,6 +189,9 @@ export class Model {
     return [{type: 'quality'}];
   }
 }
+
+/** Whether one message was said after another. */
+const follows = (one, other) => one.time > other.time || one.time === other.time && one.id > other.id;
 
 /** The worst verdict on somebody's streams. @returns {Quality | null} */
 export function quality({verdicts}) {
