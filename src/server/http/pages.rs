@@ -187,6 +187,7 @@ const ASSETS: &[Asset] = &[
     script!("room/call.js"),
     script!("room/chat.js"),
     script!("room/choices.js"),
+    script!("room/composer.js"),
     script!("room/controls.js"),
     script!("room/devices.js"),
     script!("room/dom.js"),

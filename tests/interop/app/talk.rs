@@ -40,5 +40,18 @@ fn who_comes_late_sees_camera_and_screen_and_reads_what_was_said() {
     carl.has_tiles(&["anna camera", "bob camera", "carl camera"]);
     carl.has_layout("grid");
     carl.meets(anna);
+
+    // A line to one who has left goes to nobody, until somebody else is chosen.
+    bob.choose("#to", "carl");
+    carl.click("#leave");
+    bob.wait(
+        "carl is chosen and not here",
+        "document.querySelector('#to').value === 'carl' && document.querySelector('#to').selectedOptions[0].disabled",
+    );
+    bob.fill("#line", "a secret, too");
+    bob.browser.evaluate("document.querySelector('#compose').requestSubmit()");
+    bob.reads("#chat-fault", "not here");
+    bob.say("bye", None);
+    anna.reads_lines(&[GREETING, "hello anna", "a secret", "bye"]);
     all_are_content([anna, bob, carl]);
 }

@@ -1,6 +1,7 @@
 // The conversation in writing: history, unread count, private lines, links. Text stays text.
 
 import {byId, make} from '../ui.js';
+import {Composer} from './composer.js';
 import {choose, why} from './dom.js';
 import {pieces} from './links.js';
 import {hue} from './names.js';
@@ -18,19 +19,19 @@ export class Chat {
   #unread = 0;
   #open = false;
   #last = null;
-  #say;
+  #composer;
   #counted;
   #own = '';
   #limit = 0;
 
   /**
    * @param {object} acts
-   * @param {(text: string, to?: string) => Promise<Message>} acts.say
+   * @param {(text: string, to?: string) => Promise<void>} acts.say
    * @param {(unread: number) => void} acts.counted
    * @param {AbortSignal} signal ends it
    */
   constructor({say, counted}, signal) {
-    this.#say = say;
+    this.#composer = new Composer(say);
     this.#counted = counted;
     const line = byId('line');
     byId('compose').addEventListener('submit', (event) => {
@@ -41,8 +42,10 @@ export class Chat {
     line.addEventListener('keydown', (event) => {
       if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
       event.preventDefault();
-      this.#submit();
+      // A key held down is one wish.
+      if (!event.repeat) this.#submit();
     }, {signal});
+    byId('to').addEventListener('change', ({target}) => this.#address(target.value), {signal});
     byId('newer').addEventListener('click', () => this.#toEnd(), {signal});
     this.#list.addEventListener('scroll', () => this.#atEnd() && (byId('newer').hidden = true), {signal});
     document.addEventListener('language', () => this.#retell(), {signal});
@@ -91,25 +94,36 @@ export class Chat {
   /** To whom one can write, and how much at once. */
   offer(logins, limit) {
     this.#limit = limit;
-    const to = byId('to');
-    choose(to, [['', t('everybody')], ...logins.map((login) => [login, t('onlyTo', {login})])], to.value);
-    to.closest('.compose').classList.toggle('private', to.value !== '');
+    this.#composer.here = logins;
+    this.#addressees();
   }
 
   /** Begins a line to one person. */
   writeTo(login) {
-    byId('to').value = login;
-    byId('compose').classList.add('private');
+    this.#address(login);
     byId('line').focus();
   }
 
+  #address(login) {
+    this.#composer.to = login;
+    this.#addressees();
+    this.#fault('');
+  }
+
+  #addressees() {
+    const {choices, to} = this.#composer;
+    const rows = choices.map(({login, gone}) => [login, t(gone ? 'onlyToGone' : 'onlyTo', {login}), gone]);
+    choose(byId('to'), [['', t('everybody')], ...rows], to);
+    byId('compose').classList.toggle('private', to !== '');
+  }
+
   async #submit() {
-    const line = byId('line'), text = line.value.trim(), to = byId('to').value || undefined;
+    const line = byId('line'), text = line.value.trim();
     if (!text) return;
     if (this.#limit && [...text].length > this.#limit) return this.#fault(t('tooLong', {limit: this.#limit}));
     byId('send').disabled = true;
     try {
-      await this.#say(text, to);
+      if (!await this.#composer.send(text)) return;
       // What was typed meanwhile stays.
       if (line.value.trim() === text) line.value = '';
       this.#fault('');

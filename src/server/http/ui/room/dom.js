@@ -105,10 +105,20 @@ async function copy(element) {
   }
 }
 
-/** Puts choices into a `<select>`, and keeps the focus of whoever is choosing. */
+/**
+ * Puts choices into a `<select>`, and keeps the focus of whoever is choosing.
+ *
+ * @param {HTMLSelectElement} select
+ * @param {[string, string, boolean?][]} choices value, text, and whether it can be chosen no more
+ * @param {string} chosen value
+ */
 export function choose(select, choices, chosen) {
-  const same = select.options.length === choices.length &&
-    choices.every(([value, text], index) => select.options[index].value === value && select.options[index].text === text);
-  if (!same) select.replaceChildren(...choices.map(([value, textContent]) => make('option', {value, textContent})));
+  const same = select.options.length === choices.length && choices.every(([value, text, disabled = false], index) => {
+    const option = select.options[index];
+    return option.value === value && option.text === text && option.disabled === disabled;
+  });
+  if (!same) {
+    select.replaceChildren(...choices.map(([value, textContent, disabled = false]) => make('option', {value, textContent, disabled})));
+  }
   if (choices.some(([value]) => value === chosen)) select.value = chosen;
 }

@@ -135,6 +135,7 @@ export const english = {
   to: 'To',
   everybody: 'everybody',
   onlyTo: '{login} only',
+  onlyToGone: '{login} only (not here)',
   toYou: 'only to you',
   toOne: 'only to {login}',
   writeMessage: 'Write a message',

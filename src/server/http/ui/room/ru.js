@@ -141,6 +141,7 @@ export const russian = {
   to: 'Кому',
   everybody: 'всем',
   onlyTo: 'только {login}',
+  onlyToGone: 'только {login} (нет в комнате)',
   toYou: 'только вам',
   toOne: 'только {login}',
   writeMessage: 'Напишите сообщение',
