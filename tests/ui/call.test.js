@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
-import {Call} from '../../src/server/http/ui/room/call.js';
+import {Call, remedy} from '../../src/server/http/ui/room/call.js';
 import {clock} from './clock.js';
 import {Socket, friendly, settled} from './socket.js';
 
@@ -64,6 +64,8 @@ test('waits longer and longer for a server that is away, and tries at once when 
   const pauses = [];
   for (let attempt = 0; attempt < 8; attempt++) {
     pauses.push(stages.at(-1).again);
+    const offer = attempt < 4 ? null : 'reload';
+    assert.deepEqual(remedy(stages.at(-1)), {explains: false, offer}, `attempt ${attempt}`);
     pass(pauses.at(-1));
     await settled();
   }
@@ -94,9 +96,27 @@ test('after a drop a refusal is waited out, unless it is for good', async (conte
   pass(500);
   await settled();
   assert.deepEqual([stages.at(-1).name, stages.at(-1).why.word], ['broken', 'login_in_use']);
+  assert.deepEqual(remedy(stages.at(-1)), {explains: true, offer: 'rename'});
   pass(1_000);
   await settled();
   assert.deepEqual([stages.at(-1).name, stages.at(-1).why.word, sockets.length], ['ended', 'kicked', 3]);
+});
+
+test('a full room is a reason to tell, and nothing to mend', () => {
+  assert.deepEqual(remedy({why: {word: 'room_full'}, failures: 9}), {explains: true, offer: null});
+});
+
+test('a count of failures begins anew with each stay', async (context) => {
+  const pass = clock(context);
+  const {call, sockets, stages} = begun(() => friendly(new Socket()));
+  for (let stay = 0; stay < 3; stay++) {
+    await settled();
+    sockets.at(-1).close();
+    await settled();
+    assert.deepEqual([stages.at(-1).name, stages.at(-1).failures], ['broken', 1]);
+    pass(500);
+  }
+  call.leave();
 });
 
 test('who has come again by another window does not come back by this one', async () => {

@@ -191,6 +191,7 @@ const ASSETS: &[Asset] = &[
     script!("room/controls.js"),
     script!("room/devices.js"),
     script!("room/dom.js"),
+    script!("room/dropped.js"),
     script!("room/en.js"),
     script!("room/encodings.js"),
     script!("room/failure.js"),

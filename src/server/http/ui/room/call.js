@@ -8,17 +8,33 @@ const FIRST_PAUSE = 500, LONGEST_PAUSE = 8_000;
 const SPREAD = 0.4;
 /** Refusals that no patience changes. */
 const FINAL = ['kicked', 'room_locked', 'invalid_name', 'taken_over'];
+/** What needs no explanation beside "the connection was lost". */
+const PLAIN = ['unreachable', 'timeout'];
+/** Attempts in a row that have failed before a page is suspected rather than the line. */
+const MANY = 5;
 
 /**
  * Where a call stands:
  *
  * - `connecting`: the first attempt;
  * - `joined`;
- * - `broken`: `again` milliseconds from now it will be tried anew; `why` is the last refusal, if any;
+ * - `broken`: `again` milliseconds from now it will be tried anew; `why` is the last refusal, and `failures` counts the drop and
+ *   the attempts since;
  * - `ended`: for good, because of `why`.
  *
- * @typedef {{name: 'connecting' | 'joined' | 'broken' | 'ended', again?: number, why?: Refused}} Stage
+ * @typedef {{name: 'connecting' | 'joined' | 'broken' | 'ended', again?: number, why?: Refused, failures?: number}} Stage
  */
+
+/**
+ * What to tell people of a drop beside that it is tried again, and what to offer.
+ *
+ * @param {{why?: Refused, failures: number}} drop
+ * @returns {{explains: boolean, offer: 'rename' | 'reload' | null}}
+ */
+export function remedy({why, failures}) {
+  const explains = Boolean(why) && !PLAIN.includes(why.word);
+  return {explains, offer: why?.word === 'login_in_use' ? 'rename' : !explains && failures >= MANY ? 'reload' : null};
+}
 
 /**
  * @typedef {object} Listener
@@ -63,12 +79,15 @@ export class Call {
 
   /** Enters the room and stays there until `leave()`; the listener hears what becomes of it. */
   async start() {
-    let pause = FIRST_PAUSE;
+    let pause = FIRST_PAUSE, failures = 0;
     this.#listener.stage({name: 'connecting'});
     while (!this.#over) {
       let why;
       try {
-        why = await this.#stay(() => pause = FIRST_PAUSE);
+        why = await this.#stay(() => {
+          pause = FIRST_PAUSE;
+          failures = 0;
+        });
       } catch (error) {
         why = error instanceof Refused ? error : new Refused('unreachable', String(error));
       }
@@ -78,7 +97,7 @@ export class Call {
       this.session = null;
       if (this.#over) return;
       const again = pause * (1 - SPREAD * Math.random());
-      this.#listener.stage({name: 'broken', again, why});
+      this.#listener.stage({name: 'broken', again, why, failures: ++failures});
       await this.#sleep(again);
       pause = Math.min(pause * 2, LONGEST_PAUSE);
     }

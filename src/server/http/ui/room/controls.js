@@ -43,7 +43,7 @@ export class Controls {
       'unshare': acts.screen, 'open-chat': () => this.toggle('chat'), 'open-people': () => this.toggle('people'),
       'sheet-people': () => this.show('people'), 'tab-chat': () => this.show('chat'), 'tab-people': () => this.show('people'),
       'panel-close': () => this.hide(), 'invite': acts.invite, 'sheet-invite': acts.invite, 'leave': acts.leave,
-      'more': () => this.#settings(), 'layout': () => this.#turn(), 'sheet-layout': () => this.#turn(), 'retry': acts.retry,
+      'more': () => this.#settings(), 'layout': () => this.#turn(), 'sheet-layout': () => this.#turn(),
       'hear': () => {
         byId('hear').hidden = true;
         acts.hear();

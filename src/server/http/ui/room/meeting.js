@@ -4,6 +4,7 @@ import {byId} from '../ui.js';
 import {Call} from './call.js';
 import {Controls} from './controls.js';
 import {failed, toast} from './dom.js';
+import {Dropped} from './dropped.js';
 import {Floor} from './floor.js';
 import {faultKey} from './green.js';
 import {Invitation} from './invite.js';
@@ -35,6 +36,7 @@ export class Meeting {
   #people;
   #invitation;
   #controls;
+  #dropped;
   #timer;
   #stop = new AbortController();
   #level = 0;
@@ -105,15 +107,15 @@ export class Meeting {
 
   // ---- what the call says
 
-  #stage({name, again, why}) {
+  #stage(stage) {
+    const {name, why} = stage;
     if (name === 'ended') return this.#end({word: why.word, message: why.message});
     if (name === 'broken') {
       this.#streams.detach();
-      byId('broken').hidden = false;
-      put(byId('broken-text'), again > 2_500 ? 'brokenWait' : 'broken', {seconds: Math.round(again / 1000)});
+      this.#dropped.show(stage);
       this.#draw();
     }
-    if (name === 'joined') byId('broken').hidden = true;
+    if (name === 'joined') this.#dropped.hide();
   }
 
   #entered(session, server) {
@@ -225,6 +227,12 @@ export class Meeting {
     this.#draw();
   }
 
+  /** Gives up coming back under this name: back to where it is chosen. */
+  #rename() {
+    this.#call.end();
+    this.#end({word: 'login_in_use'});
+  }
+
   /** Whether the room lets us; says so if not. */
   #may(medium) {
     const {self} = this.#model;
@@ -268,9 +276,9 @@ export class Meeting {
       layout: (mode) => this.#floor.mode = mode,
       panel: (name) => this.#chat.open = name === 'chat',
       speaker: (id) => this.#floor.sound(id),
-      retry: () => this.#call.retry(),
       hear: () => this.#floor.hear(),
     }, this.#devices, signal);
+    this.#dropped = new Dropped({retry: () => this.#call.retry(), rename: () => this.#rename()}, signal);
     this.#timer = setInterval(() => this.#listen(), LISTEN);
     addEventListener('online', () => this.#call.retry(), {signal});
     this.#acts.entered();

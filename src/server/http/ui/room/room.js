@@ -13,7 +13,7 @@ import {put, translate} from './text.js';
 import {dress} from './theme.js';
 
 /** After these it makes sense to ask again at once, in the green room. */
-const RETURNS = ['login_in_use', 'room_full', 'room_locked', 'too_many_rooms', 'shutting_down', 'unreachable', 'timeout', 'invalid_name'];
+const RETURNS = ['login_in_use', 'room_full', 'room_locked', 'too_many_rooms', 'shutting_down', 'unreachable', 'timeout', 'rate_limited', 'invalid_name'];
 
 const [, , room] = location.pathname.split('/').map(decodeURIComponent);
 const devices = new Devices({camera: recall('camera'), microphone: recall('microphone')}, (kind) => {
@@ -57,7 +57,8 @@ function over(why) {
   const was = document.body.dataset.stage;
   meeting = null;
   for (const dialog of document.querySelectorAll('dialog[open]')) dialog.close();
-  if (why && was !== 'call' && RETURNS.includes(why.word)) {
+  // Who was inside comes back here only to take another name.
+  if (why && (was !== 'call' || why.word === 'login_in_use') && RETURNS.includes(why.word)) {
     stage('green');
     if (why.word === 'login_in_use') green.suggest(login);
     return green.show(text(why));
