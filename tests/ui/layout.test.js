@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
-import {duo, grid, stage} from '../../src/server/http/ui/room/layout.js';
+import {capacity, duo, grid, seats, stage} from '../../src/server/http/ui/room/layout.js';
 
 const WINDOWS = [[1280, 650], [1920, 940], [390, 640], [360, 480], [844, 300], [2560, 1300], [700, 700]];
 const within = ({x, y, width, height}, wide, high) =>
@@ -27,6 +27,23 @@ test('tiles of a grid stay in the window and apart, and are equal', () => {
     }
   }
   assert.deepEqual(grid(0, 100, 100), []);
+});
+
+test('a crowd has tiles of some size, as many as are worth looking at', () => {
+  for (const [width, height] of [...WINDOWS, [1264, 676], [780, 280]]) {
+    for (let count = 26; count <= 101; count++) assertSound(grid(count, width, height), width, height, `${count} in ${width}x${height}`);
+    const most = capacity(width, height);
+    assert.ok(most >= 8 && most <= 25, `${most} in ${width}x${height}`);
+    assert.ok(grid(most, width, height)[0].width >= 112, `${width}x${height}`);
+  }
+  assert.deepEqual([capacity(1264, 676), capacity(150, 100)], [25, 2]);
+  assert.deepEqual(grid(100, 20, 10), [], 'no place at all');
+});
+
+test('the last place is for those who have none', () => {
+  for (const [count, places, shown, more] of [[0, 4, 0, 0], [4, 4, 4, 0], [5, 4, 3, 2], [100, 25, 24, 76], [3, 2, 1, 2], [3, 1, 1, 0]]) {
+    assert.deepEqual(seats(count, places), {shown, more}, `${count} at ${places}`);
+  }
 });
 
 test('tiles are 16:9 on wide windows and between that and 3:4 on upright ones', () => {

@@ -207,6 +207,7 @@ const ASSETS: &[Asset] = &[
     script!("room/meeting.js"),
     script!("room/meter.js"),
     script!("room/model.js"),
+    script!("room/more.js"),
     script!("room/names.js"),
     style!("room/panels.css"),
     script!("room/peer.js"),

@@ -84,6 +84,7 @@ export const english = {
   joinRenamed: 'Join under another name',
   reload: 'Reload the page',
   retryNow: 'Try now',
+  moreHere: {one: '{count} more is here: show all', other: '{count} more are here: show all'},
   notSent: 'Others cannot see or hear you. {why}',
   screenNotSent: 'Others cannot see your screen. {why}',
   screenRefused: 'Your screen is not shared. {why}',

@@ -1,7 +1,8 @@
 // The floor: all tiles, in the order and the places of the layout.
 
 import {byId} from '../ui.js';
-import {duo, grid, stage} from './layout.js';
+import {More} from './more.js';
+import {capacity, duo, grid, seats, stage} from './layout.js';
 import {Tile} from './tile.js';
 
 /** How long a window may be resized before senders are asked for other sizes, in milliseconds. */
@@ -25,14 +26,18 @@ export class Floor {
   #blocked;
   #settle;
   #sink = '';
+  /** The sign for those who have no place. */
+  #more;
 
   /**
    * @param {object} acts
    * @param {(key: string, need: {paused: boolean, maxHeight?: number}) => void} acts.adapt says how large a tile is
    * @param {() => void} acts.blocked the browser plays no sound without a gesture
+   * @param {() => void} acts.people shows the list of all
    * @param {AbortSignal} signal ends it
    */
-  constructor({adapt, blocked}, signal) {
+  constructor({adapt, blocked, people}, signal) {
+    this.#more = new More(this.#element, people);
     this.#adapt = adapt;
     this.#blocked = blocked;
     const observer = new ResizeObserver(() => this.arrange(true));
@@ -124,6 +129,7 @@ export class Floor {
 
   #places(width, height) {
     const places = new Map(), faces = this.#faces;
+    this.#more.place(null);
     const main = this.#main();
     const others = faces.filter(({key}) => key !== main?.key);
     this.layout = 'grid';
@@ -131,17 +137,23 @@ export class Floor {
       this.layout = 'stage';
       const {main: rect, strip} = stage(others.length, width, height);
       places.set(main.key, {rect});
-      const shown = this.#front(others, strip.length);
-      shown.forEach(({key}, index) => places.set(key, {rect: strip[index], small: true}));
+      this.#seat(others, strip, places, true);
     } else if (this.#mode === 'auto' && faces.length === 2 && faces.some(({self}) => self)) {
       this.layout = 'duo';
       const [large, small] = duo(width, height);
       for (const {key, self} of faces) places.set(key, self ? {rect: small, small: true, corner: true} : {rect: large});
     } else {
-      const rects = grid(faces.length, width, height);
-      faces.forEach(({key}, index) => places.set(key, {rect: rects[index], small: rects[index].width < 200}));
+      const rects = grid(Math.min(faces.length, capacity(width, height)), width, height);
+      this.#seat(faces, rects, places, rects[0]?.width < 200);
     }
     return places;
+  }
+
+  /** Gives the rectangles to those who are in front, and the last one to the sign if not all are. */
+  #seat(faces, rects, places, small) {
+    const {shown, more} = seats(faces.length, rects.length);
+    this.#front(faces, shown).forEach(({key}, index) => places.set(key, {rect: rects[index], small}));
+    this.#more.place(more > 0 ? rects.at(-1) : null, more);
   }
 
   /** The one that is shown large, if any: the pinned one, the newest screen, or who leads the talk. */
@@ -177,6 +189,7 @@ export class Floor {
     clearTimeout(this.#settle);
     for (const tile of this.#tiles.values()) tile.remove();
     this.#tiles.clear();
+    this.#more.remove();
   }
 
   #later() {

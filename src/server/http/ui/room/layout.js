@@ -9,6 +9,9 @@ const GAP = 8, SMALL_GAP = 6;
 /** A strip's tile, in pixels: smaller is not worth showing. */
 const STRIP_LEAST = 112, STRIP_GOOD = 150, STRIP_MOST = 260;
 
+/** More tiles than this are a wall of stamps, and so are narrower ones, in pixels. */
+const GRID_MOST = 25, GRID_LEAST = 112;
+
 const upright = (width, height) => width < height;
 const gapOf = (width, height) => Math.min(width, height) < 600 ? SMALL_GAP : GAP;
 
@@ -18,7 +21,7 @@ const gapOf = (width, height) => Math.min(width, height) < 600 ? SMALL_GAP : GAP
  * @param {number} count of tiles
  * @param {number} width of the window, in pixels
  * @param {number} height of the window, in pixels
- * @returns {Rect[]}
+ * @returns {Rect[]} none if there is no place for so many
  */
 export function grid(count, width, height) {
   if (count === 0) return [];
@@ -26,12 +29,16 @@ export function grid(count, width, height) {
   let best = null;
   for (let columns = 1; columns <= count; columns++) {
     const rows = Math.ceil(count / columns);
-    const cell = fit((width - gap * (columns - 1)) / columns, (height - gap * (rows - 1)) / rows, upright(width, height));
+    const wide = (width - gap * (columns - 1)) / columns, high = (height - gap * (rows - 1)) / rows;
+    // Nothing but gaps.
+    if (wide <= 0 || high <= 0) continue;
+    const cell = fit(wide, high, upright(width, height));
     // Of equals the fuller one: no row or column without a tile.
     const waste = columns * rows - count;
     const worth = cell.width * cell.height - waste * 0.001;
     if (!best || worth > best.worth + 0.5) best = {columns, rows, cell, worth};
   }
+  if (!best) return [];
   const {columns, rows, cell} = best;
   const top = (height - rows * cell.height - (rows - 1) * gap) / 2;
   return Array.from({length: count}, (_, index) => {
@@ -41,6 +48,31 @@ export function grid(count, width, height) {
       x: left + (index - row * columns) * (cell.width + gap), y: top + row * (cell.height + gap), ...cell,
     };
   });
+}
+
+/**
+ * How many tiles of a grid are worth looking at.
+ *
+ * @param {number} width of the window, in pixels
+ * @param {number} height of the window, in pixels
+ */
+export function capacity(width, height) {
+  let count = GRID_MOST;
+  while (count > 2 && !(grid(count, width, height)[0]?.width >= GRID_LEAST)) count--;
+  return count;
+}
+
+/**
+ * Who gets a place where not all do: the last one is for a sign that says how many are not shown.
+ *
+ * @param {number} count that would like a place
+ * @param {number} places
+ * @returns {{shown: number, more: number}}
+ */
+export function seats(count, places) {
+  if (count <= places) return {shown: count, more: 0};
+  // The only place is better taken by a face.
+  return places < 2 ? {shown: places, more: 0} : {shown: places - 1, more: count - places + 1};
 }
 
 /** The largest tile in a cell. */

@@ -257,6 +257,7 @@ export class Meeting {
     this.#floor = new Floor({
       adapt: (key, need) => this.#adapt(key, need),
       blocked: () => byId('hear').hidden = false,
+      people: () => this.#controls.show('people'),
     }, signal);
     this.#floor.mode = recall('layout') ?? 'auto';
     this.#chat = new Chat({

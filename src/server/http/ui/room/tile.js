@@ -113,15 +113,13 @@ export class Tile {
 
   /** @param {import('./layout.js').Rect | null} rect nothing: out of sight */
   place(rect, {small = false, corner = false} = {}) {
-    const {style, classList} = this.element;
+    const {classList} = this.element;
     this.element.hidden = rect === null;
     classList.toggle('small', small);
     classList.toggle('corner', corner);
     this.#rect = rect;
     if (!rect) return;
-    const set = (name, value) => style.setProperty(`--${name}`, `${Math.round(value * 2) / 2}px`);
-    for (const name of ['x', 'y', 'width', 'height']) set(name, rect[name]);
-    set('letters', Math.min(rect.width, rect.height) * 0.38);
+    occupy(this.element, rect);
     this.#frame();
   }
 
@@ -210,4 +208,11 @@ export class Tile {
     // Telephones of one make give the whole screen to pictures only.
     this.#video.webkitEnterFullscreen?.();
   }
+}
+
+/** Gives an element its place on the floor. @param {import('./layout.js').Rect} rect */
+export function occupy({style}, rect) {
+  const set = (name, value) => style.setProperty(`--${name}`, `${Math.round(value * 2) / 2}px`);
+  for (const name of ['x', 'y', 'width', 'height']) set(name, rect[name]);
+  set('letters', Math.min(rect.width, rect.height) * 0.38);
 }
