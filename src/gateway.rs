@@ -162,7 +162,7 @@ fn limits(rooms: &config::Rooms) -> Limits {
         participants: rooms.max_participants,
         streams: rooms.max_streams,
         messages_per_second: rooms.messages_per_second,
-        message_length: rooms.message_length.as_usize(),
+        message_length: rooms.message_length,
         history: rooms.history,
         linger: rooms.linger.0,
     }

@@ -1,6 +1,6 @@
 //! Section `[rooms]`.
 
-use super::units::{ByteSize, Span};
+use super::units::Span;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -16,8 +16,8 @@ pub struct Rooms {
     pub max_streams: usize,
     /// Chat messages of one participant a second, in the long run.
     pub messages_per_second: u32,
-    /// The longest chat message.
-    pub message_length: ByteSize,
+    /// The longest chat message, in characters.
+    pub message_length: usize,
     /// Chat messages of a room that are kept for those who come later.
     pub history: usize,
     /// How long a room goes on with nobody in it.
@@ -31,7 +31,7 @@ impl Default for Rooms {
             max_participants: 100,
             max_streams: 4,
             messages_per_second: 5,
-            message_length: ByteSize(4000),
+            message_length: 4000,
             history: 200,
             linger: Span(Duration::from_secs(30)),
         }

@@ -20,7 +20,8 @@ const QUEUE: RangeInclusive<ByteSize> = ByteSize(64 << 10)..=ByteSize(1 << 30);
 const STREAMS: RangeInclusive<usize> = 1..=100;
 /// A person writes less, a program that writes more is a flood.
 const RATE: RangeInclusive<u32> = 1..=1_000;
-const MESSAGE: RangeInclusive<ByteSize> = ByteSize(1)..=ByteSize(32 << 10);
+/// In characters, of which each may take twelve bytes in the JSON of a message.
+const MESSAGE: RangeInclusive<usize> = 1..=8_000;
 /// All of them go to everybody who comes.
 const HISTORY: RangeInclusive<usize> = 0..=10_000;
 
@@ -195,7 +196,7 @@ mod tests {
             ("rooms.max_participants", "0"),
             ("rooms.max_streams", "0"),
             ("rooms.messages_per_second", "0"),
-            ("rooms.message_length", "\"1MiB\""),
+            ("rooms.message_length", "8001"),
             ("rooms.history", "10001"),
             ("rooms.linger", "\"25h\""),
             ("bridge.linger", "\"1000h\""),

@@ -120,6 +120,8 @@ pub struct State {
     pub room: Name,
     /// Itself.
     pub you: Participant,
+    /// What a host lets nothing pass of, of all that it publishes.
+    pub host_muted: Media,
     /// The others, by name.
     pub participants: Vec<Participant>,
     /// Whether nobody else may enter.

@@ -16,7 +16,7 @@ pub struct Limits {
     pub streams: usize,
     /// Messages of one participant a second, in the long run. Copies of a line to each one count once.
     pub messages_per_second: u32,
-    /// Bytes of a message.
+    /// Characters of a message.
     pub message_length: usize,
     /// Lines of a room that are kept for newcomers.
     pub history: usize,

@@ -61,7 +61,7 @@ pub enum Refusal {
     #[error("too many messages; wait a moment (rooms.messages_per_second)")]
     RateLimited,
     /// The text is longer than the configuration allows.
-    #[error("a message has at most {0} bytes (rooms.message_length)")]
+    #[error("a message has at most {0} characters (rooms.message_length)")]
     TextTooLong(usize),
     /// What a publisher's application says is too long.
     #[error("data of a stream has at most {MAX_DATA} bytes")]

@@ -2,8 +2,8 @@
 
 use crate::client::{ROOM, Site, join, leave, line};
 use commonroom::protocol::room_api::{
-    Ack, Action, By, Command, Event, Left, LeftReason, Line, Locked, Moderate, Present, Protocol, Role,
-    RoomState, StreamOf, Word,
+    Ack, Action, By, Command, Event, Left, LeftReason, Line, Locked, Medium, Moderate, Mute, Present,
+    Protocol, Role, RoomState, StreamOf, Word,
 };
 use commonroom::room::Limits;
 use serde_json::{Value, json};
@@ -246,6 +246,19 @@ async fn hosts_moderate() {
     assert_eq!(sdk.closed().await.0, 4004);
     assert!(site.rooms.list().is_empty());
     alice.join(ROOM).await;
+    site.end().await;
+}
+
+#[tokio::test]
+async fn whoever_comes_again_is_told_what_a_host_lets_not_pass() {
+    let site = Site::new();
+    let (mut alice, mut bob) = (site.member("alice").await, site.declared("bob", Some("k")).await);
+    assert_eq!(state(bob.join(ROOM).await).you.host_muted, []);
+    alice.event().await;
+    let (login, medium) = (String::from("bob"), Medium::Audio);
+    alice.accepted(moderate(Action::Mute(Mute { login, stream: None, medium }))).await;
+    bob.accepted(leave(ROOM)).await;
+    assert_eq!(state(bob.join(ROOM).await).you.host_muted, [Medium::Audio]);
     site.end().await;
 }
 

@@ -179,11 +179,15 @@ pub struct RoomState {
 /// Who you are in a room.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
 pub struct You {
     /// Your login.
     pub login: String,
     /// Your role.
     pub role: Role,
+    /// What a host lets nothing pass of, of all that you publish.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub host_muted: Vec<Medium>,
 }
 
 /// Somebody in a room.

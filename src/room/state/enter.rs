@@ -89,6 +89,7 @@ impl Room {
             let state = State {
                 room: self.name.clone(),
                 you: you.clone(),
+                host_muted: member.host_muted,
                 participants: self.participants(),
                 locked: self.locked,
                 recording: self.recording,

@@ -18,7 +18,7 @@ impl Room {
         now: Now,
         effects: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
-        if text.len() > self.limits.message_length {
+        if text.chars().count() > self.limits.message_length {
             return Err(Refusal::TextTooLong(self.limits.message_length));
         }
         let (from, member) = self.member(id)?;

@@ -99,7 +99,11 @@ fn present(participant: &room::Participant) -> Vec<api::Present> {
 
 fn room_state(state: &room::State, limits: &Limits) -> api::RoomState {
     api::RoomState {
-        you: api::You { login: state.you.login.to_string(), role: role(state.you.role) },
+        you: api::You {
+            login: state.you.login.to_string(),
+            role: role(state.you.role),
+            host_muted: media(state.host_muted),
+        },
         participants: state.participants.iter().map(participant).collect(),
         locked: state.locked,
         recording: state.recording,
@@ -128,8 +132,6 @@ fn participant(seen: &room::Participant) -> api::Participant {
 }
 
 fn stream(view: &StreamView) -> api::StreamState {
-    let Media { audio, video } = view.host_muted;
-    let host_muted = [(audio, api::Medium::Audio), (video, api::Medium::Video)];
     api::StreamState {
         name: view.name.to_string(),
         kind: match view.kind {
@@ -140,8 +142,13 @@ fn stream(view: &StreamView) -> api::StreamState {
         video: view.media.video,
         audio_muted: view.muted.audio,
         video_muted: view.muted.video,
-        host_muted: host_muted.into_iter().filter(|(muted, _)| *muted).map(|(_, medium)| medium).collect(),
+        host_muted: media(view.host_muted),
     }
+}
+
+fn media(Media { audio, video }: Media) -> Vec<api::Medium> {
+    let media = [(audio, api::Medium::Audio), (video, api::Medium::Video)];
+    media.into_iter().filter(|(has, _)| *has).map(|(_, medium)| medium).collect()
 }
 
 fn message(line: &room::Message) -> api::Message {
