@@ -209,6 +209,7 @@ const ASSETS: &[Asset] = &[
     script!("room/model.js"),
     script!("room/more.js"),
     script!("room/names.js"),
+    script!("room/need.js"),
     style!("room/panels.css"),
     script!("room/peer.js"),
     script!("room/people.js"),

@@ -179,6 +179,7 @@ export class Floor {
     const tile = new Tile(face, {
       pin: () => this.pin(this.#pinned === face.key ? null : face.key),
       blocked: this.#blocked,
+      seen: () => this.#need(),
     });
     if (this.#sink) tile.sound(this.#sink);
     this.#tiles.set(face.key, tile);
@@ -198,6 +199,6 @@ export class Floor {
   }
 
   #need() {
-    for (const [key, tile] of this.#tiles) this.#adapt(key, document.hidden ? {paused: true} : tile.need);
+    for (const [key, tile] of this.#tiles) this.#adapt(key, tile.need);
   }
 }

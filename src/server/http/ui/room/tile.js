@@ -4,6 +4,7 @@ import {make} from '../ui.js';
 import {button} from './dom.js';
 import {icon} from './icons.js';
 import {hue, initials} from './names.js';
+import {need, sight} from './need.js';
 import {call, put} from './text.js';
 
 const COLOURS = 8;
@@ -41,6 +42,8 @@ export class Tile {
   #marks = {};
   #note;
   #rect = null;
+  /** The window of its own that the browser shows the picture in. @type {PictureInPictureWindow | null} */
+  #floating = null;
   #touched;
   /** Whether a picture of the present stream has come. */
   #seen = false;
@@ -49,9 +52,9 @@ export class Tile {
 
   /**
    * @param {Face} face
-   * @param {{pin: () => void, blocked: () => void, sink: string}} acts
+   * @param {{pin: () => void, blocked: () => void, seen: () => void}} acts `seen`: its picture is seen at another size than its place's
    */
-  constructor(face, {pin, blocked}) {
+  constructor(face, {pin, blocked, seen}) {
     this.#video = make('video', {autoplay: true, playsInline: true, disablePictureInPicture: face.self, muted: face.self});
     this.#avatar = make('span', {className: 'avatar'});
     this.#avatar.setAttribute('aria-hidden', 'true');
@@ -82,6 +85,14 @@ export class Tile {
       this.#seen = true;
       this.#picture();
     });
+    this.element.addEventListener('fullscreenchange', seen);
+    for (const type of ['enterpictureinpicture', 'leavepictureinpicture']) {
+      this.#video.addEventListener(type, ({pictureInPictureWindow: window}) => {
+        this.#floating = type === 'enterpictureinpicture' ? window : null;
+        if (this.#floating) window.addEventListener('resize', seen);
+        seen();
+      });
+    }
     this.blocked = blocked;
     this.show(face);
   }
@@ -125,13 +136,12 @@ export class Tile {
 
   /** How large a picture there is use for, in the screen's pixels. */
   get need() {
-    if (!this.#rect || !this.face.picture) return {paused: true};
-    const {width, height} = this.#rect, {videoWidth: wide, videoHeight: high} = this.#video;
-    const shape = wide && high ? wide / high : 16 / 9;
-    const filling = this.element.classList.contains('filling');
-    const tall = filling ? Math.max(height, width / shape) : Math.min(height, width / shape);
-    // In steps, so that a window that is being resized does not change its mind with each pixel.
-    return {paused: false, maxHeight: Math.ceil(tall * Math.min(devicePixelRatio, 2) / 30) * 30};
+    if (!this.face.picture) return {paused: true};
+    const {videoWidth: wide, videoHeight: high} = this.#video, {width, height} = globalThis.screen;
+    const full = document.fullscreenElement === this.element ? {width, height} : null;
+    return need(sight({full, floating: this.#floating, tile: this.#rect, hidden: document.hidden}), {
+      shape: wide && high ? wide / high : 16 / 9, filling: !full && this.element.classList.contains('filling'), ratio: devicePixelRatio,
+    });
   }
 
   /** Through which loudspeaker it is heard. */
