@@ -65,10 +65,11 @@ async fn is_closed_soon(client: &mut Client) {
 #[tokio::test]
 async fn whoever_comes_over_tcp_leaves_nothing_behind() {
     let world = World::with_places(10);
-    let _publisher = world.publisher().await;
+    let mut publisher = world.publisher().await;
     let before = world.held().await;
     let address = world.server.local_addr();
     for round in 0..300 {
+        publisher.check(true).await; // it is gone after some seconds without a sign of life
         // The kernel chooses a shard for each socket, so that both cases come: the peer's own, and another.
         let (answer, mut client) = world.answer_and_client(Client::udp(address).await).await;
         checked(&mut client).await;
@@ -93,9 +94,10 @@ async fn whoever_comes_over_tcp_leaves_nothing_behind() {
 #[tokio::test]
 async fn sessions_over_tcp_alone_leave_nothing_behind() {
     let world = World::with_places(10);
-    let _publisher = world.publisher().await;
+    let mut publisher = world.publisher().await;
     let before = world.held().await;
     for round in 0..100 {
+        publisher.check(true).await;
         let client = Client::tcp(world.server.local_addr()).await;
         let (answer, mut client) = world.answer_and_client(client).await;
         checked(&mut client).await;
@@ -113,13 +115,14 @@ async fn sessions_over_tcp_alone_leave_nothing_behind() {
 #[tokio::test]
 async fn a_connection_without_an_authentic_check_is_closed() {
     let world = World::with_places(10);
-    let _publisher = world.publisher().await;
+    let mut publisher = world.publisher().await;
     let (_answer, mut client) = world.answer_and_client(Client::udp(world.server.local_addr()).await).await;
     checked(&mut client).await;
     let before = world.held().await;
     let forged = client.check_bytes(true, "guessguessguessguessguess");
     // Some of them come to the shard of the peer, some to the other.
     for _ in 0..50 {
+        publisher.check(true).await;
         let mut stranger = Client::tcp(world.server.local_addr()).await;
         stranger.send(&forged).await;
         is_closed_soon(&mut stranger).await;
