@@ -200,6 +200,7 @@ const ASSETS: &[Asset] = &[
     script!("room/green.js"),
     script!("room/icons.js"),
     script!("room/invite.js"),
+    script!("room/later.js"),
     script!("room/layout.js"),
     script!("room/links.js"),
     style!("room/lobby.css"),

@@ -1,11 +1,12 @@
 // The floor: all tiles, in the order and the places of the layout.
 
 import {byId} from '../ui.js';
-import {More} from './more.js';
+import {Later} from './later.js';
 import {capacity, duo, grid, seats, stage} from './layout.js';
+import {More} from './more.js';
 import {Tile} from './tile.js';
 
-/** How long a window may be resized before senders are asked for other sizes, in milliseconds. */
+/** Senders are asked for other sizes so long after a change, with all that has changed by then, in milliseconds. */
 const SETTLE = 400;
 /** A page out of sight gets pictures for so long yet, in milliseconds: people look away and back. */
 const LINGER = 5_000;
@@ -24,7 +25,7 @@ export class Floor {
   #mode = 'auto';
   #adapt;
   #blocked;
-  #settle;
+  #settle = new Later(() => this.#need());
   #sink = '';
   /** The sign for those who have no place. */
   #more;
@@ -43,8 +44,7 @@ export class Floor {
     const observer = new ResizeObserver(() => this.arrange(true));
     observer.observe(this.#element);
     document.addEventListener('visibilitychange', () => {
-      clearTimeout(this.#settle);
-      this.#settle = setTimeout(() => this.#need(), document.hidden ? LINGER : 0);
+      this.#settle.in(document.hidden ? LINGER : 0);
     }, {signal});
     signal.addEventListener('abort', () => {
       observer.disconnect();
@@ -187,15 +187,14 @@ export class Floor {
   }
 
   #clear() {
-    clearTimeout(this.#settle);
+    this.#settle.stop();
     for (const tile of this.#tiles.values()) tile.remove();
     this.#tiles.clear();
     this.#more.remove();
   }
 
   #later() {
-    clearTimeout(this.#settle);
-    this.#settle = setTimeout(() => this.#need(), document.hidden ? LINGER : SETTLE);
+    this.#settle.within(document.hidden ? LINGER : SETTLE);
   }
 
   #need() {
