@@ -6,6 +6,7 @@ import {test} from 'node:test';
 import {english} from '../../src/server/http/ui/room/en.js';
 import {russian} from '../../src/server/http/ui/room/ru.js';
 
+const SOURCES = new URL('../../src/', import.meta.url);
 const UI = new URL('../../src/server/http/ui/', import.meta.url);
 const read = (path) => readFileSync(new URL(path, UI), 'utf8');
 const values = (entry) => [...JSON.stringify(entry).matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
@@ -59,4 +60,16 @@ test('texts that are put together from words are there', () => {
   for (const [stem, ends] of Object.entries(sets)) {
     for (const end of ends) assert.ok(`${stem}_${end}` in english, `${stem}_${end}`);
   }
+});
+
+test('every word of the server has a text', () => {
+  const words = (path, stem) => {
+    const source = readFileSync(new URL(path, SOURCES), 'utf8');
+    return [...source.matchAll(/Self::\w+(?: \{ \.\. \})? => "([a-z_]+)"/g)].map(([, word]) => `${stem}_${word}`);
+  };
+  const found = [
+    ...words('protocol/room_api/refusal.rs', 'refused'), ...words('stream/warnings.rs', 'reason'), ...words('bridge/plan.rs', 'reason'),
+  ];
+  assert.ok(found.length >= 30, String(found));
+  assert.deepEqual(found.filter((key) => !(key in english)), []);
 });
