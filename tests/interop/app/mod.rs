@@ -11,5 +11,6 @@ mod first_picture;
 mod hosts;
 mod invitation;
 mod meeting;
+mod secure;
 mod talk;
 mod trouble;
