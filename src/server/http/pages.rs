@@ -196,6 +196,7 @@ const ASSETS: &[Asset] = &[
     script!("room/encodings.js"),
     script!("room/failure.js"),
     script!("room/floor.js"),
+    script!("room/focus.js"),
     style!("room/green.css"),
     script!("room/green.js"),
     script!("room/icons.js"),

@@ -78,6 +78,10 @@ fn hosts_moderate() {
     carl.wait("is out", &in_stage("over"));
     assert!(carl.text("#over-title").contains("anna"), "{}", carl.text("#over-title"));
     anna.has_tiles(&["anna camera", "bob camera"]);
+    anna.wait(
+        "the keyboard stays in the list",
+        "document.querySelector('#panel').contains(document.activeElement)",
+    );
     all_are_content([&*anna, bob, carl]);
     anna.click("#end");
     anna.click("#question-yes");

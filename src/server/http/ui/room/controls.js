@@ -4,6 +4,7 @@ import {byId, make} from '../ui.js';
 import {choices} from './choices.js';
 import {canShareScreen} from './devices.js';
 import {button, choose, open} from './dom.js';
+import {reveal} from './focus.js';
 import {keep, recall} from './settings.js';
 import {call, current, languages, put, speak, t} from './text.js';
 import {theme, themes, wear} from './theme.js';
@@ -45,7 +46,7 @@ export class Controls {
       'panel-close': () => this.hide(), 'invite': acts.invite, 'sheet-invite': acts.invite, 'leave': acts.leave,
       'more': () => this.#settings(), 'layout': () => this.#turn(), 'sheet-layout': () => this.#turn(),
       'hear': () => {
-        byId('hear').hidden = true;
+        reveal(byId('hear'), false, byId('floor'));
         acts.hear();
       },
     });
@@ -120,18 +121,15 @@ export class Controls {
   }
 
   hide() {
-    const inside = byId('panel').contains(document.activeElement);
-    const from = this.panel;
+    // The keyboard goes back to where the panel was opened: on a phone, the list of people is opened in the settings.
+    reveal(byId('panel'), false, byId(`open-${this.panel ?? 'chat'}`), byId('more'));
     this.panel = null;
-    byId('panel').hidden = true;
     delete document.body.dataset.panel;
     for (const one of ['chat', 'people']) {
       byId(`open-${one}`).setAttribute('aria-expanded', 'false');
       byId(`open-${one}`).classList.remove('on');
     }
     this.#acts.panel(null);
-    // The keyboard goes back to where the panel was opened.
-    if (inside && from) byId(`open-${from}`).focus();
   }
 
   toggle(name) {

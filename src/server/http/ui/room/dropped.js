@@ -3,6 +3,7 @@
 import {byId} from '../ui.js';
 import {remedy} from './call.js';
 import {why as text} from './dom.js';
+import {reveal} from './focus.js';
 import {put} from './text.js';
 
 /** Shorter pauses are not worth counting, in milliseconds. */
@@ -45,7 +46,7 @@ export class Dropped {
 
   hide() {
     clearInterval(this.#timer);
-    byId('broken').hidden = true;
+    reveal(byId('broken'), false, byId('floor'));
   }
 
   #count() {

@@ -6,6 +6,7 @@ import {Controls} from './controls.js';
 import {failed, toast} from './dom.js';
 import {Dropped} from './dropped.js';
 import {Floor} from './floor.js';
+import {reveal} from './focus.js';
 import {faultKey} from './green.js';
 import {Invitation} from './invite.js';
 import {Chat} from './chat.js';
@@ -308,7 +309,7 @@ export class Meeting {
     byId('alone').hidden = model.others.size > 0;
     byId('locked').hidden = !model.locked;
     byId('recording').hidden = !model.recording;
-    byId('sharing').hidden = !this.#shared;
+    reveal(byId('sharing'), Boolean(this.#shared), byId('screen'), byId('floor'));
     this.#admit();
     this.#controls.draw({
       microphone: Boolean(this.#devices.microphone) && !this.#muted, camera: Boolean(this.#devices.camera),

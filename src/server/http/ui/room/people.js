@@ -2,6 +2,7 @@
 
 import {byId, make, sentence} from '../ui.js';
 import {ask, button, toast, why} from './dom.js';
+import {reveal, withdraw} from './focus.js';
 import {icon} from './icons.js';
 import {camera, quality} from './model.js';
 import {hue, initials} from './names.js';
@@ -43,7 +44,8 @@ export class People {
     byId('people-count').textContent = String(all.length);
     for (const [login, {element}] of this.#rows) {
       if (all.some((one) => one.login === login)) continue;
-      element.remove();
+      const beside = element.nextElementSibling ?? element.previousElementSibling;
+      withdraw(element, () => element.remove(), ...beside?.querySelectorAll('.signs button') ?? [], byId('tab-people'));
       this.#rows.delete(login);
     }
     for (const one of all) this.#row(one, one === self, self.role === 'host');
@@ -78,7 +80,7 @@ export class People {
     this.#medium(parts.sound, publishes && !stream.audioMuted && stream.audio, 'mic', publishes);
     this.#medium(parts.picture, publishes && !stream.videoMuted && stream.video, 'camera', publishes);
     parts.write.hidden = self || one.protocol === 'rtmp' || one.protocol === 'whip';
-    parts.more.hidden = !host || self;
+    reveal(parts.more, host && !self, parts.write, byId('tab-people'));
     if (parts.more.hidden) this.#unfold(parts, false);
     else this.#offer(parts, one, stream);
   }
@@ -149,7 +151,7 @@ export class People {
   }
 
   #unfold({more, menu}, open) {
-    menu.hidden = !open;
+    reveal(menu, open, more, byId('tab-people'));
     more.setAttribute('aria-expanded', String(open));
   }
 
