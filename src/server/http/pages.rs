@@ -228,6 +228,7 @@ const ASSETS: &[Asset] = &[
     script!("room/theme.js"),
     script!("room/tile.js"),
     style!("room/tiles.css"),
+    script!("room/upload.js"),
 ];
 
 const ROOM: &Asset = &asset!("", HTML, "room.html");

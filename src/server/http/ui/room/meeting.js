@@ -18,9 +18,14 @@ import {Streams} from './streams.js';
 import {keep, recall, remember} from './settings.js';
 import {screen as askScreen} from './devices.js';
 import {put} from './text.js';
+import {Upload} from './upload.js';
 
+/** Where the verdict on what we send stands among those on streams. */
+const OWN = '';
 /** Between two looks at who speaks, in milliseconds. */
 const LISTEN = 250;
+/** Between two looks at how what we send gets there, in milliseconds. */
+const JUDGE = 3_000;
 /** Louder than this, with the microphone off, is somebody who forgot to turn it on; 0 to 1. */
 const LOUD = 0.06;
 
@@ -39,6 +44,8 @@ export class Meeting {
   #controls;
   #dropped;
   #timer;
+  #upload = new Upload();
+  #judgement;
   #stop = new AbortController();
   #level = 0;
   #warned = false;
@@ -282,6 +289,7 @@ export class Meeting {
     }, this.#devices, signal);
     this.#dropped = new Dropped({retry: () => this.#call.retry(), rename: () => this.#rename()}, signal);
     this.#timer = setInterval(() => this.#listen(), LISTEN);
+    this.#judgement = setInterval(() => this.#judge(), JUDGE);
     addEventListener('online', () => this.#call.retry(), {signal});
     this.#acts.entered();
   }
@@ -397,10 +405,22 @@ export class Meeting {
     if (gone.length > 0) this.#draw();
   }
 
+  /** How our own camera and microphone get to the server: of that nobody else tells us. */
+  async #judge() {
+    const {own} = this.#streams, verdicts = this.#model.self.verdicts;
+    const verdict = await this.#upload.judge(own?.state === 'running' ? own.connection : null).catch(() => null);
+    const before = verdicts.get(OWN)?.quality ?? null;
+    if (verdict === before) return;
+    if (verdict) verdicts.set(OWN, {quality: verdict, reasons: []});
+    else verdicts.delete(OWN);
+    this.#draw();
+  }
+
   #end(why) {
     if (this.#stop.signal.aborted) return;
     this.#stop.abort();
     clearInterval(this.#timer);
+    clearInterval(this.#judgement);
     this.#inside = false;
     this.#unshareQuietly();
     this.#streams.detach();

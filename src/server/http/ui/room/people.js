@@ -1,4 +1,4 @@
-// The list of who is here: protocol, quality of the line, what is done to their streams, and what a host may do.
+// The list of who is here: protocol, how what they send arrives, what is done to their streams, and what a host may do.
 
 import {byId, make, sentence} from '../ui.js';
 import {ask, button, toast, why} from './dom.js';
@@ -70,7 +70,8 @@ export class People {
     put(parts.way, one.away === null ? PROTOCOLS[one.protocol] ?? 'byOther' : 'away', {protocol: one.protocol});
     parts.line.hidden = !worst;
     if (worst) {
-      put(parts.line, {good: 'lineGood', fair: 'lineFair', poor: 'linePoor'}[worst]);
+      const [good, fair, poor] = self ? ['sentGood', 'sentFair', 'sentPoor'] : ['lineGood', 'lineFair', 'linePoor'];
+      put(parts.line, {good, fair, poor}[worst]);
       parts.line.dataset.quality = worst;
     }
     const reasons = [...one.verdicts.values()].flatMap(({reasons}) => reasons.map(explained));

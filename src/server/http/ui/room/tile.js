@@ -114,7 +114,8 @@ export class Tile {
     this.element.removeAttribute('title');
     this.#mark('silent', silent && !screen, 'silentMark');
     const poor = quality === 'poor' || leaves === 'sound';
-    const line = leaves === 'sound' ? 'lineSound' : leaves === 'less' ? 'lineLess' : poor ? 'linePoor' : 'lineFair';
+    const [fair, bad] = self ? ['sentFair', 'sentPoor'] : ['lineFair', 'linePoor'];
+    const line = leaves === 'sound' ? 'lineSound' : leaves === 'less' ? 'lineLess' : poor ? bad : fair;
     this.#mark('weak', poor || quality === 'fair' || leaves === 'less', line);
     this.#marks.weak.classList.toggle('poor', poor);
     this.#mark('changed', reasons.length > 0, 'changedMark', {reasons: reasons.join(' ')});
