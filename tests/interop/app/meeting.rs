@@ -55,9 +55,19 @@ fn two_people_see_and_hear_each_other() {
     bob.is_shown_a_picture("anna", true);
     bob.meets(anna);
 
+    // What is told in passing stands in nobody's way, neither in the call nor after it.
+    bob.say("goodbye", None);
+    anna.reads("#toasts", "goodbye");
+    let beneath = "(() => {
+        const {x, y} = document.querySelector('.toast span').getBoundingClientRect();
+        return document.elementFromPoint(x + 2, y + 2).closest('.toast') === null;
+    })()";
+    assert_eq!(anna.get(beneath), true);
+
     // Who leaves is gone at once, and may come again.
     anna.click("#leave");
     anna.wait("has left", &in_stage("over"));
+    assert_eq!(anna.text("#toasts"), "");
     bob.has_tiles(&["bob camera"]);
     anna.click("#rejoin");
     anna.is_ready();

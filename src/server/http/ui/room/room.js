@@ -57,6 +57,8 @@ function over(why) {
   const was = document.body.dataset.stage;
   meeting = null;
   for (const dialog of document.querySelectorAll('dialog[open]')) dialog.close();
+  // What was told in the call would lie over what comes now, its buttons included.
+  byId('toasts').replaceChildren();
   // Who was inside comes back here only to take another name.
   if (why && (was !== 'call' || why.word === 'login_in_use') && RETURNS.includes(why.word)) {
     stage('green');
