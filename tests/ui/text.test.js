@@ -9,6 +9,9 @@ import {russian} from '../../src/server/http/ui/room/ru.js';
 const SOURCES = new URL('../../src/', import.meta.url);
 const UI = new URL('../../src/server/http/ui/', import.meta.url);
 const read = (path) => readFileSync(new URL(path, UI), 'utf8');
+const PAGES = ['index.html', 'room.html', 'watch.html', 'publish.html', 'error.html'];
+const SCRIPTS = ['', 'room/'].flatMap((folder) =>
+  readdirSync(new URL(folder, UI)).filter((name) => /^(?!en\.|ru\.).*\.js$/.test(name)).map((name) => `${folder}${name}`));
 const values = (entry) => [...JSON.stringify(entry).matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
 
 test('both languages have the same texts with the same values', () => {
@@ -26,11 +29,10 @@ test('Russian has all of its plurals', () => {
 
 test('every text that a page or a script asks for is there', () => {
   const asked = new Set();
-  for (const page of ['index.html', 'room.html']) {
+  for (const page of PAGES) {
     for (const [, key] of read(page).matchAll(/data-(?:t|call|hint)="(\w+)"/g)) asked.add(key);
   }
-  for (const file of readdirSync(new URL('room/', UI)).filter((name) => name.endsWith('.js'))) {
-    const script = read(`room/${file}`);
+  for (const script of SCRIPTS.map(read)) {
     for (const [, key] of script.matchAll(/\b(?:t|toast)\('(\w+)'/g)) asked.add(key);
     for (const [, key] of script.matchAll(/\b(?:put|call)\([^,'`]+(?:\([^)]*\))?, '(\w+)'/g)) asked.add(key);
     for (const [, key] of script.matchAll(/\bkey: '(\w+)'/g)) asked.add(key);
@@ -40,9 +42,8 @@ test('every text that a page or a script asks for is there', () => {
 });
 
 test('no text is there for nothing', () => {
-  const scripts = readdirSync(new URL('room/', UI)).filter((name) => /^(?!en\.|ru\.).*\.js$/.test(name));
-  const sources = ['index.html', 'room.html', ...scripts.map((name) => `room/${name}`)].map(read).join('');
-  const composed = /^(device|failure|refused|reason|nowRole|host|layout|theme)_/;
+  const sources = [...PAGES, ...SCRIPTS].map(read).join('');
+  const composed = /^(device|error|failure|held|refused|reason|nowRole|host|layout|theme)_/;
   const unused = Object.keys(english).filter((key) => !composed.test(key) && !new RegExp(`['"]${key}['"]`).test(sources));
   assert.deepEqual(unused, []);
 });
@@ -53,6 +54,8 @@ test('texts that are put together from words are there', () => {
       ['camera', 'microphone', 'screen'].map((kind) => `${word}_${kind}`)), 'unsupported_screen'],
     nowRole: ['host', 'speaker', 'viewer'],
     host: ['audio', 'video'].flatMap((medium) => ['on', 'off', 'holds'].map((what) => `${medium}_${what}`)),
+    error: ['name', 'nothing'],
+    held: ['cpu', 'bandwidth', 'other'],
     failure: ['line', 'keys', 'codecs'],
     layout: ['auto', 'grid', 'speaker'],
     theme: ['auto', 'light', 'dark'],

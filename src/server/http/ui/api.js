@@ -1,5 +1,7 @@
 // What the pages ask the HTTP API. No DOM.
 
+import {current, known} from './room/text.js';
+
 /** @typedef {{room: string, participants: string[]}} Live */
 
 /**
@@ -50,12 +52,15 @@ export async function remarks(room, participant) {
   const {participants} = await get(`/api/v1/rooms/${room}`);
   const streams = participants.filter(({name}) => name === participant).flatMap(({streams}) => streams);
   const told = new Map();
-  for (const {message} of streams.flatMap(({warnings}) => warnings)) told.set(message, true);
+  for (const warning of streams.flatMap(({warnings}) => warnings)) told.set(words(warning), true);
   // The same codec in another wrapping loses nothing, and is no news to anybody.
   const changed = streams.flatMap(({renditions}) => renditions).filter(({codec, from}) => codec !== from.codec);
-  for (const {message} of changed) told.set(message, told.get(message) ?? false);
+  for (const rendition of changed) told.set(words(rendition), told.get(words(rendition)) ?? false);
   return [...told].map(([text, warning]) => ({text, warning}));
 }
+
+/** The server's own words have the encoder's settings in them, but they are English. */
+const words = ({reason, message}) => (current() === 'en' ? null : known('reason', reason)) ?? message;
 
 async function get(path) {
   const response = await fetch(path, {headers: {Accept: 'application/json'}});

@@ -1,5 +1,6 @@
 // Keeps one WHIP or WHEP session up: connects, notices the end, tries again. No DOM.
 
+import {t} from './room/text.js';
 import {Refusal, close, open} from './session.js';
 
 /** From the answer to a connection that carries media, in milliseconds. */
@@ -136,8 +137,7 @@ async function limit(stopped) {
   throw noRoute();
 }
 
-const noRoute = () => new Refusal(0,
-  'The server answers, but sound and picture find no way to it. A firewall may block its media port.');
+const noRoute = () => new Refusal(0, t('failure_line'));
 
 const aborted = (signal) => new Promise((resolve) => {
   if (signal.aborted) resolve('ended');

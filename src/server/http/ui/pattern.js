@@ -32,7 +32,7 @@ export async function pattern(width, height, caption) {
   const resumed = context.resume().then(() => true);
   if (!await Promise.race([resumed, new Promise((resolve) => setTimeout(resolve, START_LIMIT, false))])) {
     context.close();
-    throw new NeedsGesture('The browser wants a click before this page may make the sound of the test pattern.');
+    throw new NeedsGesture('no sound before a gesture');
   }
   const sink = context.createMediaStreamDestination();
   const player = new AudioBufferSourceNode(context, {buffer: sound(context), loop: true});

@@ -5,6 +5,8 @@
 // <main data-state> says what it is doing: idle, connecting, publishing, error.
 
 import {remarks, secureAddress} from './api.js';
+import {put, t, translate} from './room/text.js';
+import {dress} from './room/theme.js';
 import {capture, list} from './sources.js';
 import {Meter, facts} from './stats.js';
 import {byId, every, fill, names, note, offer, query, sentence, show, write} from './ui.js';
@@ -15,7 +17,6 @@ import {codecs, publish} from './whip.js';
 const [room, participant] = names();
 const video = byId('video');
 const READ = 1_000, ASK = 3_000;
-const MUTE = 'Mute my sound';
 /** @type {Source | null} */
 let source = null;
 let link = null, meter = null;
@@ -42,7 +43,7 @@ async function look() {
   } catch (error) {
     if (mine === wishes) show('error', error.message);
     const address = isSecureContext ? null : await secureAddress(new URL(location.href));
-    if (mine === wishes && address) show('error', `${error.message} Open ${address}`);
+    if (mine === wishes && address) show('error', t('publishInstead', {why: error.message, address}));
     return false;
   }
   if (mine !== wishes) {
@@ -53,7 +54,7 @@ async function look() {
   video.srcObject = got.stream;
   byId('over').hidden = true;
   byId('mute').hidden = got.stream.getAudioTracks().length === 0;
-  write(byId('mute'), MUTE);
+  put(byId('mute'), 'publishMute');
   for (const track of got.stream.getTracks()) track.addEventListener('ended', () => source === got && pulled());
   await listDevices();
   return true;
@@ -63,7 +64,7 @@ async function look() {
 function pulled() {
   stop();
   drop();
-  show('error', 'The source has ended: the device was unplugged, or sharing was stopped.');
+  show('error', t('publishPulled'));
 }
 
 function drop() {
@@ -78,7 +79,7 @@ function drop() {
 
 async function start() {
   byId('start').disabled = true;
-  show('connecting', 'Starting…');
+  show('connecting', t('publishStarting'));
   const ready = source !== null || await look();
   byId('start').disabled = false;
   if (!ready) return;
@@ -91,11 +92,11 @@ async function start() {
 function changed(change, refusal) {
   meter = change === 'connected' ? new Meter(link.peer) : null;
   switch (change) {
-    case 'connecting': return show('connecting', 'Connecting…');
-    case 'connected': return show('publishing', `You are live in ${room} as ${participant}.`);
+    case 'connecting': return show('connecting', t('streamConnecting'));
+    case 'connected': return show('publishing', t('publishLive', {room, name: participant}));
     case 'ended':
-    case 'lost': return show('connecting', 'The connection was lost. Connecting again…');
-    case 'refused': return show('connecting', `${sentence(refusal.message)} Trying again…`);
+    case 'lost': return show('connecting', t('broken'));
+    case 'refused': return show('connecting', t('streamAgain', {why: sentence(refusal.message)}));
     case 'failed':
       stop();
       return show('error', sentence(refusal.message));
@@ -106,12 +107,12 @@ function stop() {
   link?.stop();
   link = meter = null;
   busy(false);
-  show('idle', 'Not publishing.');
+  show('idle', t('publishIdle'));
 }
 
 function busy(now) {
   byId('fields').disabled = now;
-  write(byId('start'), now ? 'Stop publishing' : 'Start publishing');
+  put(byId('start'), now ? 'publishStop' : 'publishStart');
 }
 
 // ---- choices
@@ -120,8 +121,8 @@ async function listDevices() {
   const {cameras, microphones} = await list();
   const choices = (devices, usual, none) =>
     [['', usual], ...devices.map(({deviceId, label}) => [deviceId, label]), ['none', none]];
-  offer(byId('camera'), choices(cameras, 'The usual camera', 'No camera'));
-  offer(byId('microphone'), choices(microphones, 'The usual microphone', 'No microphone'));
+  offer(byId('camera'), choices(cameras, t('usualCamera'), t('noCamera')));
+  offer(byId('microphone'), choices(microphones, t('usualMicrophone'), t('noMicrophone')));
 }
 
 /** Another kind of source was chosen. */
@@ -130,7 +131,7 @@ function choose() {
   byId('preview').hidden = kind() === 'pattern';
   wishes++;
   drop();
-  show('idle', 'Not publishing.');
+  show('idle', t('publishIdle'));
 }
 
 /** Shows what would be sent, unless the browser would have to ask for it first. */
@@ -158,7 +159,7 @@ byId('preview').addEventListener('click', look);
 byId('mute').addEventListener('click', ({target}) => {
   for (const track of source.stream.getAudioTracks()) {
     track.enabled = !track.enabled;
-    write(target, track.enabled ? MUTE : 'Turn my sound on');
+    put(target, track.enabled ? 'publishMute' : 'publishUnmute');
   }
 });
 for (const radio of document.querySelectorAll('[name="kind"]')) {
@@ -184,10 +185,14 @@ every(READ, async () => {
 // What the API does not tell cannot be shown; the stream is sent all the same.
 every(ASK, async () => note(byId('notes'), meter ? await remarks(room, participant).catch(() => []) : []));
 
-document.title = `Publish as ${participant} in ${room} – Commonroom`;
-write(byId('title'), `Publish as ${participant} in ${room}`);
+dress();
+translate();
+put(byId('title'), 'publishTitle', {name: participant, room});
+put(byId('start'), 'publishStart');
+document.title = `${byId('title').textContent} – Commonroom`;
+for (const option of document.querySelectorAll('[data-mbit]')) put(option, 'factMbit', {rate: option.dataset.mbit});
 byId('watch').href = `/watch/${room}/${participant}?muted=1`;
-offer(byId('codec'), codecs().map((codec) => [codec, {auto: 'Automatic', H264: 'H.264'}[codec] ?? codec]));
+offer(byId('codec'), codecs().map((codec) => [codec, {auto: t('codecAny'), H264: 'H.264'}[codec] ?? codec]));
 for (const id of ['codec', 'size', 'bitrate']) preset(byId(id), query.get(id));
 const wanted = document.querySelector(`[name="kind"][value="${CSS.escape(query.get('source') ?? '')}"]`);
 if (wanted) wanted.checked = true;

@@ -1,5 +1,7 @@
 // One exchange of offer and answer by WHIP (RFC 9725) or WHEP: both are the same request. No DOM.
 
+import {t} from './room/text.js';
+
 /** Why the server, or the way to it, refused; `message` is for the person who reads the page. */
 export class Refusal extends Error {
   /**
@@ -50,7 +52,7 @@ async function post(endpoint, body, signal) {
     return await fetch(endpoint, {method: 'POST', headers: {'Content-Type': 'application/sdp'}, body, signal});
   } catch (error) {
     if (signal.aborted) throw error;
-    throw new Refusal(0, 'The server cannot be reached.');
+    throw new Refusal(0, t('serverAway'));
   }
 }
 
@@ -61,5 +63,5 @@ function reason(response, body) {
   } catch {
     // Not ours: a proxy on the way speaks HTML. The status has to do.
   }
-  return `The server answered ${response.status} ${response.statusText}`.trim() + '.';
+  return t('serverAnswered', {status: `${response.status} ${response.statusText}`.trim()});
 }

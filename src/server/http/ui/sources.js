@@ -1,6 +1,7 @@
 // Where a publisher's sound and picture come from: camera and microphone, the screen, the test pattern.
 
 import {NeedsGesture, pattern} from './pattern.js';
+import {t} from './room/text.js';
 
 /** @typedef {'camera' | 'screen' | 'pattern'} Kind */
 /** @typedef {{stream: MediaStream, stop: () => void}} Source */
@@ -23,11 +24,11 @@ export async function capture(wish) {
   try {
     if (wish.kind === 'pattern') return await pattern(wish.width, wish.height, wish.caption);
     // Browsers hide the devices from pages that anybody on the way could have changed.
-    if (!navigator.mediaDevices) throw new Unavailable(INSECURE);
+    if (!navigator.mediaDevices) throw new Unavailable(t('source_insecure'));
     return live(await (wish.kind === 'screen' ? screen(wish) : devices(wish)));
   } catch (error) {
     if (error instanceof Unavailable) throw error;
-    if (error instanceof NeedsGesture) throw new Unavailable(error.message);
+    if (error instanceof NeedsGesture) throw new Unavailable(t('source_gesture'));
     throw new Unavailable(explain(error, wish.kind));
   }
 }
@@ -50,12 +51,12 @@ async function devices({camera, microphone, width, height}) {
   const video = camera !== 'none' && present.includes('videoinput') &&
     {...chosen(camera), width: {ideal: width}, height: {ideal: height}, frameRate: {ideal: 30}};
   const audio = microphone !== 'none' && present.includes('audioinput') && chosen(microphone);
-  if (!video && !audio) throw new Unavailable('There is neither a camera nor a microphone to publish.');
+  if (!video && !audio) throw new Unavailable(t('source_nothing'));
   return navigator.mediaDevices.getUserMedia({video, audio});
 }
 
 async function screen({width, height}) {
-  if (!navigator.mediaDevices.getDisplayMedia) throw new Unavailable('This browser cannot share its screen.');
+  if (!navigator.mediaDevices.getDisplayMedia) throw new Unavailable(t('source_noScreen'));
   const stream = await navigator.mediaDevices.getDisplayMedia({
     video: {width: {max: width}, height: {max: height}, frameRate: {ideal: 30}}, audio: true,
   });
@@ -71,19 +72,10 @@ function live(stream) {
 function explain(error, kind) {
   const screen = kind === 'screen';
   switch (error.name) {
-    case 'NotAllowedError':
-      return screen
-        ? 'The screen was not shared.'
-        : 'The browser may not use the camera and the microphone. Allow it beside the page’s address, then try again.';
-    case 'NotReadableError':
-      return 'The device does not start. Another program may be using it.';
+    case 'NotAllowedError': return t(screen ? 'source_screenDenied' : 'source_denied');
+    case 'NotReadableError': return t('source_busy');
     case 'NotFoundError':
-    case 'OverconstrainedError':
-      return 'The chosen device is not there any more.';
-    default:
-      return `The browser gives no ${screen ? 'screen' : 'device'}: ${error.message || error.name}.`;
+    case 'OverconstrainedError': return t('source_absent');
+    default: return t('source_other', {why: error.message || error.name});
   }
 }
-
-const INSECURE = 'Browsers give camera, microphone and screen only to pages opened by https:// or on localhost. ' +
-  'Open this page so, or publish the test pattern.';

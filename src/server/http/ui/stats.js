@@ -1,5 +1,7 @@
 // What a connection carries, read from the browser's statistics (W3C webrtc-stats). No DOM.
 
+import {t} from './room/text.js';
+
 /**
  * One medium in one direction. Members that the browser does not tell are undefined.
  *
@@ -115,31 +117,25 @@ export function facts({video, audio, roundTrip, route}) {
   const rows = [];
   const add = (label, ...values) => {
     const text = values.filter((value) => value !== undefined).join(', ');
-    if (text) rows.push([label, text]);
+    if (text) rows.push([t(label), text]);
   };
-  const ms = (seconds) => seconds === undefined ? undefined : `${Math.round(seconds * 1000)} ms`;
+  const ms = (seconds) => seconds === undefined ? undefined : t('factMs', {ms: Math.round(seconds * 1000)});
   const percent = (share) => share === undefined ? undefined : `${(share * 100).toFixed(1)} %`;
-  add('Video', video?.codec);
-  add('Picture', video?.width && `${video.width} × ${video.height}`, video?.fps && `${Math.round(video.fps)} fps`);
-  add('Video rate', rate(video?.bitrate));
-  add('Held back by', LIMITATIONS[video?.limitation]);
-  add('Sound', audio?.codec, audio?.channels && (audio.channels === 1 ? 'mono' : 'stereo'));
-  add('Sound rate', rate(audio?.bitrate));
-  add('Round trip', ms(roundTrip));
-  add('Packets lost', percent(video?.loss ?? audio?.loss));
-  add('Jitter', ms(video?.jitter ?? audio?.jitter));
-  add('Buffered', ms(video?.delay ?? audio?.delay));
-  add('Route', route);
+  add('factVideo', video?.codec);
+  add('factPicture', video?.width && `${video.width} × ${video.height}`, video?.fps && t('factFps', {fps: Math.round(video.fps)}));
+  add('factVideoRate', rate(video?.bitrate));
+  add('factHeld', video?.limitation && t(`held_${video.limitation}`));
+  add('factSound', audio?.codec, audio?.channels && t(audio.channels === 1 ? 'factMono' : 'factStereo'));
+  add('factSoundRate', rate(audio?.bitrate));
+  add('factRound', ms(roundTrip));
+  add('factLost', percent(video?.loss ?? audio?.loss));
+  add('factJitter', ms(video?.jitter ?? audio?.jitter));
+  add('factBuffered', ms(video?.delay ?? audio?.delay));
+  add('factRoute', route);
   return rows;
 }
 
-const LIMITATIONS = {
-  cpu: 'this computer: it cannot encode any faster',
-  bandwidth: 'the network: it does not carry more at present',
-  other: 'the browser',
-};
-
 function rate(bitrate) {
   if (bitrate === undefined) return undefined;
-  return bitrate >= 1e6 ? `${(bitrate / 1e6).toFixed(1)} Mbit/s` : `${Math.round(bitrate / 1000)} kbit/s`;
+  return bitrate >= 1e6 ? t('factMbit', {rate: (bitrate / 1e6).toFixed(1)}) : t('factKbit', {rate: Math.round(bitrate / 1000)});
 }

@@ -1,4 +1,4 @@
-// What the pages share of the DOM: state, lists of facts, choices, copying, asking the server again and again.
+// What the pages share of the DOM: state, lists of facts, choices, asking the server again and again.
 // Text from outside enters the document as text only.
 
 /**
@@ -88,29 +88,6 @@ export function offer(select, choices) {
   const chosen = select.value;
   select.replaceChildren(...choices.map(([value, textContent]) => make('option', {value, textContent})));
   if (choices.some(([value]) => value === chosen)) select.value = chosen;
-}
-
-/** Lets each button with `data-copy` copy the text of the element of that id. */
-export function copying() {
-  for (const button of document.querySelectorAll('[data-copy]')) {
-    const label = button.textContent;
-    button.addEventListener('click', async () => {
-      write(button, await copy(byId(button.dataset.copy)) ? 'Copied' : 'Press Ctrl+C');
-      setTimeout(write, 2_000, button, label);
-    });
-  }
-}
-
-async function copy(element) {
-  // Selected in any case: it shows what was copied, and the keyboard can do it where the page may not.
-  getSelection().selectAllChildren(element);
-  try {
-    await navigator.clipboard.writeText(element.textContent);
-    return true;
-  } catch {
-    // No clipboard outside https:// and localhost; the old way works there.
-    return document.execCommand('copy');
-  }
 }
 
 /**

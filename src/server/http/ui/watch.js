@@ -6,6 +6,8 @@
 
 import {remarks} from './api.js';
 import {bringIntoStep} from './lipsync.js';
+import {put, t, translate} from './room/text.js';
+import {dress} from './room/theme.js';
 import {Meter, facts} from './stats.js';
 import {byId, every, fill, names, note, query, sentence, show, write} from './ui.js';
 import {play} from './whep.js';
@@ -13,7 +15,6 @@ import {play} from './whep.js';
 const [room, participant] = names();
 const video = byId('video');
 const READ = 1_000, ASK = 3_000;
-const LEFT = 'The stream has ended. This page goes on by itself when it is back.';
 /** The present connection's tracks, and what reads its statistics. */
 let stream = new MediaStream(), meter = null;
 /** Whether a picture or sound was here before, and whether it is now. */
@@ -22,10 +23,10 @@ let played = false, playing = false;
 const link = play(room, participant, {
   changed(change, refusal) {
     switch (change) {
-      case 'connecting': return show('connecting', 'Connecting…');
+      case 'connecting': return show('connecting', t('streamConnecting'));
       case 'connected': return connected();
-      case 'ended': return gone('ended', LEFT);
-      case 'lost': return gone('connecting', 'The connection was lost. Connecting again…');
+      case 'ended': return gone('ended', t('watchEnded'));
+      case 'lost': return gone('connecting', t('broken'));
       case 'refused': return refused(refusal);
       case 'failed': return gone('error', sentence(refusal.message));
     }
@@ -37,16 +38,16 @@ const link = play(room, participant, {
 });
 
 function connected() {
-  show('connecting', 'Connected. The picture comes in a moment…');
+  show('connecting', t('streamConnected'));
   meter = new Meter(link.peer);
   // Out of step it plays all the same.
   bringIntoStep(link.peer).catch(() => {});
 }
 
 function refused({status, message}) {
-  if (status !== 404) return gone('error', `${sentence(message)} Trying again…`);
-  if (played) return gone('ended', LEFT);
-  gone('waiting', `Nobody is live as “${participant}” yet. This page starts by itself.`);
+  if (status !== 404) return gone('error', t('streamAgain', {why: sentence(message)}));
+  if (played) return gone('ended', t('watchEnded'));
+  gone('waiting', t('watchWaiting', {name: participant}));
 }
 
 function gone(state, text) {
@@ -101,11 +102,11 @@ function toggleScreen() {
 
 function showControls() {
   byId('pause').disabled = !playing;
-  write(byId('pause'), playing && video.paused ? 'Play' : 'Pause');
-  write(byId('mute'), video.muted ? 'Turn on sound' : 'Mute');
+  put(byId('pause'), playing && video.paused ? 'watchPlay' : 'watchPause');
+  put(byId('mute'), video.muted ? 'watchUnmute' : 'watchMute');
   byId('mute').classList.toggle('main-button', video.muted);
   byId('volume').value = String(video.muted ? 0 : video.volume);
-  if (playing) show('playing', video.paused ? 'Paused.' : video.muted ? 'Playing without sound.' : 'Playing.');
+  if (playing) show('playing', t(video.paused ? 'watchPaused' : video.muted ? 'watchSilent' : 'watchPlaying'));
 }
 
 byId('pause').addEventListener('click', togglePlay);
@@ -138,8 +139,10 @@ every(READ, async () => {
 // What the API does not tell cannot be shown; the stream plays all the same.
 every(ASK, async () => note(byId('notes'), meter ? await remarks(room, participant).catch(() => []) : []));
 
-document.title = `${participant} in ${room} – Commonroom`;
-write(byId('title'), `${participant} in ${room}`);
+dress();
+translate();
+put(byId('title'), 'watchTitle', {name: participant, room});
+document.title = `${byId('title').textContent} – Commonroom`;
 byId('publish').href = `/publish/${room}/me`;
 video.muted = query.get('muted') === '1';
 addEventListener('pagehide', () => link.stop());

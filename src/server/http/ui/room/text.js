@@ -6,7 +6,7 @@ import {russian} from './ru.js';
 
 const LANGUAGES = {en: english, ru: russian};
 const remembered = new WeakMap();
-let language = recall('language') ?? navigator.languages?.map((tag) => tag.slice(0, 2)).find((tag) => tag in LANGUAGES) ?? 'en';
+let language = recall('language') ?? globalThis.navigator?.languages?.map((tag) => tag.slice(0, 2)).find((tag) => tag in LANGUAGES) ?? 'en';
 if (!(language in LANGUAGES)) language = 'en';
 
 /** Languages with their own names for themselves. */
@@ -27,6 +27,9 @@ export function t(key, values = {}) {
     entry[new Intl.PluralRules(language).select(values.count)] ?? entry.other;
   return text.replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ''));
 }
+
+/** The text for a word of the server; nothing if the word is newer than this page. */
+export const known = (stem, word) => `${stem}_${word}` in english ? t(`${stem}_${word}`) : null;
 
 /** Sets an element's text, now and whenever the language changes. */
 export function put(element, key, values) {
