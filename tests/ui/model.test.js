@@ -112,6 +112,25 @@ test('mutes, and what hosts hold', () => {
   assert.equal(model.held.size, 0);
 });
 
+test('what a host holds, it holds over drops and new streams', () => {
+  const {model} = entered({you: {login: 'anna', role: 'speaker', hostMuted: ['audio']}});
+  assert.deepEqual([...model.held], ['audio'], 'without any stream');
+  model.apply('STATE', {you: {login: 'anna', role: 'speaker', hostMuted: []}, participants: []}, 0);
+  assert.deepEqual([...model.held], [], 'a host has let us speak meanwhile');
+
+  const other = entered().model, bob = () => other.others.get('bob');
+  other.apply('MUTED', {login: 'bob', name: 'r1-bob-1', medium: 'video', muted: true, by: 'anna'}, 0);
+  other.apply('UNPUBLISHED', {login: 'bob', name: 'r1-bob-1'}, 0);
+  assert.deepEqual([...bob().held], ['video'], 'his stream has ended, and he is held still');
+  other.apply('LEFT', {login: 'bob', reason: 'vanished'}, 0);
+  other.apply('JOINED', person('bob'), 1_000);
+  assert.deepEqual([...bob().held], ['video']);
+  other.apply('PUBLISHED', {login: 'bob', stream: stream('r1-bob-2', {hostMuted: ['video']})}, 1_000);
+  assert.deepEqual([...bob().held], ['video']);
+  other.apply('PUBLISHED', {login: 'bob', stream: stream('r1-bob-3')}, 1_000);
+  assert.deepEqual([...bob().held], [], 'the room knows better');
+});
+
 test('roles, lock, recording and the end', () => {
   const {model} = entered();
   assert.deepEqual(model.apply('ROLE', {login: 'anna', role: 'viewer'}, 0), [{type: 'role', login: 'anna', role: 'viewer'}]);

@@ -215,6 +215,7 @@ const ASSETS: &[Asset] = &[
     script!("room/more.js"),
     script!("room/names.js"),
     script!("room/need.js"),
+    script!("room/outgoing.js"),
     style!("room/panels.css"),
     script!("room/peer.js"),
     script!("room/people.js"),

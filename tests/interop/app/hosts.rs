@@ -1,11 +1,16 @@
 //! What hosts may do, and what those read who are refused.
 
-use super::person::{Person, all_are_content, in_stage, tile_of};
+use super::person::{Person, all_are_content, element, in_stage, tile_of};
 use crate::client::{Client, ended};
 use crate::ffmpeg;
 use crate::gateway::Gateway;
 use crate::people::{Source, together};
 use std::time::Duration;
+
+/// A button that could be pressed, and is not.
+fn is_off(button: &str) -> String {
+    format!("(({{disabled, ariaPressed}}) => !disabled && ariaPressed === 'false')({})", element(button))
+}
 
 #[test]
 fn hosts_moderate() {
@@ -40,6 +45,24 @@ fn hosts_moderate() {
     );
     anna.is_shown_a_picture("bob", false);
     anna.moderate("bob", "role");
+    for button in ["#microphone", "#camera"] {
+        bob.wait("may speak again, and does not by himself", &is_off(button));
+        bob.click(button);
+    }
+    anna.meets(bob);
+
+    // Whoever is hidden stays so in a stream that has begun since.
+    anna.moderate("bob", "hide");
+    anna.is_shown_a_picture("bob", false);
+    bob.enter(&gateway, "studio");
+    bob.reads("#toasts", "A host has turned off your camera");
+    bob.wait("the camera is off", &is_off("#camera"));
+    bob.click("#camera");
+    anna.is_shown_a_picture("bob", false);
+    anna.moderate("bob", "hide");
+    bob.reads("#toasts", "lets you be seen again");
+    assert_eq!(bob.get(&is_off("#camera")), true);
+    bob.click("#camera");
     anna.meets(bob);
 
     // Another host has what hosts have, until it is taken back.

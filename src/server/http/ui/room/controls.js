@@ -186,7 +186,7 @@ export class Controls {
       if (event.target.closest('button, a, summary') || this.#microphone) return;
       event.preventDefault();
       this.#talking = true;
-      return this.#acts.microphone(true);
+      return this.#acts.talk(true);
     }
     // By the place on the keyboard: M is M on a Russian one, too.
     const act = {
@@ -205,7 +205,7 @@ export class Controls {
   #quiet() {
     if (!this.#talking) return;
     this.#talking = false;
-    this.#acts.microphone(false);
+    this.#acts.talk(false);
   }
 
   #tick() {

@@ -186,7 +186,7 @@ export const english = {
   hostActs: 'What you can do as a host: {login}',
   muteOne: 'Turn off {login}’s sound for all',
   letSpeak: 'Let {login} be heard again',
-  hideOne: 'Turn off {login}’s picture for all',
+  hideOne: 'Turn off {login}’s camera and screen for all',
   letShow: 'Let {login} be seen again',
   makeViewer: 'Make {login} a viewer',
   makeSpeaker: 'Let {login} speak',
@@ -218,9 +218,9 @@ export const english = {
   host_audio_off: '{by} has turned off your microphone.',
   host_audio_on: '{by} lets you speak again: turn on your microphone.',
   host_audio_holds: 'A host has turned off your microphone. Ask a host to let you speak.',
-  host_video_off: '{by} has turned off your camera.',
+  host_video_off: '{by} has turned off your camera and screen.',
   host_video_on: '{by} lets you be seen again: turn on your camera.',
-  host_video_holds: 'A host has turned off your camera. Ask a host to let you be seen.',
+  host_video_holds: 'A host has turned off your camera and screen. Ask a host to let you be seen.',
   refused: '{info}',
 
   // Invitation

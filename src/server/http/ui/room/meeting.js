@@ -11,6 +11,7 @@ import {faultKey} from './green.js';
 import {Invitation} from './invite.js';
 import {Chat} from './chat.js';
 import {Model, camera, quality, screens} from './model.js';
+import {Outgoing} from './outgoing.js';
 import {People, explained} from './people.js';
 import {Refused} from './protocol.js';
 import {Speakers} from './speaker.js';
@@ -32,6 +33,7 @@ const LOUD = 0.06;
 export class Meeting {
   #room;
   #devices;
+  #outgoing;
   #acts;
   #call;
   #streams;
@@ -49,9 +51,6 @@ export class Meeting {
   #stop = new AbortController();
   #level = 0;
   #warned = false;
-  #shared = null;
-  /** The microphone is there and silent. */
-  #muted;
   #inside = false;
 
   /**
@@ -68,7 +67,12 @@ export class Meeting {
     this.login = login;
     this.#devices = devices;
     this.#acts = acts;
-    this.#muted = !microphone;
+    this.#outgoing = new Outgoing({devices, screen: askScreen, muted: !microphone}, {
+      may: (medium) => this.#may(medium), keep,
+      changed: () => this.#turned(),
+      share: (stream) => this.#streams.share(stream),
+      fault: (fault) => toast(faultKey(fault), {}, {lasting: true}),
+    });
     this.#streams = new Streams({room, login}, {
       playback: () => this.#draw(), own: () => this.#draw(), refused: (info) => this.#refused(info),
     });
@@ -108,7 +112,7 @@ export class Meeting {
   /** One's own loudness. */
   level(level) {
     this.#level = level;
-    if (!this.#inside || !this.#muted || this.#warned || level < LOUD) return;
+    if (!this.#inside || !this.#outgoing.muted || this.#warned || level < LOUD) return;
     this.#warned = true;
     toast('speaksMuted');
   }
@@ -130,7 +134,7 @@ export class Meeting {
     if (server.rtmpPort) this.#invitation.port = server.rtmpPort;
     this.#streams.attach(session, server);
     this.#streams.reconcile(this.#model);
-    if (this.#shared) this.#streams.share(this.#shared);
+    if (this.#outgoing.shared) this.#streams.share(this.#outgoing.shared);
     this.#draw();
   }
 
@@ -149,13 +153,14 @@ export class Meeting {
     const {type, login, by} = change, own = this.login;
     switch (type) {
       case 'entered':
+        this.#obey(change.first);
         if (change.first) return this.#chat.fill(this.#model.messages, own);
         for (const message of change.messages) this.#chat.add(message);
         return toast('backAgain');
       case 'joined': return toast('joined', {login});
       case 'left': return toast(change.reason === 'kicked' ? 'wasKicked' : 'left', {login});
       case 'message': return this.#said(change.message);
-      case 'role': return login === own ? toast(`nowRole_${change.role}`, {}, {lasting: true}) : undefined;
+      case 'role': return login === own ? this.#becomes(change.role) : undefined;
       case 'locked': return by !== own ? toast(change.value ? 'lockedBy' : 'unlockedBy', {by: by ?? ''}) : undefined;
       case 'recording': return toast(change.value ? 'recordingOn' : 'recordingOff', {}, {lasting: true});
       case 'muted': return login === own && by ? this.#overruled(change) : undefined;
@@ -173,66 +178,31 @@ export class Meeting {
     toast('wrote', {login: message.from, text}, {act: {key: 'read', run: () => this.#controls.show('chat')}});
   }
 
+  #becomes(role) {
+    if (role === 'viewer') this.#outgoing.silence();
+    toast(`nowRole_${role}`, {}, {lasting: true});
+  }
+
   /** A host has turned our sound or picture off, or lets it on again. */
   #overruled({medium, muted, by}) {
     toast(`host_${medium}_${muted ? 'off' : 'on'}`, {by}, {lasting: true});
-    if (!muted) return;
-    if (medium === 'audio') this.#muted = true;
-    else this.#devices.close('camera');
-    this.#send();
+    if (muted) this.#outgoing.overrule(medium);
   }
 
-  // ---- what the person does
-
-  #toggleMicrophone = async (on = this.#muted || !this.#devices.microphone) => {
-    if (on && !this.#may('audio')) return;
-    if (on && !this.#devices.microphone) {
-      // The button says at once what is wanted; the device takes its time.
-      await this.#devices.open('microphone').catch(() => {});
-      if (!this.#devices.microphone) return;
+  /** What the room does not let us send is turned off: whoever comes again has it on by habit. */
+  #obey(first) {
+    const {self, held} = this.#model;
+    if (self.role === 'viewer') return this.#outgoing.silence();
+    for (const medium of held) {
+      this.#outgoing.overrule(medium);
+      if (first) toast(`host_${medium}_holds`, {}, {lasting: true});
     }
-    this.#muted = !on;
-    this.#warned = false;
-    keep('microphoneOn', on);
-    this.#send();
-    this.#draw();
-  };
-
-  #toggleCamera = async () => {
-    const on = !this.#devices.camera;
-    if (on && !this.#may('video')) return;
-    keep('cameraOn', on);
-    if (on) await this.#devices.open('camera').catch(() => {});
-    else this.#devices.close('camera');
-    this.#draw();
-  };
-
-  #toggleScreen = async () => {
-    if (this.#shared) return this.#unshare();
-    if (!this.#may('screen')) return;
-    try {
-      const stream = this.#shared = await askScreen();
-      // Sharing is ended in the browser's own bar as well.
-      stream.getVideoTracks()[0].addEventListener('ended', () => this.#shared === stream && this.#unshare());
-      this.#streams.share(stream);
-    } catch (error) {
-      // Who closes the browser's question knows that nothing is shared.
-      if (error.word !== 'denied') toast(faultKey(error), {}, {lasting: true});
-    }
-    this.#draw();
-  };
+  }
 
   /** The room does not take our screen. */
   #refused(info) {
-    this.#unshare();
+    this.#outgoing.unshare();
     toast('screenRefused', {why: failed(info)}, {lasting: true});
-  }
-
-  #unshare() {
-    for (const track of this.#shared?.getTracks() ?? []) track.stop();
-    this.#shared = null;
-    this.#streams.share(null);
-    this.#draw();
   }
 
   /** Gives up coming back under this name: back to where it is chosen. */
@@ -245,13 +215,21 @@ export class Meeting {
   #may(medium) {
     const {self} = this.#model;
     if (self.role === 'viewer') return toast('viewersWatch'), false;
-    if (this.#model.held.has(medium)) return toast(`host_${medium}_holds`), false;
+    const kind = medium === 'audio' ? 'audio' : 'video';
+    if (this.#model.held.has(kind)) return toast(`host_${kind}_holds`), false;
     return true;
+  }
+
+  /** Something of ours was turned on or off. */
+  #turned() {
+    if (!this.#outgoing.muted) this.#warned = false;
+    this.#send();
+    this.#draw();
   }
 
   #send() {
     const {microphone, camera: picture} = this.#devices;
-    this.#streams.send({microphone, camera: picture, muted: this.#muted});
+    this.#streams.send({microphone, camera: picture, muted: this.#outgoing.muted});
   }
 
   // ---- what is seen
@@ -280,7 +258,8 @@ export class Meeting {
       },
     }, signal);
     this.#controls = new Controls({
-      microphone: this.#toggleMicrophone, camera: this.#toggleCamera, screen: this.#toggleScreen,
+      microphone: () => this.#outgoing.microphone(), talk: (on) => this.#outgoing.talk(on),
+      camera: () => this.#outgoing.camera(), screen: () => this.#outgoing.screen(),
       leave: () => this.leave(), invite: () => this.#invitation.open(),
       layout: (mode) => this.#floor.mode = mode,
       panel: (name) => this.#chat.open = name === 'chat',
@@ -317,11 +296,11 @@ export class Meeting {
     byId('alone').hidden = model.others.size > 0;
     byId('locked').hidden = !model.locked;
     byId('recording').hidden = !model.recording;
-    reveal(byId('sharing'), Boolean(this.#shared), byId('screen'), byId('floor'));
+    reveal(byId('sharing'), Boolean(this.#outgoing.shared), byId('screen'), byId('floor'));
     this.#admit();
     this.#controls.draw({
-      microphone: Boolean(this.#devices.microphone) && !this.#muted, camera: Boolean(this.#devices.camera),
-      screen: Boolean(this.#shared), viewer: self.role === 'viewer', mode: this.#floor.mode, count: model.others.size + 1,
+      microphone: Boolean(this.#devices.microphone) && !this.#outgoing.muted, camera: Boolean(this.#devices.camera),
+      screen: Boolean(this.#outgoing.shared), viewer: self.role === 'viewer', mode: this.#floor.mode, count: model.others.size + 1,
     });
   }
 
@@ -339,7 +318,7 @@ export class Meeting {
     if (!own?.name) return;
     self.streams.set(own.name, {
       name: own.name, kind: 'camera', audio: true, video: true, hostMuted: [...this.#model.held], ownMuted: [],
-      audioMuted: this.#muted || !this.#devices.microphone, videoMuted: !this.#devices.camera,
+      audioMuted: this.#outgoing.muted || !this.#devices.microphone, videoMuted: !this.#devices.camera,
     });
   }
 
@@ -353,7 +332,7 @@ export class Meeting {
     const plain = {leaves: 'all', speaks: false, reasons: [], quality: null, pinned: false, screen: false, whole: false, mirrored: false};
     const faces = [{
       ...plain, key: `${this.login} camera`, login: this.login, self: true, stream: this.ownStream, picture: Boolean(own),
-      mirrored: Boolean(own), silent: this.#muted || !this.#devices.microphone, state: 'here', quality: quality(model.self),
+      mirrored: Boolean(own), silent: this.#outgoing.muted || !this.#devices.microphone, state: 'here', quality: quality(model.self),
       trouble: this.#streams.own?.stuck ? 'tileNotSent' : null,
       reasons: [...model.self.verdicts.values()].flatMap(({reasons}) => reasons.map(explained)),
     }];
@@ -394,7 +373,7 @@ export class Meeting {
     });
     await Promise.all(heard);
     if (this.#stop.signal.aborted) return;
-    const own = this.#muted ? 0 : this.#level;
+    const own = this.#outgoing.muted ? 0 : this.#level;
     this.#speakers.hear(new Map([...levels, [this.login, own]]), now);
     this.#floor.mark(({login, screen}) => !screen && this.#speakers.speaks(login, now));
     // Oneself on the large place would be a mirror.
@@ -422,15 +401,10 @@ export class Meeting {
     clearInterval(this.#timer);
     clearInterval(this.#judgement);
     this.#inside = false;
-    this.#unshareQuietly();
+    this.#outgoing.end();
     this.#streams.detach();
     this.#streams.send({microphone: null, camera: null, muted: true});
     this.#controls?.hide();
     this.#acts.over(why);
-  }
-
-  #unshareQuietly() {
-    for (const track of this.#shared?.getTracks() ?? []) track.stop();
-    this.#shared = null;
   }
 }

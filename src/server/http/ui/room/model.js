@@ -23,6 +23,7 @@
  * @property {number} joined unix milliseconds
  * @property {Map<string, Stream>} streams by name
  * @property {Map<string, Verdict>} verdicts by stream name
+ * @property {Set<string>} held what a host has muted of all that is sent, as far as it is known: `audio`, `video`
  * @property {number | null} away until when an absent one is waited for, in milliseconds of the model's clock
  */
 
@@ -40,12 +41,15 @@ export class Model {
   self = participant({login: '', role: 'speaker'});
   /** @type {Message[]} in the order in which they were said */
   messages = [];
-  /** What of our camera's stream a host has muted: `audio`, `video`. */
-  held = new Set();
   locked = false;
   recording = false;
   limits = {participants: 0, textLength: 2_000, messagesPerSecond: 0};
   #entered = false;
+
+  /** What a host has muted of all that we send: `audio`, `video`. */
+  get held() {
+    return this.self.held;
+  }
 
   /**
    * Takes an event of the room in.
@@ -109,7 +113,8 @@ export class Model {
     this.others = new Map();
     const own = participants.find(({login}) => login === you.login);
     this.self = participant({...own, ...you, streams: []});
-    this.held = new Set(own?.streams.flatMap(({hostMuted = []}) => hostMuted));
+    // It holds for us, and not for a stream: we may have none yet.
+    this.self.held = new Set([...you.hostMuted ?? [], ...held(own?.streams)]);
     for (const one of participants) if (one !== own) this.others.set(one.login, participant(one));
     // After a drop all come back, one a little later than the other: nobody's tile may jump away for that.
     for (const [login, old] of before) {
@@ -125,7 +130,7 @@ export class Model {
   #joined(one) {
     if (one.login === this.self.login) return [];
     const known = this.others.get(one.login);
-    this.others.set(one.login, participant(one));
+    this.others.set(one.login, {...participant(one), ...known && {held: known.held}});
     return [{type: known ? 'returned' : 'joined', login: one.login}];
   }
 
@@ -144,6 +149,8 @@ export class Model {
     const one = this.find(login);
     if (!one) return [];
     one.streams.set(stream.name, filled(stream));
+    // Each new stream is held as its publisher is.
+    one.held = held([stream]);
     return [{type: 'published', login, stream}];
   }
 
@@ -177,8 +184,7 @@ export class Model {
       stream[list] = [...stream[list].filter((one) => one !== medium), ...muted ? [medium] : []];
       stream[`${medium}Muted`] = stream.hostMuted.includes(medium) || stream.ownMuted.includes(medium);
     }
-    // Of our own streams the room does not tell us: we have them.
-    if (by && login === this.self.login) this.held[muted ? 'add' : 'delete'](medium);
+    if (by) this.find(login)?.held[muted ? 'add' : 'delete'](medium);
     return [{type: 'muted', login, name, medium, muted, by}];
   }
 
@@ -207,9 +213,14 @@ export const screens = ({streams}) => [...streams.values()].filter(({kind}) => k
 
 function participant({login, protocol = 'websocket', role = 'speaker', joined = 0, streams = []}) {
   return {
-    login, protocol, role, joined, away: null, verdicts: new Map(),
+    login, protocol, role, joined, away: null, verdicts: new Map(), held: held(streams),
     streams: new Map(streams.map((stream) => [stream.name, filled(stream)])),
   };
+}
+
+/** @param {{hostMuted?: string[]}[]} streams */
+function held(streams = []) {
+  return new Set(streams.flatMap(({hostMuted = []}) => hostMuted));
 }
 
 function filled(stream) {

@@ -119,10 +119,14 @@ export class People {
 
   #bind(parts, login) {
     const one = () => this.#model.find(login);
-    const muted = (medium) => camera(one())?.hostMuted.includes(medium) ?? false;
-    // Sound of all that somebody sends, but of pictures the camera alone.
-    const toggle = (medium) => this.#try(muted(medium) ? 'unmute' : 'mute',
-      {login, medium, ...medium === 'video' && {stream: camera(one())?.name}});
+    // Of all that somebody sends, now and later: a new stream, after a drop or a reload, is no way out.
+    const toggle = async (medium) => {
+      const lets = one().held.has(medium);
+      if (!await this.#try(lets ? 'unmute' : 'mute', {login, medium})) return;
+      // The room tells it of streams, and there may be none.
+      one()?.held[lets ? 'delete' : 'add'](medium);
+      this.show(this.#model);
+    };
     parts['act-mute'].addEventListener('click', () => toggle('audio'));
     parts['act-hide'].addEventListener('click', () => toggle('video'));
     parts['act-role'].addEventListener('click', () =>
@@ -134,19 +138,19 @@ export class People {
     });
   }
 
-  #offer(parts, {login, role, protocol}, stream) {
+  #offer(parts, {login, role, protocol, held}, stream) {
     const label = (name, key, pressed) => {
       put(parts[`act-${name}`].lastChild, key, {login});
       parts[`act-${name}`].setAttribute('aria-pressed', String(pressed));
     };
-    const silenced = stream?.hostMuted.includes('audio') ?? false, hidden = stream?.hostMuted.includes('video') ?? false;
+    const silenced = held.has('audio'), hidden = held.has('video');
     label('mute', silenced ? 'letSpeak' : 'muteOne', silenced);
     label('hide', hidden ? 'letShow' : 'hideOne', hidden);
     label('role', role === 'viewer' ? 'makeSpeaker' : 'makeViewer', role === 'viewer');
     label('host', role === 'host' ? 'unmakeHost' : 'makeHost', role === 'host');
     label('kick', 'kick', false);
-    parts['act-mute'].disabled = !stream?.audio;
-    parts['act-hide'].disabled = !stream?.video;
+    parts['act-mute'].disabled = !stream?.audio && !silenced;
+    parts['act-hide'].disabled = !stream?.video && !hidden;
     // Encoders have no roles: they do nothing but publish.
     parts['act-role'].hidden = parts['act-host'].hidden = protocol === 'rtmp' || protocol === 'whip';
   }
@@ -165,11 +169,14 @@ export class People {
     call(element, {mic: 'hasSound', micOff: 'hasNoSound', camera: 'hasPicture', cameraOff: 'hasNoPicture'}[name]);
   }
 
+  /** @returns {Promise<boolean>} whether it was done */
   async #try(action, details) {
     try {
       await this.#moderate(action, details);
+      return true;
     } catch (error) {
       toast('refused', {info: why(error)});
+      return false;
     }
   }
 }

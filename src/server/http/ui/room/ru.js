@@ -195,7 +195,7 @@ export const russian = {
   hostActs: 'Что может ведущий: {login}',
   muteOne: 'Выключить для всех звук: {login}',
   letSpeak: 'Снова дать слово: {login}',
-  hideOne: 'Выключить для всех картинку: {login}',
+  hideOne: 'Выключить для всех камеру и экран: {login}',
   letShow: 'Снова показывать: {login}',
   makeViewer: 'Сделать зрителем: {login}',
   makeSpeaker: 'Разрешить говорить: {login}',
@@ -227,9 +227,9 @@ export const russian = {
   host_audio_off: '{by} выключил ваш микрофон.',
   host_audio_on: '{by} снова даёт вам слово: включите микрофон.',
   host_audio_holds: 'Ведущий выключил ваш микрофон. Попросите у ведущего слово.',
-  host_video_off: '{by} выключил вашу камеру.',
+  host_video_off: '{by} выключил вашу камеру и экран.',
   host_video_on: '{by} снова разрешает вас показывать: включите камеру.',
-  host_video_holds: 'Ведущий выключил вашу камеру. Попросите ведущего её разрешить.',
+  host_video_holds: 'Ведущий выключил вашу камеру и экран. Попросите ведущего снова вас показывать.',
   refused: '{info}',
 
   // Invitation
