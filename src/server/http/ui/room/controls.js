@@ -35,7 +35,7 @@ export class Controls {
     this.list = choices('call-devices', devices, {
       chosen(kind, id) {
         if (kind === 'speaker') acts.speaker(id);
-        else if (devices[kind]) devices.open(kind, id || null).catch(() => {});
+        else devices.choose(kind, id || null);
       },
     });
     if (recall('speaker')) acts.speaker(recall('speaker'));

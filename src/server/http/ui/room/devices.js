@@ -84,6 +84,17 @@ export class Devices {
     }
   }
 
+  /**
+   * Chooses another. It is turned on in the place of the one that is on, or of the one that did not start.
+   *
+   * @param {Kind} kind
+   * @param {string | null} id of the device; null: the usual one
+   */
+  async choose(kind, id) {
+    this.#chosen[kind] = id;
+    if (this.#tracks[kind] || this.faults[kind]) await this.open(kind, id).catch(() => {});
+  }
+
   /** Turns one off; its light goes out. */
   close(kind) {
     this.#wishes[kind]++;

@@ -32,7 +32,7 @@ export class Green {
     this.#devices = devices;
     this.#enter = enter;
     this.#list = choices('green-devices', devices, {
-      chosen: (kind, id) => kind !== 'speaker' && devices[kind] && devices.open(kind, id || null).catch(() => {}),
+      chosen: (kind, id) => kind !== 'speaker' && devices.choose(kind, id || null),
     });
     byId('green-room').textContent = room;
     byId('name').value = recall('name') ?? '';
