@@ -42,6 +42,9 @@ export function forget(name) {
   keep('rooms', recentRooms().filter((room) => room.name !== name));
 }
 
+/** The keys that this page has, by what they are for: the lock of each is taken, by this page as well, until it goes. */
+const keys = new Map();
+
 /**
  * What proves to the server that it is still this tab after a drop or a reload.
  *
@@ -50,6 +53,11 @@ export function forget(name) {
  * @returns {Promise<string>}
  */
 export async function tabKey(place, make) {
+  if (!keys.has(place)) keys.set(place, await found(place, make));
+  return keys.get(place);
+}
+
+async function found(place, make) {
   const name = `commonroom.key.${place}`;
   try {
     const kept = sessionStorage.getItem(name);
