@@ -178,6 +178,8 @@ export class Meeting {
     toast('wrote', {login: message.from, text}, {act: {key: 'read', run: () => this.#controls.show('chat')}});
   }
 
+  // ---- what the room lets us send
+
   #becomes(role) {
     if (role === 'viewer') this.#outgoing.silence();
     toast(`nowRole_${role}`, {}, {lasting: true});
