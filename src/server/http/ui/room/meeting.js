@@ -272,6 +272,8 @@ export class Meeting {
     this.#timer = setInterval(() => this.#listen(), LISTEN);
     this.#judgement = setInterval(() => this.#judge(), JUDGE);
     addEventListener('online', () => this.#call.retry(), {signal});
+    // Some texts have others in them.
+    document.addEventListener('language', () => this.#draw(), {signal});
     this.#acts.entered();
   }
 
