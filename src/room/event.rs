@@ -54,6 +54,17 @@ pub enum Event {
         /// The host who did it; `None`: the publisher itself.
         by: Option<Name>,
     },
+    /// A host lets nothing of a medium pass of somebody who publishes nothing at present, or does no longer.
+    Held {
+        /// Who.
+        login: Name,
+        /// Sound or picture.
+        medium: MediaKind,
+        /// Nothing, or everything again.
+        muted: bool,
+        /// The host.
+        by: Name,
+    },
     /// The publisher of a stream sends something to those who play it.
     Data {
         /// The stream.

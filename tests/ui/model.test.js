@@ -118,6 +118,11 @@ test('what a host holds, it holds over drops and new streams', () => {
   model.apply('STATE', {you: {login: 'anna', role: 'speaker', hostMuted: []}, participants: []}, 0);
   assert.deepEqual([...model.held], [], 'a host has let us speak meanwhile');
 
+  model.apply('MUTED', {login: 'anna', medium: 'video', muted: true, by: 'zoe'}, 0);
+  assert.deepEqual([...model.held], ['video'], 'while one publishes nothing');
+  model.apply('MUTED', {login: 'anna', medium: 'video', muted: false, by: 'zoe'}, 0);
+  assert.deepEqual([...model.held], []);
+
   const other = entered().model, bob = () => other.others.get('bob');
   other.apply('MUTED', {login: 'bob', name: 'r1-bob-1', medium: 'video', muted: true, by: 'anna'}, 0);
   other.apply('UNPUBLISHED', {login: 'bob', name: 'r1-bob-1'}, 0);

@@ -316,8 +316,9 @@ pub struct Locked {
 pub struct Muted {
     /// Whose.
     pub login: String,
-    /// What it is published as.
-    pub name: String,
+    /// What it is published as; absent: this one publishes nothing, and it is about all that is to come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// Sound or picture.
     pub medium: Medium,
     /// From now on.

@@ -312,8 +312,13 @@ fn events_of_a_room() {
         json!({"roomName": "r", "name": "MESSAGE", "info": {"from": "alice", "text": "hi"},
             "commonroom": {"id": 3, "from": "alice", "text": "hi", "time": 1_700_000_000_000_u64}})
     );
-    let muted =
-        Muted { login: "bob".into(), name: "r-bob-1".into(), medium: Medium::Audio, muted: true, by: None };
+    let muted = Muted {
+        login: "bob".into(),
+        name: Some("r-bob-1".into()),
+        medium: Medium::Audio,
+        muted: true,
+        by: None,
+    };
     let shown = json!({"login": "bob", "name": "r-bob-1", "medium": "audio", "muted": true});
     assert_eq!(
         event(Event::Muted { info: muted.clone(), commonroom: muted }),

@@ -92,6 +92,10 @@ impl Room {
         if meant.is_empty() && stream.is_some() {
             return Err(Refusal::UnknownStream);
         }
+        if meant.is_empty() {
+            let (login, by) = (login.clone(), by.clone());
+            self.tell_all(&Event::Held { login, medium, muted, by }, effects);
+        }
         for (stream, silent) in meant {
             effects.push(Effect::Gate { stream: stream.clone(), medium, muted });
             let (login, by) = (login.clone(), Some(by.clone()));

@@ -122,6 +122,9 @@ fn words(event: &Event) -> String {
             let heard = if muted == silent { "" } else { ", silent all the same" };
             format!("muted {login} {stream} {} {muted} by {by}{heard}", medium.as_str())
         }
+        Event::Held { login, medium, muted, by } => {
+            format!("held {login} {} {muted} by {by}", medium.as_str())
+        }
         Event::Data { stream, payload } => format!("data {stream} {payload}"),
         Event::Role { login, role } => format!("role {login} {}", role.as_str()),
         Event::Locked { locked, by } => format!("locked {locked} by {by}"),

@@ -49,11 +49,16 @@ fn addition(event: &Event) -> Option<api::Event> {
         Event::Muted { login, stream, medium: kind, muted, by, .. } => {
             let muted = api::Muted {
                 login: login.to_string(),
-                name: stream.to_string(),
+                name: Some(stream.to_string()),
                 medium: medium(*kind),
                 muted: *muted,
                 by: by.as_ref().map(ToString::to_string),
             };
+            api::Event::Muted { info: muted.clone(), commonroom: muted }
+        }
+        Event::Held { login, medium: kind, muted, by } => {
+            let (login, by) = (login.to_string(), Some(by.to_string()));
+            let muted = api::Muted { login, name: None, medium: medium(*kind), muted: *muted, by };
             api::Event::Muted { info: muted.clone(), commonroom: muted }
         }
         Event::Role { login, role: new } => {

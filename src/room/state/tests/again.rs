@@ -161,6 +161,15 @@ fn who_is_muted_twice_is_heard_when_both_have_had_enough() {
 }
 
 #[test]
+fn whoever_publishes_nothing_is_told_all_the_same() {
+    let mut world = World::new(Limits::default());
+    let [alice, bob] = world.with(["alice", "bob"]);
+    world.moderate(alice, mute("bob", true)).unwrap();
+    world.moderate(alice, mute("bob", false)).unwrap();
+    assert_eq!(world.hears(bob), "held bob audio true by alice; held bob audio false by alice");
+}
+
+#[test]
 fn lines_do_not_use_up_what_there_is_for_mutes() {
     let mut world = World::new(Limits { messages_per_second: 1, ..Limits::default() });
     let [alice] = world.with(["alice"]);
