@@ -208,6 +208,29 @@ async fn a_publisher_gets_an_answer_and_a_session_of_its_own() {
 }
 
 #[tokio::test]
+async fn names_of_all_scripts_come_by_addresses() {
+    let site = Site::new();
+    // As a browser sends "зал" and "Zoë", the latter also with its dots apart.
+    let created = site.ask("POST", "/whip/%D0%B7%D0%B0%D0%BB/Zo%C3%AB", &[SDP], WHIP).await;
+    assert_eq!(created.status, 201, "{created:?}");
+    assert!(created.header("location").is_ascii());
+    let again = site.ask("POST", "/whip/%d0%b7%d0%b0%d0%bb/Zoe%CC%88", &[SDP], WHIP).await;
+    again.is_problem(409, "in_use");
+    let _obs = site.publish("зал", "Алиса");
+    let room = site.get("/api/v1/rooms/%D0%B7%D0%B0%D0%BB").await.json();
+    assert_eq!((&room["name"], &room["participants"][0]["name"]), (&"зал".into(), &"Алиса".into()));
+    let watched = "/whep/%D0%B7%D0%B0%D0%BB/%D0%90%D0%BB%D0%B8%D1%81%D0%B0";
+    assert_eq!(site.ask("POST", watched, &[SDP], WHEP).await.status, 201);
+    assert_eq!(site.get("/r/%D0%B7%D0%B0%D0%BB").await.status, 200);
+    for bad in ["%D0", "%E2%80%AEa", "a%2Fb", "a%20b", "a%00b", "%EF%BB%BFa"] {
+        assert_eq!(site.ask("POST", &format!("/whip/demo/{bad}"), &[SDP], WHIP).await.status, 400, "{bad}");
+        assert_eq!(site.get(&format!("/r/{bad}")).await.status, 400, "{bad}");
+    }
+    let metrics = site.get("/metrics").await.body;
+    assert!(metrics.is_ascii() && !metrics.contains("demo"), "names are no labels");
+}
+
+#[tokio::test]
 async fn what_is_wrong_with_an_offer_is_said() {
     let site = Site::new();
     let post = async |path: &str, kind: &str, body: &str| {

@@ -1,24 +1,25 @@
 //! Names of publications.
 
-use super::name::Name;
+use super::name::{Name, spelt};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 use thiserror::Error;
 
-const MAX_LENGTH: usize = 200;
+/// Two names of 96, four digits and a word of the application, and it is a name for a file, too.
+const MAX_BYTES: usize = 240;
 /// What marks a publication as a screen, as the room protocol has it.
 const SCREEN: &str = "screenShare";
 
-/// The name of a publication: 1 to 200 ASCII letters, digits, `-`, `_` and `.`, not starting with a dot. Clients of the room
-/// protocol choose it, `<room>-<login>-<4 hex digits>` with an optional suffix; others get one of that form.
+/// The name of a publication: 1 to 240 bytes of what [names](Name) consist of, in normal form C. Clients of the room protocol
+/// choose it, `<room>-<login>-<4 hex digits>` with an optional suffix; others get one of that form.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct PublishedName(Arc<str>);
 
 /// Why a name of a publication is refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 #[error(
-    "a stream's name consists of 1 to {MAX_LENGTH} letters, digits, '-', '_' and '.', and does not start with a dot"
+    "a stream's name has 1 to {MAX_BYTES} bytes of letters, digits, '-', '_' and '.', and does not start with a dot"
 )]
 pub struct InvalidPublishedName;
 
@@ -65,10 +66,8 @@ impl FromStr for PublishedName {
     type Err = InvalidPublishedName;
 
     fn from_str(text: &str) -> Result<Self, InvalidPublishedName> {
-        let is_valid = (1..=MAX_LENGTH).contains(&text.len())
-            && !text.starts_with('.')
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
-        if is_valid { Ok(Self(text.into())) } else { Err(InvalidPublishedName) }
+        let name = spelt(text, MAX_BYTES).map_err(|_| InvalidPublishedName)?;
+        Ok(Self(name.as_ref().into()))
     }
 }
 
@@ -91,13 +90,39 @@ impl StreamKind {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn the_rule() {
-        for bad in ["", ".a", "a/b", "a b", "ä", &"z".repeat(201)] {
+        for bad in ["", ".a", "a/b", "a b", "a\u{202e}", &"z".repeat(241)] {
             assert_eq!(bad.parse::<PublishedName>(), Err(InvalidPublishedName), "{bad}");
         }
-        assert!("z".repeat(200).parse::<PublishedName>().is_ok());
+        assert!("z".repeat(240).parse::<PublishedName>().is_ok());
+        let longest: Name = "ж".repeat(48).parse().unwrap();
+        let name = format!("{}-screenShare", PublishedName::of(&longest, &longest, 0xeb8c));
+        assert_eq!(name.parse::<PublishedName>().unwrap().as_str(), name);
+    }
+
+    #[test]
+    fn whose_it_is_does_not_depend_on_the_keyboard() {
+        let is_of = |name: &str, room: &str, login: &str| {
+            let name: PublishedName = name.parse().unwrap();
+            name.is_of(&room.parse().unwrap(), &login.parse().unwrap())
+        };
+        assert!(is_of("зал-Zoe\u{308}-eb8c", "зал", "Zoë"));
+        assert!(is_of("зал-Zoë-eb8c", "зал", "Zoe\u{308}"));
+        assert!(!is_of("зал-Zoe\u{308}-eb8c", "зал", "Zoe"));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_made_up_is_valid_and_of_its_owner(room in r"[\p{L}\p{M}\p{Nd}._-]{1,12}", login in r"[\p{L}\p{M}\p{Nd}._-]{1,12}", number: u16) {
+            if let (Ok(room), Ok(login)) = (room.parse::<Name>(), login.parse::<Name>()) {
+                let name = PublishedName::of(&room, &login, number);
+                prop_assert!(name.is_of(&room, &login));
+                prop_assert_eq!(name.to_string().parse::<PublishedName>(), Ok(name));
+            }
+        }
     }
 
     #[test]

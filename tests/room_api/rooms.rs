@@ -3,7 +3,7 @@
 use crate::client::{ROOM, Site, join, leave, line};
 use commonroom::protocol::room_api::{
     Ack, Action, By, Command, Event, Left, LeftReason, Line, Locked, Medium, Moderate, Mute, Present,
-    Protocol, Role, RoomState, StreamOf, Word,
+    Protocol, Role, RoomState, Status, StreamOf, Word,
 };
 use commonroom::room::Limits;
 use serde_json::{Value, json};
@@ -119,6 +119,28 @@ async fn who_says_a_line_to_each_has_said_it_to_all() {
     assert_eq!(ids[0], ids[1]);
     let mut late = site.declared("late", None).await;
     assert_eq!(state(late.join(ROOM).await).messages.len(), 1);
+    site.end().await;
+}
+
+#[tokio::test]
+async fn names_are_those_of_people_however_they_are_typed() {
+    let site = Site::new();
+    let (mut alice, mut zoe) = (site.sdk("Алиса").await, site.sdk("Zoe\u{308}").await);
+    alice.join(ROOM).await;
+    let found = zoe.join(ROOM).await;
+    assert_eq!(found, Event::State { info: vec![Present::Silent("Алиса".into())], commonroom: None });
+    assert_eq!(alice.event().await, Event::Joined { info: "Zoë".into(), commonroom: None });
+    for name in ["Zoë", "Zoe\u{308}"] {
+        alice.accepted(line(Some(name), "hi")).await;
+        assert!(matches!(zoe.event().await, Event::Message { .. }), "{name}");
+    }
+    let mut again = site.declared("Zoë", None).await;
+    assert_eq!(again.refused(join(ROOM)).await.0, Word::LoginInUse);
+    // The SDK makes the name of its stream of what was typed.
+    zoe.offer("a1", "r1-Zoe\u{308}-eb8c").await;
+    zoe.answer("a1").await;
+    zoe.offer("a2", "r1-Zoë-eb8c").await;
+    zoe.finished("a2", Status::Failed, "Stream name is already in use").await;
     site.end().await;
 }
 

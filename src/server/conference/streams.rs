@@ -74,7 +74,7 @@ impl Session {
             .parse()
             .map_err(|error: crate::room::InvalidPublishedName| Info::sentence(error.to_string()))?;
         let seat = match &request.custom.name {
-            Some(room) => self.seats.iter().find(|(name, _)| name.as_str() == room),
+            Some(room) => room.parse().ok().and_then(|room: Name| self.seats.get_key_value(&room)),
             // A client in one room need not say which.
             None => self.seats.iter().next().filter(|_| self.seats.len() == 1),
         };

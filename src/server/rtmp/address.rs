@@ -6,6 +6,8 @@
 //! publication instead of its participant.
 
 use crate::room::{InvalidName, InvalidPublishedName, Name, PublishedName};
+use percent_encoding::percent_decode_str;
+use std::borrow::Cow;
 use thiserror::Error;
 
 /// Where a client publishes or plays.
@@ -46,8 +48,8 @@ impl Address {
         // "_definst_" is how some encoders spell that an application has no instances.
         let mut parts =
             app.split('/').chain(key.split('/')).filter(|part| !matches!(*part, "" | "_definst_"));
-        let room = parts.next().unwrap_or_default().parse().map_err(AddressError::Room)?;
-        let wanted = parts.next().unwrap_or_default().to_owned();
+        let mut part = || decoded(parts.next().unwrap_or_default());
+        let (room, wanted) = (part().parse().map_err(AddressError::Room)?, part().into_owned());
         if parts.next().is_some() {
             return Err(AddressError::TooManyParts);
         }
@@ -77,7 +79,12 @@ pub(super) fn publication(key: &str) -> Result<Option<PublishedName>, AddressErr
     if key.is_empty() || key.contains('/') {
         return Ok(None);
     }
-    key.parse().map(Some).map_err(AddressError::Stream)
+    decoded(key).parse().map(Some).map_err(AddressError::Stream)
+}
+
+/// Some clients send a URL as it is typed and others as it travels. No name has a `%`, so either is understood.
+fn decoded(part: &str) -> Cow<'_, str> {
+    percent_decode_str(part).decode_utf8().unwrap_or(Cow::Borrowed(part))
 }
 
 /// Flash prefixes the name of a stream with its container.
@@ -127,6 +134,22 @@ mod tests {
         ] {
             assert_eq!(resolve(app, tc_url, key), Ok("r p ".into()), "{app:?} {key:?}");
         }
+    }
+
+    #[test]
+    fn typed_or_as_it_travels() {
+        for (app, key) in
+            [("зал", "Zoë"), ("%D0%B7%D0%B0%D0%BB", "Zo%C3%AB"), ("", "%d0%b7%d0%b0%d0%bb/Zoe%CC%88?a=%")]
+        {
+            assert_eq!(resolve(app, "", key), Ok("зал Zoë ".into()), "{app:?} {key:?}");
+        }
+        let wrong = |key: &str| resolve("r", "", key).unwrap_err();
+        for key in ["100%", "%C3", "%FF%FE", "%zz"] {
+            assert_eq!(wrong(key), AddressError::Participant(InvalidName::Character('%')), "{key}");
+        }
+        assert_eq!(wrong("a%2Fb"), AddressError::Participant(InvalidName::Character('/')));
+        assert_eq!(wrong("%2Ea"), AddressError::Participant(InvalidName::LeadingDot));
+        assert_eq!(publication("%D0%B7-a-1").unwrap().unwrap().as_str(), "з-a-1");
     }
 
     #[test]

@@ -49,7 +49,7 @@ export async function secureAddress(page) {
  * @returns {Promise<Remark[]>}
  */
 export async function remarks(room, participant) {
-  const {participants} = await get(`/api/v1/rooms/${room}`);
+  const {participants} = await get(`/api/v1/rooms/${encodeURIComponent(room)}`);
   const streams = participants.filter(({name}) => name === participant).flatMap(({streams}) => streams);
   const told = new Map();
   for (const warning of streams.flatMap(({warnings}) => warnings)) told.set(words(warning), true);

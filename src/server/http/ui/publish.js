@@ -191,7 +191,7 @@ put(byId('title'), 'publishTitle', {name: participant, room});
 put(byId('start'), 'publishStart');
 document.title = `${byId('title').textContent} – Commonroom`;
 for (const option of document.querySelectorAll('[data-mbit]')) put(option, 'factMbit', {rate: option.dataset.mbit});
-byId('watch').href = `/watch/${room}/${participant}?muted=1`;
+byId('watch').href = `/watch/${encodeURIComponent(room)}/${encodeURIComponent(participant)}?muted=1`;
 offer(byId('codec'), codecs().map((codec) => [codec, {auto: t('codecAny'), H264: 'H.264'}[codec] ?? codec]));
 for (const id of ['codec', 'size', 'bitrate']) preset(byId(id), query.get(id));
 const wanted = document.querySelector(`[name="kind"][value="${CSS.escape(query.get('source') ?? '')}"]`);

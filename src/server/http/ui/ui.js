@@ -21,11 +21,11 @@ export function make(name, properties, ...children) {
 }
 
 /**
- * The room and the participant that the address names; the server has checked them.
+ * The room and the participant, if any, that the address names, spelt as the server spells them; it has checked them.
  *
- * @returns {[string, string]}
+ * @returns {string[]}
  */
-export const names = () => location.pathname.split('/').slice(2, 4).map(decodeURIComponent);
+export const names = () => location.pathname.split('/').slice(2, 4).map((part) => decodeURIComponent(part).normalize('NFC'));
 
 /** Query parameters of the page. */
 export const query = new URLSearchParams(location.search);

@@ -143,7 +143,7 @@ dress();
 translate();
 put(byId('title'), 'watchTitle', {name: participant, room});
 document.title = `${byId('title').textContent} – Commonroom`;
-byId('publish').href = `/publish/${room}/me`;
+byId('publish').href = `/publish/${encodeURIComponent(room)}/me`;
 video.muted = query.get('muted') === '1';
 addEventListener('pagehide', () => link.stop());
 // Come back to with the browser's back button, as it was left: without a connection.

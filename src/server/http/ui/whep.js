@@ -15,7 +15,7 @@ import {Link} from './link.js';
  */
 export function play(room, participant, listener) {
   return new Link({
-    endpoint: `/whep/${room}/${participant}`,
+    endpoint: `/whep/${encodeURIComponent(room)}/${encodeURIComponent(participant)}`,
     prepare(peer) {
       peer.addTransceiver('audio', {direction: 'recvonly'});
       peer.addTransceiver('video', {direction: 'recvonly'});

@@ -24,7 +24,7 @@ const NAME_LIMIT = 6_000;
 export function publish(room, participant, stream, {codec, bitrate}, changed) {
   const began = performance.now();
   return new Link({
-    endpoint: `/whip/${room}/${participant}`,
+    endpoint: `/whip/${encodeURIComponent(room)}/${encodeURIComponent(participant)}`,
     prepare(peer) {
       for (const track of stream.getTracks()) {
         const encoding = track.kind === 'video' && bitrate ? {maxBitrate: bitrate} : {};

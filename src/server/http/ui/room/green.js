@@ -4,7 +4,7 @@ import {rooms} from '../api.js';
 import {byId, every} from '../ui.js';
 import {choices} from './choices.js';
 import {button} from './dom.js';
-import {another, hue, initials, isValid, tidy} from './names.js';
+import {another, hue, initials, spelt} from './names.js';
 import {hint} from './secure.js';
 import {keep, recall} from './settings.js';
 import {put, t} from './text.js';
@@ -143,12 +143,11 @@ export class Green {
   }
 
   #login() {
-    const typed = byId('name').value.trim();
-    return isValid(typed) ? typed : tidy(typed);
+    return spelt(byId('name').value);
   }
 
   #spell() {
-    const typed = byId('name').value.trim(), login = this.#login();
+    const typed = byId('name').value.trim().normalize('NFC'), login = this.#login();
     const note = byId('name-note');
     note.hidden = typed === login;
     if (typed !== login) put(note, login ? 'nameSpelt' : 'nameRule', {login});

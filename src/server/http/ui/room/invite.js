@@ -3,7 +3,7 @@
 import {byId} from '../ui.js';
 import {open} from './dom.js';
 import {draw} from './icons.js';
-import {another, isValid, tidy} from './names.js';
+import {another, spelt} from './names.js';
 import {put, t} from './text.js';
 
 export class Invitation {
@@ -18,7 +18,7 @@ export class Invitation {
    */
   constructor(room, signal) {
     this.#room = room;
-    const link = `${location.origin}/r/${room}`;
+    const link = `${location.origin}/r/${encodeURIComponent(room)}`;
     for (const id of ['link', 'alone-link']) byId(id).textContent = link;
     byId('encoder').value = 'obs';
     byId('encoder').addEventListener('input', () => this.#fill(), {signal});
@@ -56,7 +56,7 @@ export class Invitation {
     const server = `rtmp://${host}${this.#port === 1935 ? '' : `:${this.#port}`}/${this.#room}`;
     byId('encoder-server').textContent = server;
     byId('encoder-key').textContent = key;
-    byId('encoder-whip').textContent = `${location.origin}/whip/${this.#room}/${key}`;
+    byId('encoder-whip').textContent = [location.origin, 'whip', ...[this.#room, key].map(encodeURIComponent)].join('/');
     byId('encoder-ffmpeg').textContent = 'ffmpeg -re -i FILE -c:v libx264 -preset veryfast -tune zerolatency -bf 0 -g 60 ' +
       `-pix_fmt yuv420p -c:a aac -f flv ${server}/${key}`;
     this.#state();
@@ -78,7 +78,6 @@ export class Invitation {
   }
 
   #name() {
-    const typed = byId('encoder').value.trim();
-    return isValid(typed) ? typed : tidy(typed) || 'obs';
+    return spelt(byId('encoder').value) || 'obs';
   }
 }

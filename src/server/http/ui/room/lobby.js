@@ -4,7 +4,7 @@ import {rooms, server} from '../api.js';
 import {byId, every, make} from '../ui.js';
 import {choose, copying} from './dom.js';
 import {drawAll, icon} from './icons.js';
-import {isValid, newRoom, tidy} from './names.js';
+import {newRoom, spelt} from './names.js';
 import {forget, keep, recall, recentRooms} from './settings.js';
 import {call, current, languages, moment, put, speak, t, translate} from './text.js';
 import {dress, theme, themes, wear} from './theme.js';
@@ -13,18 +13,15 @@ const POLL = 3_000;
 let rtmpPort = 1935;
 let shown = '';
 
-const spelt = (id, fallback) => {
-  const typed = byId(id).value.trim();
-  return isValid(typed) ? typed : tidy(typed) || fallback;
-};
-
 function update() {
-  const typed = byId('room').value.trim(), room = spelt('room', 'demo'), name = spelt('name', 'me');
+  const typed = byId('room').value.trim().normalize('NFC');
+  const room = spelt(typed) || 'demo', name = spelt(byId('name').value) || 'me';
+  const stream = [room, name].map(encodeURIComponent).join('/');
   put(byId('rule'), typed && typed !== room ? 'roomSpelt' : 'roomRule', {name: room});
   const port = rtmpPort === 1935 ? '' : `:${rtmpPort}`;
   const url = `rtmp://${location.hostname}${port}/${room}`;
-  byId('publish').href = `/publish/${room}/${name}`;
-  byId('watch').href = `/watch/${room}/${name}`;
+  byId('publish').href = `/publish/${stream}`;
+  byId('watch').href = `/watch/${stream}`;
   byId('server').textContent = url;
   byId('key').textContent = name;
   byId('ffmpeg').textContent = 'ffmpeg -re -i FILE -c:v libx264 -preset veryfast -tune zerolatency -bf 0 -g 60 ' +
@@ -47,7 +44,7 @@ function recent() {
 }
 
 const entry = (name, note) =>
-  make('a', {className: 'room', href: `/r/${name}`}, make('b', {textContent: name}), make('span', {textContent: note}));
+  make('a', {className: 'room', href: `/r/${encodeURIComponent(name)}`}, make('b', {textContent: name}), make('span', {textContent: note}));
 
 async function refresh() {
   let live;
@@ -80,10 +77,10 @@ byId('another').addEventListener('click', () => {
 });
 byId('entry').addEventListener('submit', (event) => {
   event.preventDefault();
-  const room = spelt('room', '');
+  const room = spelt(byId('room').value);
   if (!room) return byId('room').focus();
   if (byId('name').value.trim()) keep('name', byId('name').value.trim());
-  location.assign(`/r/${room}`);
+  location.assign(`/r/${encodeURIComponent(room)}`);
 });
 byId('language').addEventListener('change', ({target}) => speak(target.value));
 byId('theme').addEventListener('change', ({target}) => wear(target.value));

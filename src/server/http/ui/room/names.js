@@ -1,26 +1,42 @@
 // Names of people and rooms: what the server takes, and what is made of anything else. No DOM; runs in node.
 
-const LONGEST = 64;
-const VALID = /^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}$/;
+/** So many characters, and so many bytes of UTF-8. */
+const LONGEST = 64, BYTES = 96;
+const VALID = /^[\p{L}\p{Nd}_-][\p{L}\p{Nd}\p{Mn}\p{Mc}_.-]*$/u;
+const INVISIBLE = /\p{Default_Ignorable_Code_Point}/gu;
+const utf8 = new TextEncoder();
 
 /** Whether the server takes it as it is. */
-export const isValid = (name) => VALID.test(name);
+export const isValid = (name) => VALID.test(name) && name.search(INVISIBLE) < 0 && name === cut(name.normalize('NFC'));
+
+/** What a name that a person typed is called: the same however it was typed. Empty if there is nothing to make one of. */
+export function spelt(text) {
+  const typed = text.trim().normalize('NFC');
+  return isValid(typed) ? typed : tidy(typed);
+}
 
 /**
- * The nearest name that the server takes: letters of other scripts are written in Latin ones, what is between words
- * becomes a hyphen. Empty if nothing is left.
+ * The nearest name that the server takes: what is between words becomes a hyphen. Empty if nothing is left.
  *
  * @param {string} text what a person typed
  */
 export function tidy(text) {
-  const latin = [...text.trim()].map(spell).join('').normalize('NFD').replace(/\p{M}/gu, '');
-  return latin.replace(/[^A-Za-z0-9_.-]+/g, '-').replace(/-{2,}/g, '-').replace(/^[.-]+|-+$/g, '').slice(0, LONGEST);
+  const visible = text.normalize('NFC').replace(INVISIBLE, '');
+  const name = visible.replace(/[^\p{L}\p{Nd}\p{Mn}\p{Mc}_.-]+/gu, '-').replace(/-{2,}/g, '-');
+  return cut(name.replace(/^[.\p{M}-]+/u, '')).replace(/-+$/, '');
 }
 
 /** A name like it that is not taken. */
 export function another(name) {
   const [, stem, number] = name.match(/^(.*?)(?:-(\d{1,3}))?$/);
-  return `${stem.slice(0, LONGEST - 4)}-${Number(number ?? 1) + 1}`;
+  return `${cut(stem, 4)}-${Number(number ?? 1) + 1}`;
+}
+
+/** As much of a name as there is room for, with some left for what comes behind it. */
+function cut(name, left = 0) {
+  const chars = [...name].slice(0, LONGEST - left);
+  for (let bytes = utf8.encode(chars.join('')).length; bytes > BYTES - left;) bytes -= utf8.encode(chars.pop()).length;
+  return chars.join('');
 }
 
 /** A room that nobody else is in, easy to say on the telephone. */
@@ -31,8 +47,8 @@ export function newRoom() {
 
 /** One or two letters that stand for a name. */
 export function initials(name) {
-  const words = name.split(/[-_.]+/).filter(Boolean);
-  const letters = words.length > 1 ? words[0][0] + words.at(-1)[0] : name.slice(0, 1);
+  const firsts = name.split(/[-_.]+/).filter(Boolean).map(([first]) => first);
+  const letters = firsts.length > 1 ? firsts[0] + firsts.at(-1) : [...name][0];
   return letters.toUpperCase();
 }
 
@@ -42,19 +58,6 @@ export function hue(name, count) {
   for (const char of name) hash = (hash * 31 + char.codePointAt(0)) >>> 0;
   return hash % count;
 }
-
-function spell(char) {
-  const lower = char.toLowerCase(), latin = CYRILLIC[lower] ?? OTHERS[lower];
-  if (latin === undefined) return char;
-  return lower === char ? latin : latin.charAt(0).toUpperCase() + latin.slice(1);
-}
-
-const CYRILLIC = {
-  а: 'a', б: 'b', в: 'v', г: 'g', д: 'd', е: 'e', ё: 'yo', ж: 'zh', з: 'z', и: 'i', й: 'y', к: 'k', л: 'l', м: 'm',
-  н: 'n', о: 'o', п: 'p', р: 'r', с: 's', т: 't', у: 'u', ф: 'f', х: 'kh', ц: 'ts', ч: 'ch', ш: 'sh', щ: 'shch',
-  ъ: '', ы: 'y', ь: '', э: 'e', ю: 'yu', я: 'ya', є: 'ye', і: 'i', ї: 'yi', ґ: 'g', ў: 'u',
-};
-const OTHERS = {ß: 'ss', æ: 'ae', ø: 'o', å: 'a', ł: 'l', đ: 'd', þ: 'th', ð: 'd', œ: 'oe', ı: 'i'};
 
 const FIRST = [
   'amber', 'autumn', 'bright', 'calm', 'clear', 'copper', 'early', 'gentle', 'golden', 'green', 'happy', 'ivory', 'jolly',

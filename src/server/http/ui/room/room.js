@@ -1,6 +1,6 @@
 // `/r/<room>`: the green room, the call, and what is said when it is over.
 
-import {byId} from '../ui.js';
+import {byId, names} from '../ui.js';
 import {Devices} from './devices.js';
 import {copying, dialogs, why as text} from './dom.js';
 import {Green} from './green.js';
@@ -15,7 +15,7 @@ import {dress} from './theme.js';
 /** After these it makes sense to ask again at once, in the green room. */
 const RETURNS = ['login_in_use', 'room_full', 'room_locked', 'too_many_rooms', 'shutting_down', 'unreachable', 'timeout', 'rate_limited', 'invalid_name'];
 
-const [, , room] = location.pathname.split('/').map(decodeURIComponent);
+const [room] = names();
 const devices = new Devices({camera: recall('camera'), microphone: recall('microphone')}, (kind) => {
   if (kind === 'microphone') meter.listen(devices.microphone);
   green.update();
