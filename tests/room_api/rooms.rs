@@ -3,7 +3,7 @@
 use crate::client::{ROOM, Site, join, leave, line};
 use commonroom::protocol::room_api::{
     Ack, Action, By, Command, Event, Left, LeftReason, Line, Locked, Medium, Moderate, Mute, Present,
-    Protocol, Role, RoomState, Status, StreamOf, Word,
+    Protocol, Role, RoomState, ServerMessage, Status, StreamOf, TakenOver, Word,
 };
 use commonroom::room::Limits;
 use serde_json::{Value, json};
@@ -141,6 +141,39 @@ async fn names_are_those_of_people_however_they_are_typed() {
     zoe.answer("a1").await;
     zoe.offer("a2", "r1-Zoë-eb8c").await;
     zoe.finished("a2", Status::Failed, "Stream name is already in use").await;
+    site.end().await;
+}
+
+#[tokio::test]
+async fn who_is_put_out_of_one_of_its_rooms_knows_of_it() {
+    let site = Site::new();
+    let mut host = site.declared("host", None).await;
+    host.join("r2").await;
+    let mut sdk = site.sdk("sdk").await;
+    let mut alice = site.declared("alice", Some("key")).await;
+    for client in [&mut sdk, &mut alice] {
+        client.join(ROOM).await;
+        client.join("r2").await;
+    }
+    let mut again = site.declared("alice", Some("key")).await;
+    again.join(ROOM).await;
+    let event = loop {
+        let ServerMessage::OnData((data,)) = alice.hear().await else { panic!("an event") };
+        if data.payload.room_name == ROOM {
+            break data.payload.event;
+        }
+    };
+    let you = TakenOver { login: "alice".into() };
+    assert_eq!(event, Event::TakenOver { info: you.clone(), commonroom: you });
+    assert_eq!(alice.refused(line(None, "hi")).await.0, Word::NotJoined);
+    assert_eq!(alice.refused(join("r2")).await.0, Word::AlreadyJoined, "the other room goes on");
+    again.join("r2").await;
+    assert_eq!(alice.closed().await.0, 4001, "out of its last room");
+
+    // The SDK has no word for it, and would show the room as it was.
+    let kick = Moderate { name: "r2".into(), action: Action::Kick { login: "sdk".into() } };
+    host.command(Command::Moderate(kick)).await;
+    assert_eq!(sdk.closed().await.0, 4003);
     site.end().await;
 }
 

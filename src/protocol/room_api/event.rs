@@ -118,6 +118,14 @@ pub enum Event {
         /// The same.
         commonroom: By,
     },
+    /// You are in the room by another connection now, and no longer by this one.
+    #[serde(rename = "TAKEN_OVER")]
+    TakenOver {
+        /// As whom.
+        info: TakenOver,
+        /// The same.
+        commonroom: TakenOver,
+    },
     /// How well streams arrive here, where that has changed.
     Quality {
         /// Of each stream.
@@ -334,6 +342,14 @@ pub struct Muted {
 pub struct Recording {
     /// From now on.
     pub recording: bool,
+}
+
+/// `TAKEN_OVER`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct TakenOver {
+    /// Your login.
+    pub login: String,
 }
 
 /// `KICKED` and `ENDED`.

@@ -128,7 +128,8 @@ impl Session {
         let Some(seat) = self.seats.get_mut(&room).filter(|seat| seat.serial == serial) else { return };
         let Some(event) = event else { return self.lose(&room, Close::Ended) };
         let heard = seat.note(&event);
-        if let Some(told) = translate::event(&event, declared, &self.conference.limits) {
+        let login = seat.membership.login().clone();
+        if let Some(told) = translate::event(&event, &login, declared, &self.conference.limits) {
             let payload = RoomEvent { room_name: room.to_string(), event: told };
             self.say(ServerMessage::OnData((OnData { payload },)));
         }
@@ -152,13 +153,19 @@ impl Session {
         self.listen(room, serial, events);
     }
 
-    /// Is out of a room against its will. Clients that have no word for that are disconnected with their last room.
+    /// Is out of a room against its will. Clients that have no word for that are disconnected, whatever other rooms they are in:
+    /// they would go on showing this one. Those who have come again by another connection need this one for nothing but other
+    /// rooms.
     fn lose(&mut self, room: &Name, why: Close) {
         info!(%room, reason = why.as_str(), "out of the room");
         self.seats.remove(room);
         self.part(room, &Info::RestrictedAccess);
-        let is_told = self.is_declared() && matches!(why, Close::Kicked | Close::Ended);
-        if matches!(why, Close::TooSlow) || (self.seats.is_empty() && !is_told) {
+        let goes_on = match why {
+            Close::Kicked | Close::Ended => true,
+            Close::TakenOver => !self.seats.is_empty(),
+            _ => false,
+        };
+        if !(goes_on && self.is_declared()) {
             self.close(why);
         }
     }

@@ -4,8 +4,13 @@ use crate::media::MediaKind;
 use crate::protocol::room_api as api;
 use crate::room::{self, Event, LeaveReason, Limits, Media, StreamView};
 
-/// The event that members hear, if it has a name there. Who has not `declared` to know the additions hears less.
-pub(super) fn event(event: &Event, declared: bool, limits: &Limits) -> Option<api::Event> {
+/// The event that a member hears, if it has a name there. Who has not `declared` to know the additions hears less.
+pub(super) fn event(
+    event: &Event,
+    member: &room::Name,
+    declared: bool,
+    limits: &Limits,
+) -> Option<api::Event> {
     let ours = || declared.then_some(());
     Some(match event {
         Event::State(state) => api::Event::State {
@@ -40,11 +45,11 @@ pub(super) fn event(event: &Event, declared: bool, limits: &Limits) -> Option<ap
             commonroom: ours().map(|()| message(line)),
         },
         // The rest has a name for those who know the additions alone.
-        _ => return ours().and_then(|()| addition(event)),
+        _ => return ours().and_then(|()| addition(event, member)),
     })
 }
 
-fn addition(event: &Event) -> Option<api::Event> {
+fn addition(event: &Event, member: &room::Name) -> Option<api::Event> {
     Some(match event {
         Event::Muted { login, stream, medium: kind, muted, by, .. } => {
             let muted = api::Muted {
@@ -81,8 +86,12 @@ fn addition(event: &Event) -> Option<api::Event> {
             let by = api::By { by: by.to_string() };
             api::Event::Ended { info: by.clone(), commonroom: by }
         }
+        Event::Expelled(room::Expulsion::TakenOver) => {
+            let taken_over = api::TakenOver { login: member.to_string() };
+            api::Event::TakenOver { info: taken_over.clone(), commonroom: taken_over }
+        }
         // Told in other ways, or above.
-        Event::Expelled(_)
+        Event::Expelled(room::Expulsion::TooSlow)
         | Event::Data { .. }
         | Event::State(_)
         | Event::Joined(_)
