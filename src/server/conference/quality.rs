@@ -2,10 +2,12 @@
 
 use super::session::Session;
 use crate::bridge::{Bridge, Reason};
+use crate::media::MediaKind;
 use crate::protocol::room_api::{
     Event, OnData, Quality, Reason as Remark, RoomEvent, ServerMessage, StreamQuality,
 };
-use crate::server::webrtc::SessionInfo;
+use crate::room::Media;
+use crate::server::webrtc::{Picture, SessionInfo};
 use crate::stream;
 use crate::stream::Form;
 use std::collections::BTreeMap;
@@ -25,6 +27,8 @@ pub(super) struct Figures {
     lost: u64,
     /// Of the publisher, over all.
     writes: u64,
+    /// Whether anything is to come.
+    due: bool,
 }
 
 impl Session {
@@ -36,7 +40,10 @@ impl Session {
             let Some((source, session)) = stream.playing() else { continue };
             let Some(info) = self.conference.webrtc.info(session).filter(is_connected) else { continue };
             let (source, reasons) = (source.clone(), reasons(&self.conference.bridge, source));
-            let figures = Figures { packets: info.packets, lost: info.lost, writes: source.writes() };
+            let seat = self.seats.get(stream.room());
+            let silent = seat.and_then(|seat| seat.muted.get(&source.name().stream.parse().ok()?));
+            let due = is_due(&source, silent.copied().unwrap_or_default(), info.picture);
+            let figures = Figures { packets: info.packets, lost: info.lost, writes: source.writes(), due };
             let quality =
                 stream.figures.replace(figures).map_or(Quality::Good, |before| judge(before, figures));
             let name = source.name().stream.as_ref().to_owned();
@@ -63,6 +70,12 @@ fn is_connected(info: &SessionInfo) -> bool {
     info.connect_time.is_some()
 }
 
+/// Whether sound or picture is to come to a viewer: there is some, nobody has muted it, and the picture is not left out.
+fn is_due(source: &stream::Stream, silent: Media, picture: Picture) -> bool {
+    let comes = |kind| source.sends(kind) != Some(false) && !silent.has(kind) && !source.is_muted(kind);
+    comes(MediaKind::Audio) || (comes(MediaKind::Video) && !picture.audio_only)
+}
+
 /// What makes a stream less for browsers than what was sent.
 fn reasons(bridge: &Bridge, stream: &stream::Stream) -> Vec<Remark> {
     let mut reasons: Vec<_> = stream
@@ -87,7 +100,10 @@ fn reasons(bridge: &Bridge, stream: &stream::Stream) -> Vec<Remark> {
 fn judge(before: Figures, now: Figures) -> Quality {
     let packets = now.packets.saturating_sub(before.packets);
     let lost = now.lost.saturating_sub(before.lost);
-    if packets == 0 || now.writes == before.writes || lost * 100 >= packets * POOR {
+    if packets == 0 || now.writes == before.writes {
+        // Silence that is wanted is none to worry about.
+        if before.due && now.due { Quality::Poor } else { Quality::Good }
+    } else if lost * 100 >= packets * POOR {
         Quality::Poor
     } else if lost * 100 >= packets * FAIR {
         Quality::Fair
@@ -99,12 +115,15 @@ fn judge(before: Figures, now: Figures) -> Quality {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::Codec;
+    use crate::stream::{FeedKey, StreamName};
+    use crate::time::NtpTime;
 
     #[test]
     fn what_is_lost_is_seen_and_heard() {
-        let before = Figures { packets: 1_000, lost: 50, writes: 7 };
+        let before = Figures { packets: 1_000, lost: 50, writes: 7, due: true };
         let after = |packets: u64, lost: u64| {
-            judge(before, Figures { packets: 1_000 + packets, lost: 50 + lost, writes: 8 })
+            judge(before, Figures { packets: 1_000 + packets, lost: 50 + lost, writes: 8, due: true })
         };
         assert_eq!(after(100, 0), Quality::Good);
         assert_eq!(after(100, 2), Quality::Good);
@@ -114,5 +133,43 @@ mod tests {
         assert_eq!(after(0, 0), Quality::Poor, "nothing arrives");
         let silent = Figures { packets: 1_100, ..before };
         assert_eq!(judge(before, silent), Quality::Poor, "nothing is sent");
+        for (was, is) in [(true, false), (false, true), (false, false)] {
+            let (before, now) = (Figures { due: was, ..before }, Figures { due: is, ..before });
+            assert_eq!(judge(before, now), Quality::Good, "nothing was to come, at least for a part");
+        }
+    }
+
+    #[test]
+    fn what_nobody_wants_to_send_or_see_is_not_missed() {
+        let name = |text: &str| text.into();
+        let name = StreamName { room: name("r"), participant: name("p"), stream: name("r-p-1") };
+        let (stream, publisher) = stream::Stream::publish(name, NtpTime::default());
+        let _sound = publisher.track(FeedKey::new(Codec::Opus, Form::Packets)).unwrap();
+        let _video = publisher.track(FeedKey::new(Codec::H264, Form::Packets)).unwrap();
+        let (all, none) = (Media { audio: true, video: true }, Media::default());
+        let sound = Media { audio: true, video: false };
+        let (shown, left_out) = (Picture::default(), Picture { audio_only: true, ..Picture::default() });
+        assert!(is_due(&stream, none, shown));
+        assert!(is_due(&stream, none, left_out), "the sound");
+        assert!(is_due(&stream, sound, shown), "the picture");
+        assert!(!is_due(&stream, all, shown), "muted by its publisher");
+        assert!(!is_due(&stream, sound, left_out), "paused, or not for this line");
+        stream.set_muted(MediaKind::Video, true);
+        assert!(!is_due(&stream, sound, shown), "held back by a host");
+    }
+
+    #[test]
+    fn what_is_not_there_is_not_missed() {
+        let name = |text: &str| text.into();
+        let name = StreamName { room: name("r"), participant: name("p"), stream: name("r-p-1") };
+        let (stream, publisher) = stream::Stream::publish(name, NtpTime::default());
+        let _video = publisher.track(FeedKey::new(Codec::H264, Form::Packets)).unwrap();
+        publisher.declare(&[MediaKind::Video]);
+        let left_out = Picture { audio_only: true, ..Picture::default() };
+        assert!(is_due(&stream, Media::default(), Picture::default()));
+        assert!(
+            !is_due(&stream, Media::default(), left_out),
+            "a screen without sound whose tile is out of sight"
+        );
     }
 }
