@@ -150,7 +150,7 @@ impl Gateway {
         tokio::select! {
             // Whatever did not take the news in time is dropped with its future.
             ((), ()) = async { tokio::join!(order, self.http.run(http_stop.clone())) } => {}
-            () = async { tokio::join!(media, certificate); std::future::pending().await } => {}
+            () = async { tokio::join!(media, certificate, self.rooms.tidy()); std::future::pending().await } => {}
         }
         info!("stopped");
     }

@@ -17,11 +17,14 @@ use crate::stream::{EndReason, Stream, StreamName};
 use crate::time::{MediaDuration, NtpTime};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 
 /// News that wait for a member. One that has taken none of so many is out.
 const OUTBOX: usize = 1_024;
+/// Rooms that are over are looked for this often.
+const TIDY_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The registry. Cloning gives another handle to the same.
 #[derive(Clone)]
@@ -173,6 +176,17 @@ impl Rooms {
         let now = self.shared.now();
         // A room that is no more has nobody to tell.
         drop(self.shared.lock().handle(room, Command::Record(recording), now));
+    }
+
+    /// Removes rooms that are over, and so what was said in them, until it is dropped.
+    pub async fn tidy(&self) {
+        let mut ticks = tokio::time::interval(TIDY_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let now = self.shared.now();
+            self.shared.lock().remove_over(now);
+        }
     }
 
     /// Lets nobody in from now on.
@@ -328,7 +342,7 @@ impl State {
         if self.rooms.len() < most {
             return Ok(());
         }
-        self.rooms.retain(|_, hall| !hall.room.is_over(now));
+        self.remove_over(now);
         while self.rooms.len() >= most {
             let vacant = self.rooms.iter().filter_map(|(name, hall)| Some((hall.room.vacant_since()?, name)));
             let Some(name) = vacant.min().map(|(_, name)| name.clone()) else {
@@ -337,6 +351,10 @@ impl State {
             self.rooms.remove(&name);
         }
         Ok(())
+    }
+
+    fn remove_over(&mut self, now: Now) {
+        self.rooms.retain(|_, hall| !hall.room.is_over(now));
     }
 
     fn free_name(&self, room: &Name, login: &Name) -> PublishedName {
@@ -459,5 +477,34 @@ impl Hall {
             locked: self.room.is_locked(),
             participants,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_kept_of_a_room_that_is_over() {
+        let limits = Limits { linger: Duration::from_secs(30), ..Limits::default() };
+        let rooms = Rooms::new(limits, NtpTime::default());
+        let name = |text: &str| text.parse::<Name>().unwrap();
+        let entry =
+            || Entry { login: name("alice"), protocol: Protocol::WebSocket, key: None, listens: true };
+        let held = || rooms.shared.lock().rooms.keys().map(Name::to_string).collect::<Vec<_>>();
+        let (stays, _events) = rooms.join(name("stays"), entry()).unwrap();
+        drop(rooms.join(name("goes"), entry()).unwrap());
+        let tidying = tokio::spawn({
+            let rooms = rooms.clone();
+            async move { rooms.tidy().await }
+        });
+        tokio::time::sleep(limits.linger - Duration::from_secs(1)).await;
+        assert_eq!(held(), ["goes", "stays"], "somebody may come back");
+        tokio::time::sleep(Duration::from_secs(1) + TIDY_INTERVAL).await;
+        assert_eq!(held(), ["stays"]);
+        drop(stays);
+        tokio::time::sleep(limits.linger + TIDY_INTERVAL).await;
+        assert!(held().is_empty());
+        tidying.abort();
     }
 }
