@@ -59,7 +59,7 @@ enum OrderError {
     #[error("the authority took longer than {} s", ORDER_LIMIT.as_secs())]
     Timeout,
     #[error("the account that is kept cannot be read: {0}")]
-    Account(#[from] serde_json::Error),
+    Account(#[source] serde_json::Error),
     #[error("the certificate that it issued cannot be used: {0}")]
     Pair(#[from] PairError),
     #[error(transparent)]
@@ -199,20 +199,37 @@ impl Acme {
     /// The account that is kept, or else a new one.
     async fn account(&self) -> Result<Account, OrderError> {
         if let Some(kept) = self.folder.read(ACCOUNT)? {
-            let credentials: AccountCredentials = serde_json::from_slice(&kept)?;
-            return Ok(self.builder()?.from_credentials(credentials).await?);
+            match self.restore(&kept).await {
+                Err(error) if error.is_damage() => {
+                    let aside = self.folder.set_aside(ACCOUNT)?;
+                    warn!(aside = %aside.display(), %error, "there is to be a new account with the authority");
+                }
+                account => return account,
+            }
         }
         let contact: Vec<_> = self.contact.iter().map(String::as_str).collect();
         let new =
             NewAccount { contact: &contact, terms_of_service_agreed: true, only_return_existing: false };
         let (account, credentials) = self.builder()?.create(&new, self.directory.clone(), None).await?;
-        self.folder.write(ACCOUNT, &serde_json::to_vec(&credentials)?)?;
+        self.folder.write(ACCOUNT, &serde_json::to_vec(&credentials).map_err(OrderError::Account)?)?;
         info!(directory = self.directory, "an account with the authority is made");
         Ok(account)
     }
 
+    async fn restore(&self, kept: &[u8]) -> Result<Account, OrderError> {
+        let credentials: AccountCredentials = serde_json::from_slice(kept).map_err(OrderError::Account)?;
+        Ok(self.builder()?.from_credentials(credentials).await?)
+    }
+
     fn builder(&self) -> Result<AccountBuilder, Error> {
         self.root.as_ref().map_or_else(Account::builder, Account::builder_with_root)
+    }
+}
+
+impl OrderError {
+    /// Whether it is what was kept of the account that is at fault, and not the authority or the way there.
+    const fn is_damage(&self) -> bool {
+        matches!(self, Self::Account(_) | Self::Protocol(Error::KeyRejected | Error::Crypto | Error::Str(_)))
     }
 }
 
@@ -314,6 +331,30 @@ mod tests {
         );
         assert!(pauses[..5].iter().sum::<u64>() > 3_600, "five failures take more than an hour");
         assert_eq!(pause_after(u32::MAX), LONGEST_PAUSE);
+    }
+
+    #[tokio::test]
+    async fn a_damaged_account_is_set_aside() {
+        let root = std::env::temp_dir().join(format!("commonroom-account-{}", std::process::id()));
+        let config = Config {
+            state: root.clone(),
+            acme: vec!["room.example".parse().unwrap()],
+            // Nobody listens there.
+            acme_directory: "https://127.0.0.1:1/dir".to_owned(),
+            ..Config::default()
+        };
+        let acme = Acme::start(&config, Served::default(), Challenges::default()).unwrap();
+        let no_key =
+            r#"{"id":"https://127.0.0.1:1/1","key_pkcs8":"bm8ga2V5","directory":"https://127.0.0.1:1/dir"}"#;
+        for damaged in ["", "\0\0\0", "{\"id\":", "{}", no_key] {
+            acme.folder.write(ACCOUNT, damaged.as_bytes()).unwrap();
+            let error = acme.account().await.err().expect("there is no authority");
+            assert!(!error.is_damage(), "{damaged:?}: a new account has been asked for: {error}");
+            assert!(acme.folder.read(ACCOUNT).unwrap().is_none(), "{damaged:?}");
+            let aside = acme.folder.read("account.json.damaged").unwrap();
+            assert_eq!(aside.as_deref(), Some(damaged.as_bytes()));
+        }
+        std::fs::remove_dir_all(&root).unwrap();
     }
 
     #[test]

@@ -58,6 +58,15 @@ impl Folder {
         write().map_err(|source| TlsError::State { path: path.clone(), source })
     }
 
+    /// Gives a file another name, in place of what had that before.
+    pub(super) fn set_aside(&self, name: &str) -> Result<PathBuf, TlsError> {
+        let (path, aside) = (self.path(name), self.path(&format!("{name}.damaged")));
+        match fs::rename(&path, &aside) {
+            Ok(()) => Ok(aside),
+            Err(source) => Err(TlsError::State { path, source }),
+        }
+    }
+
     /// Removes a file, if there is one.
     pub(super) fn remove(&self, name: &str) -> Result<(), TlsError> {
         let path = self.path(name);
