@@ -25,6 +25,24 @@ async fn available(client: &mut Client, name: &str) -> (String, Option<Info>) {
 }
 
 #[tokio::test]
+async fn what_has_no_tracks_in_time_is_not_ready() {
+    let site = Site::new();
+    let mut alice = site.sdk("alice").await;
+    alice.join(ROOM).await;
+    let obs = site.encoder(ROOM, "obs");
+    for _ in ["joined", "published"] {
+        alice.event().await;
+    }
+    alice.want("a1", obs.name().as_str()).await;
+    alice.finished("a1", Status::Failed, "Publish stream is not ready").await;
+    // The id is free, and the stream may be asked for again.
+    let _sound = obs.publisher().track(FeedKey::new(Codec::Opus, Form::Packets)).expect("it is the first");
+    alice.want("a1", obs.name().as_str()).await;
+    alice.answer("a1").await;
+    site.end().await;
+}
+
+#[tokio::test]
 async fn what_never_connects_fails_within_ten_seconds() {
     let site = Site::new();
     let (mut alice, mut bob) = (site.member("alice").await, site.member("bob").await);

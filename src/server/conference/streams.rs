@@ -155,6 +155,10 @@ impl Session {
         let Some(stream) = self.streams.get_mut(&id).filter(|stream| stream.serial == serial) else { return };
         let Role::Playback { source, offer } = &mut stream.role else { return };
         let Some(request) = offer.take() else { return };
+        let sends = |kind| source.sends(kind) == Some(true);
+        if source.ended().is_none() && !sends(MediaKind::Audio) && !sends(MediaKind::Video) {
+            return self.finish(&id, Status::Failed, Info::PublishStreamNotReady);
+        }
         let options = Options {
             transport: transport(request.transport.as_deref()),
             stream_id: None,
