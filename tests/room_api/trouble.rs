@@ -3,6 +3,7 @@
 use crate::client::{Client, ROOM, Site, join};
 use commonroom::config::Http;
 use commonroom::protocol::room_api::{Event, Left, LeftReason, MAX_MESSAGE_LEN, Word};
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 /// The other hears that alice has gone, and why.
@@ -30,6 +31,42 @@ async fn only_pages_of_this_server_may_come() {
     let site = Site::with(Default::default(), listed);
     site.open("/", &[("Origin", "https://good.example")]).await.expect("it is listed");
     assert!(site.open("/", &[("Origin", "https://evil.example")]).await.is_err());
+    site.end().await;
+}
+
+#[tokio::test]
+async fn what_a_client_says_is_not_said_back_at_length() {
+    let site = Site::new();
+    let mut client = site.stranger().await;
+    let long = "x".repeat(30_000);
+    let data =
+        |payload: Value| json!({"message": "sendData", "data": [{"operationId": "1", "payload": payload}]});
+    let to = json!({"roomConfig": {"name": ROOM}, "to": long, "text": "hi"});
+    let messages = [
+        json!({"message": "connection", "data": [{
+            "appKey": long, "mediaProviders": [long, "WebRTC"], "clientVersion": long,
+            "custom": {"login": "alice", "token": long},
+        }]}),
+        data(json!({"command": "join", "options": {"name": ROOM}})),
+        data(json!({"command": "join", "options": {"name": long}})),
+        data(json!({"command": long})),
+        data(json!({"command": "leave", "options": long})),
+        data(json!({"command": "sendMessage", "options": to})),
+        data(json!({"command": "moderate", "options": {"name": ROOM, "action": long}})),
+        data(json!({"command": "moderate", "options": {"name": ROOM, "action": "kick", "login": long}})),
+        data(json!(long)),
+        json!({"message": "publishStream", "data": [{"mediaSessionId": "1", "name": long, "sdp": long}]}),
+        json!({"message": "playStream", "data": [{"mediaSessionId": "1", "name": "a", "sdp": {"a": long}}]}),
+    ];
+    for message in messages {
+        client.send(message.to_string()).await;
+        let mut answer = client.hear_json().await;
+        if answer["message"] == "OnDataEvent" {
+            answer = client.hear_json().await;
+        }
+        let answer = answer.to_string();
+        assert!(answer.len() < 1_000, "{} bytes: {:.200}", answer.len(), answer);
+    }
     site.end().await;
 }
 

@@ -1,6 +1,6 @@
 //! What a client says.
 
-use super::envelope::{Envelope, Malformed, Unreadable, shown};
+use super::envelope::{Envelope, Malformed, Unreadable, fault, shown};
 use super::event::{Medium, Role};
 use super::label::Label;
 use super::lenient;
@@ -392,7 +392,7 @@ impl<'de> Deserialize<'de> for Command {
             "moderate" => serde_json::from_value(options).map(Self::Moderate),
             _ => return Ok(Self::Unknown(shown(&command))),
         };
-        Ok(read.unwrap_or_else(|error| Self::Malformed(format!("{command}: {error}"))))
+        Ok(read.unwrap_or_else(|error| Self::Malformed(format!("{command}: {}", fault(&error)))))
     }
 }
 

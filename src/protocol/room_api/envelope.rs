@@ -9,8 +9,10 @@ use thiserror::Error;
 pub const MAX_MESSAGE_LEN: usize = 128 * 1024;
 /// Objects and arrays within each other, the envelope included.
 pub const MAX_DEPTH: usize = 24;
-/// Of a name that is not known, for logs.
-const MAX_NAME_LEN: usize = 64;
+/// Characters that are said again of what a client says.
+const MAX_SHOWN: usize = 64;
+/// The same of what is wrong with it, which tells what was found and what would have been right.
+const MAX_FAULT: usize = 256;
 
 /// `{"message": name, "data": [arguments]}`.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -71,18 +73,22 @@ impl Envelope {
 impl Malformed {
     pub(super) fn new(message: &'static str, argument: &Value, what: &serde_json::Error) -> Self {
         let label = |key: &str| Label::try_from(argument.get(key)?.as_str()?).ok();
-        Self {
-            message,
-            operation: label("operationId"),
-            stream: label("mediaSessionId"),
-            what: what.to_string(),
-        }
+        Self { message, operation: label("operationId"), stream: label("mediaSessionId"), what: fault(what) }
     }
 }
 
-/// The beginning of a name that is not known, without what would spoil a log.
-pub(super) fn shown(name: &str) -> String {
-    name.chars().filter(|c| !c.is_control()).take(MAX_NAME_LEN).collect()
+/// The beginning of what a client calls something, without what would spoil a log.
+pub fn shown(name: &str) -> String {
+    beginning(name, MAX_SHOWN)
+}
+
+/// What is wrong, though the client's own text is part of it.
+pub(super) fn fault(error: &serde_json::Error) -> String {
+    beginning(&error.to_string(), MAX_FAULT)
+}
+
+fn beginning(text: &str, most: usize) -> String {
+    text.chars().filter(|c| !c.is_control()).take(most).collect()
 }
 
 /// The most objects and arrays that are open at the same time.

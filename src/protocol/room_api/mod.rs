@@ -24,7 +24,7 @@ pub use client::{
     Action, Adapt, ClientMessage, Command, Connection, Custom, Declaration, Join, Leave, Moderate, Mute,
     Play, Publish, RoomConfig, SendData, SendMessage, Stream, StreamEvent, StreamRoom,
 };
-pub use envelope::{Envelope, MAX_DEPTH, MAX_MESSAGE_LEN, Malformed, Unreadable};
+pub use envelope::{Envelope, MAX_DEPTH, MAX_MESSAGE_LEN, Malformed, Unreadable, shown};
 pub use event::{
     Bounds, By, Event, Kind, Left, LeftReason, Line, Locked, Medium, Message, Muted, Participant, Present,
     Protocol, Published, Quality, Reason, Recording, Role, RoleChange, RoomEvent, RoomState, StreamEnd,

@@ -33,6 +33,8 @@ const MESSAGES_AT_ONCE: u32 = 300;
 const HEARD_INTERVAL: Duration = Duration::from_secs(1);
 /// What a client said of its media providers is said back up to here.
 const MAX_PROVIDERS: usize = 8;
+/// Bytes. What a client says of itself is said back if it is no longer.
+const MAX_REPEATED: usize = 256;
 /// Of the room API's additions.
 const VERSION: u32 = 1;
 
@@ -231,13 +233,15 @@ impl Session {
         debug!(remote = %self.remote, login = ?client.login, declared = client.declared, "room session");
         self.client = Some(client);
         media_providers.truncate(MAX_PROVIDERS);
+        media_providers.retain(|provider| provider.len() <= MAX_REPEATED);
+        let repeated = |text: Option<String>| text.filter(|text| text.len() <= MAX_REPEATED);
         self.say(ServerMessage::GetUserData((UserData {
             auth_token: format!("/{}/commonroom", self.remote),
             status: "ESTABLISHED".to_owned(),
-            app_key,
+            app_key: repeated(app_key),
             media_providers,
-            client_version,
-            custom: Custom { token: None, ..custom },
+            client_version: repeated(client_version),
+            custom: Custom { login: repeated(custom.login), token: None },
             commonroom: declaration,
         },)));
     }

@@ -6,7 +6,7 @@ use super::session::{News, Session};
 use super::translate;
 use crate::protocol::room_api::{
     Ack, Action, Command, Info, Join, Moderate, Mute, OnData, RoomEvent, SendData, SendMessage,
-    ServerMessage, StreamQuality, Word,
+    ServerMessage, StreamQuality, Word, shown,
 };
 use crate::room::{
     Entry, Event, Events, Expulsion, InvalidName, Media, Membership, Moderation, Name, PublishedName,
@@ -85,7 +85,7 @@ impl Session {
         let seat = self.seat(&options.room_config.name)?;
         let recipient = |name: String| {
             name.parse().map_err(|_| {
-                Refused::new(Word::UnknownRecipient, format!("{} is not in the room", name.escape_debug()))
+                Refused::new(Word::UnknownRecipient, format!("{} is not in the room", shown(&name)))
             })
         };
         let to = options.to.map(recipient).transpose()?;
@@ -207,6 +207,6 @@ fn room_name(name: &str) -> Result<Name, Refused> {
 }
 
 fn login_of(login: &str) -> Result<Name, Refused> {
-    let sentence = || format!("{} is not in the room", login.escape_debug());
+    let sentence = || format!("{} is not in the room", shown(login));
     login.parse().map_err(|_| Refused::new(Word::UnknownRecipient, sentence()))
 }

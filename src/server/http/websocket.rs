@@ -125,10 +125,11 @@ async fn converse(mut socket: WebSocket, app: App, place: Place) {
         }
         End::Lost => debug!(peer = %place.peer(), "WebSocket lost"),
         End::Close(code, mut reason) => {
-            debug!(peer = %place.peer(), code, reason, "WebSocket closed");
             // Rooms need not wait for the goodbye.
             drop(session);
+            // What the client sent may be part of it.
             reason.truncate(reason.floor_char_boundary(MAX_REASON));
+            debug!(peer = %place.peer(), code, reason, "WebSocket closed");
             let close = Message::Close(Some(CloseFrame { code, reason: reason.into() }));
             let goodbye = async {
                 if socket.send(close).await.is_ok() {
