@@ -431,43 +431,53 @@ fn a_room_outlives_its_last_member_a_little() {
 /// What a member of the room protocol does with its news, which takes nothing on trust.
 #[derive(Default)]
 struct Client {
-    participants: BTreeMap<String, Vec<String>>,
+    /// With what nobody hears or sees of each stream.
+    participants: BTreeMap<String, BTreeMap<String, Media>>,
+    locked: bool,
+    recording: bool,
 }
 
 impl Client {
     fn hear(&mut self, event: &Event) {
+        let muted = |view: &StreamView| (view.name.to_string(), view.muted);
         match event {
             Event::State(state) => {
                 assert!(self.participants.is_empty(), "one state");
+                (self.locked, self.recording) = (state.locked, state.recording);
                 for other in &state.participants {
-                    let streams = other.streams.iter().map(|stream| stream.name.to_string()).collect();
+                    let streams = other.streams.iter().map(muted).collect();
                     self.participants.insert(other.login.to_string(), streams);
                 }
             }
             Event::Joined(other) => {
-                assert!(
-                    self.participants.insert(other.login.to_string(), Vec::new()).is_none(),
-                    "joined twice"
-                );
+                let before = self.participants.insert(other.login.to_string(), BTreeMap::new());
+                assert!(before.is_none(), "joined twice");
             }
             Event::Left { login, .. } => {
                 let streams = self.participants.remove(login.as_str());
-                assert_eq!(streams, Some(Vec::new()), "its streams have ended before");
+                assert_eq!(streams, Some(BTreeMap::new()), "its streams have ended before");
             }
             Event::Published { login, stream } => {
                 let streams = self.participants.get_mut(login.as_str()).expect("joined before");
-                assert!(!streams.contains(&stream.name.to_string()));
-                streams.push(stream.name.to_string());
+                assert!(streams.insert(stream.name.to_string(), stream.muted).is_none(), "published twice");
             }
             Event::Unpublished { login, stream, .. } => {
                 let streams = self.participants.get_mut(login.as_str()).expect("joined before");
-                let at = streams.iter().position(|name| *name == stream.as_str()).expect("published before");
-                streams.remove(at);
+                streams.remove(stream.as_str()).expect("published before");
             }
             Event::Message(line) => {
                 assert!(self.participants.contains_key(line.from.as_str()), "from somebody who is known");
             }
-            _ => {}
+            Event::Muted { login, stream, medium, silent, .. } => {
+                // Of one's own streams, and of those that are yet to begin, nothing is shown.
+                let streams = self.participants.get_mut(login.as_str());
+                if let Some(media) = streams.and_then(|streams| streams.get_mut(stream.as_str())) {
+                    media.set(*medium, *silent);
+                }
+            }
+            Event::Locked { locked, .. } => self.locked = *locked,
+            Event::Recording(recording) => self.recording = *recording,
+            Event::Data { .. } | Event::Role { .. } | Event::Expelled(_) => {}
         }
     }
 }
@@ -475,9 +485,9 @@ impl Client {
 proptest! {
     /// Whatever happens, every member's picture of the room is consistent at each step and true in the end.
     #[test]
-    fn every_member_sees_a_consistent_room(steps in proptest::collection::vec((0..10u8, 0..5u8, 0..5u8, any::<bool>()), 1..120)) {
+    fn every_member_sees_a_consistent_room(steps in proptest::collection::vec((0..15u8, 0..5u8, 0..5u8, any::<bool>()), 1..120)) {
         let mut world = World::new(Limits { participants: 4, streams: 2, ..Limits::default() });
-        let (mut ids, mut clients) = (Vec::new(), BTreeMap::new());
+        let (mut ids, mut clients, mut gates) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
         for (what, who, whom, flag) in steps {
             let login = |n: u8| name(["a", "b", "c", "d", "e"][usize::from(n)]);
             let member = ids.get(usize::from(who)).copied().unwrap_or(MemberId(0));
@@ -499,24 +509,41 @@ proptest! {
                 6 => Command::Finish { stream, failed: flag },
                 7 => Command::Say { member, to: flag.then(|| login(whom)), private: whom == 1, text: "t".into() },
                 8 => Command::Moderate { member, action: Moderation::SetRole(login(whom), if flag { Role::Host } else { Role::Viewer }) },
-                _ => Command::Moderate { member, action: if flag { Moderation::Kick(login(whom)) } else { Moderation::End } },
+                9 => Command::Moderate { member, action: if flag { Moderation::Kick(login(whom)) } else { Moderation::End } },
+                10 => Command::Moderate { member, action: Moderation::Lock(flag) },
+                11 => {
+                    let (stream, medium) = ((who == 0).then_some(stream), MediaKind::Audio);
+                    Command::Moderate { member, action: Moderation::Mute { login: login(whom), stream, medium, muted: flag } }
+                }
+                12 => Command::Mute { member, stream, medium: MediaKind::Audio, muted: flag },
+                13 => Command::Data { member, stream, payload: "1".into() },
+                _ => Command::Record(flag),
             };
+            if let Command::Finish { stream, .. } = &command {
+                gates.remove(stream);
+            }
             world.now.instant += Duration::from_millis(400);
             for effect in world.room.handle(command, world.now).unwrap_or_default() {
                 match effect {
                     Effect::Tell { to, event } => clients.entry(to).or_insert_with(Client::default).hear(&event),
                     Effect::Expel(id) => drop(clients.remove(&id)),
-                    _ => {}
+                    Effect::End { stream, .. } => drop(gates.remove(&stream)),
+                    Effect::Gate { stream, muted, .. } => drop(gates.insert(stream, muted)),
+                    Effect::Said(..) => {}
                 }
             }
             let here: Vec<_> = world.room.participants();
             for (login, member) in &world.room.members {
                 let Some(client) = clients.get(&member.id).filter(|_| member.listens) else { continue };
-                let others: Vec<_> = here.iter().filter(|other| other.login != *login).collect();
-                prop_assert_eq!(client.participants.len(), others.len());
-                for other in others {
-                    prop_assert_eq!(client.participants[other.login.as_str()].len(), other.streams.len());
-                }
+                let others = here.iter().filter(|other| other.login != *login);
+                let muted = |view: &StreamView| (view.name.to_string(), view.muted);
+                let others = others.map(|other| (other.login.to_string(), other.streams.iter().map(muted).collect()));
+                prop_assert_eq!(&client.participants, &others.collect::<BTreeMap<_, BTreeMap<_, _>>>());
+                prop_assert_eq!((client.locked, client.recording), (world.room.is_locked(), world.room.recording));
+            }
+            // Nothing passes of what a host has muted.
+            for (name, published) in &world.room.streams {
+                prop_assert_eq!(gates.get(name).copied().unwrap_or_default(), published.host_muted.audio);
             }
             prop_assert!(world.room.members.values().all(|member| !member.listens) || world.room.host().is_some());
         }
