@@ -477,7 +477,7 @@ impl Client {
             }
             Event::Locked { locked, .. } => self.locked = *locked,
             Event::Recording(recording) => self.recording = *recording,
-            Event::Data { .. } | Event::Role { .. } | Event::Expelled(_) => {}
+            Event::Data { .. } | Event::Role { .. } | Event::Held { .. } | Event::Expelled(_) => {}
         }
     }
 }
