@@ -12,10 +12,30 @@ const BELIEVABLE: i64 = 180_000;
 /// What all encodings of a picture have in common.
 #[derive(Debug, Default)]
 pub(super) struct Scale {
-    /// An instant of the sender's clock, and the common ticks at it.
-    anchor: Option<(NtpTime, i64)>,
+    /// What reports are measured by.
+    anchor: Option<Anchor>,
     /// The latest picture of any encoding: its common ticks, and when it came.
     latest: Option<(i64, Timestamp)>,
+}
+
+/// An instant of the sender's clock, and the common ticks at it.
+#[derive(Clone, Copy, Debug)]
+struct Anchor {
+    ntp: NtpTime,
+    common: i64,
+    by: Certainty,
+}
+
+/// How well it is known where an encoding lies, the worst first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+enum Certainty {
+    /// By when its pictures came.
+    #[default]
+    Arrival,
+    /// By reports, measured by one that is itself known by arrival: the first to report.
+    Relative,
+    /// It defines the scale, or reports tell of one that does.
+    Exact,
 }
 
 /// Where one encoding's ticks lie on the [`Scale`].
@@ -23,10 +43,12 @@ pub(super) struct Scale {
 pub(super) struct Alignment {
     /// Added to the encoding's ticks.
     shift: Option<i64>,
-    /// Whether the shift is known by reports, or defines the scale.
-    is_exact: bool,
-    /// A better shift, for the next picture on.
-    better: Option<i64>,
+    /// How well that is known.
+    certainty: Certainty,
+    /// The last picture that lay elsewhere: its own ticks, and the common ones.
+    before: Option<(i64, i64)>,
+    /// A better shift, from the next picture on.
+    better: Option<(i64, Certainty)>,
     /// The latest ticks, the encoding's own.
     last: Option<i64>,
 }
@@ -38,27 +60,38 @@ impl Alignment {
         if is_anew {
             *self = Self::default();
         }
-        let mut shift = match (self.shift, scale.latest) {
+        let shift = match (self.shift, scale.latest) {
             (Some(shift), _) => shift,
             (None, Some((latest, at))) => latest + (arrival - at).to_ticks(ClockRate::VIDEO) - ticks,
             (None, None) => {
-                self.is_exact = true;
+                self.certainty = Certainty::Exact;
                 0
             }
         };
-        if let (Some(better), Some(last)) = (self.better, self.last)
-            && ticks > last
-            && ticks + better > last + shift
-        {
-            (shift, self.better, self.is_exact) = (better, None, true);
-        }
         self.shift = Some(shift);
+        if let Some(last) = self.last.filter(|last| ticks > *last)
+            && let Some((better, certainty)) = self.better.take()
+        {
+            self.before = Some((last, self.common(last, shift)));
+            (self.shift, self.certainty) = (Some(better), certainty);
+        }
         self.last = self.last.max(Some(ticks));
-        let common = ticks.saturating_add(shift);
+        let common = self.common(ticks, self.shift.unwrap_or(shift));
         if scale.latest.is_none_or(|(latest, _)| common > latest) {
             scale.latest = Some((common, arrival));
         }
         common
+    }
+
+    /// Where ticks lie: as they did before the shift was bettered, or, behind that, by the shift. If that were earlier than
+    /// what came last, time goes at half its pace until it is not.
+    fn common(&self, ticks: i64, shift: i64) -> i64 {
+        let by_shift = ticks.saturating_add(shift);
+        match self.before {
+            Some((last, common)) if ticks <= last => common.saturating_sub(last.saturating_sub(ticks)),
+            Some((last, common)) => by_shift.max(common.saturating_add(ticks.saturating_sub(last) / 2)),
+            None => by_shift,
+        }
     }
 
     /// Whether ticks of the encoding belong to a later picture than all before.
@@ -69,19 +102,21 @@ impl Alignment {
     /// Notes a sender report: the encoding's `ticks` were captured at `ntp`. Gives the common ticks, if they are certain.
     pub(super) fn report(&mut self, scale: &mut Scale, ntp: NtpTime, ticks: i64) -> Option<i64> {
         let shift = self.shift?;
-        let by_report = scale.anchor.map(|(at, common)| {
-            common.saturating_add(ntp.since(at).to_ticks(ClockRate::VIDEO)).saturating_sub(ticks)
-        });
-        match by_report.filter(|by_report| by_report.saturating_sub(shift).saturating_abs() < BELIEVABLE) {
-            Some(by_report) if !self.is_exact => {
-                self.better = Some(by_report);
+        if let Some(anchor) = scale.anchor {
+            let at = anchor.common.saturating_add(ntp.since(anchor.ntp).to_ticks(ClockRate::VIDEO));
+            let by_report = at.saturating_sub(ticks);
+            let is_believable = by_report.saturating_sub(shift).saturating_abs() < BELIEVABLE;
+            if is_believable && self.certainty < anchor.by {
+                self.better = Some((by_report, anchor.by));
                 return None;
             }
-            // The first to report is what the others are measured by; so is one that nothing else can be said of.
-            _ => self.is_exact = true,
+            // Nothing else can be said of one whose report is not believed.
+            self.certainty = self.certainty.max(anchor.by);
         }
+        // The first to report is what the others are measured by, until the one does that defines the scale.
+        self.certainty = self.certainty.max(Certainty::Relative);
         let common = ticks.saturating_add(shift);
-        scale.anchor = Some((ntp, common));
+        scale.anchor = Some(Anchor { ntp, common, by: self.certainty });
         Some(common)
     }
 }
@@ -110,26 +145,58 @@ mod tests {
         assert_eq!(high.place(&mut scale, ms(43), 90_000, true), 4_900);
         assert_eq!(high.report(&mut scale, ntp(33), 90_000), Some(4_900), "nobody has reported so far");
         assert_eq!(low.report(&mut scale, ntp(66), 7_000), Some(7_000), "it is the scale's own");
-        let (mut low, mut high) = (low, Alignment::default());
         let high_ticks = 90_000 + PICTURE;
-        assert_eq!(high.place(&mut scale, ms(80), high_ticks, true), 4_900 + 3_330);
+        assert_eq!(high.place(&mut scale, ms(80), high_ticks, false), 4_900 + PICTURE);
         assert_eq!(high.report(&mut scale, ntp(66), high_ticks), None);
-        assert_eq!(high.place(&mut scale, ms(80), high_ticks, false), 8_230, "still the same picture");
+        assert_eq!(high.place(&mut scale, ms(80), high_ticks, false), 7_900, "still the same picture");
         assert_eq!(high.place(&mut scale, ms(110), high_ticks + PICTURE, false), 10_000);
         assert_eq!(high.report(&mut scale, ntp(99), high_ticks + PICTURE), Some(10_000));
         assert_eq!(low.place(&mut scale, ms(100), 10_000, false), 10_000, "the same instant, the same ticks");
     }
 
     #[test]
-    fn a_better_place_that_is_not_later_waits() {
+    fn whoever_reports_first_all_come_to_lie_on_the_scale_of_the_first() {
+        let mut scale = Scale::default();
+        let (mut low, mut middle, mut high) = Default::default();
+        let place = |encoding: &mut Alignment, scale: &mut Scale, late: i64, picture: i64| {
+            encoding.place(scale, ms(picture * 100 + late), picture * 9_000, picture == 0)
+        };
+        let mut shown = [0; 3];
+        for picture in 0..10 {
+            // The lowest comes at once, the others later, and report earlier.
+            let all = [(&mut low, 0), (&mut middle, 70), (&mut high, 150)];
+            for (shown, (encoding, late)) in shown.iter_mut().zip(all) {
+                *shown = place(encoding, &mut scale, late, picture);
+            }
+            let report = |encoding: &mut Alignment, scale: &mut Scale| {
+                encoding.report(scale, ntp(picture * 100), picture * 9_000)
+            };
+            report(&mut high, &mut scale);
+            report(&mut middle, &mut scale);
+            match picture {
+                0 => assert_eq!(shown, [0, 6_300, 13_500]),
+                // They agree among themselves as soon as they can.
+                2 => assert_eq!(shown, [18_000, 31_500, 31_500]),
+                _ => {}
+            }
+            if picture >= 2 {
+                assert_eq!(report(&mut low, &mut scale), Some(picture * 9_000), "as certain as can be");
+            }
+        }
+        assert_eq!(shown, [81_000; 3]);
+    }
+
+    #[test]
+    fn a_better_place_that_is_earlier_is_come_to_at_half_the_pace() {
         let (mut scale, mut low, mut high) = (Scale::default(), Alignment::default(), Alignment::default());
         low.place(&mut scale, ms(0), 0, true);
         low.report(&mut scale, ntp(0), 0);
         // It comes 100 ms late: three pictures.
         assert_eq!(high.place(&mut scale, ms(100), 0, true), 9_000);
         high.report(&mut scale, ntp(0), 0);
-        assert_eq!(high.place(&mut scale, ms(133), PICTURE, false), 9_000 + PICTURE);
-        assert_eq!(high.place(&mut scale, ms(500), 5 * PICTURE, false), 5 * PICTURE);
+        let mut place = |picture: i64| high.place(&mut scale, ms(picture * 33), picture * PICTURE, false);
+        let shown = [1, 2, 4, 3, 0, 5, 6, 7, 8].map(&mut place);
+        assert_eq!(shown, [10_500, 12_000, 15_000, 13_500, 9_000, 16_500, 18_000, 21_000, 24_000]);
     }
 
     #[test]
