@@ -106,8 +106,14 @@ impl Leg {
     }
 
     pub(super) fn set_codec(&mut self, codec: Codec, profile: Option<ProfileLevelId>) -> bool {
-        self.encoding = self.section.best(codec, profile).copied();
-        self.encoding.is_some()
+        let encoding = self.section.best(codec, profile).copied();
+        if self.encoding != encoding {
+            self.encoding = encoding;
+            // What was sent as something else stays what it was.
+            self.part = None;
+            self.cut();
+        }
+        encoding.is_some()
     }
 
     /// Goes on with a key picture of a layer.
@@ -135,7 +141,7 @@ impl Leg {
 
     /// Sends a packet of the layer under the viewer's own header; false if it is none for this viewer.
     pub(super) fn send(&mut self, packet: &Packet, out: &mut Out<'_>) -> bool {
-        let Some(payload_type) = self.encoding.map(|encoding| encoding.payload_type) else { return false };
+        let Some(encoding) = self.encoding else { return false };
         if self.waits {
             if !packet.keyframe {
                 return false;
@@ -143,17 +149,17 @@ impl Leg {
             self.waits = false;
             self.numbering.cut();
         }
-        let part = self.part(packet);
+        let part = self.part(packet, encoding);
         let Some((index, part)) = self.numbering.index(part, packet.sequence) else { return false };
         let ticks = packet.ticks + part.shift;
         if self.last.is_none_or(|last| last.ticks < ticks) {
-            let counts = self.counts(packet).plus(part.counts);
+            let counts = part.counts_of(packet).plus(part.counts);
             self.last = Some(Last { ticks, time: packet.time, counts });
         }
         self.packets = self.packets.wrapping_add(1);
         self.octets = self.octets.wrapping_add(packet.payload.len() as u32); // counts modulo 2^32
-        let header = self.header(packet, payload_type, index, ticks, self.sources.media);
-        self.put(&header, index, None, packet, part.counts, out);
+        let header = self.header(packet, part.encoding.payload_type, index, ticks, self.sources.media);
+        self.put(&header, index, None, packet, &part, out);
         true
     }
 
@@ -164,21 +170,21 @@ impl Leg {
 
     /// Sends a packet again: on the source of retransmissions if there is one, else the very same bytes as before.
     pub(super) fn repeat(&mut self, packet: &Packet, given: &Given, out: &mut Out<'_>) -> bool {
-        let Some(encoding) = self.encoding else { return false };
-        let ticks = packet.ticks + given.part.shift;
+        let Given { index, part, .. } = given;
+        let encoding = part.encoding;
+        let ticks = packet.ticks + part.shift;
         match (self.sources.rtx, encoding.rtx) {
             (Some(ssrc), Some(payload_type)) => {
                 self.rtx_index += 1;
                 let header = self.header(packet, payload_type, self.rtx_index, ticks, ssrc);
-                let original = given.index as u16; // the sequence number: the lowest 16 bits
-                self.put(&header, self.rtx_index, Some(original), packet, given.part.counts, out);
+                let original = *index as u16; // the sequence number: the lowest 16 bits
+                self.put(&header, self.rtx_index, Some(original), packet, part, out);
             }
             // A transport-wide number would make it another packet under the same index, which gives the keys away.
             _ if self.is_numbered() => return false,
             _ => {
-                let payload_type = encoding.payload_type;
-                let header = self.header(packet, payload_type, given.index, ticks, self.sources.media);
-                self.put(&header, given.index, None, packet, given.part.counts, out);
+                let header = self.header(packet, encoding.payload_type, *index, ticks, self.sources.media);
+                self.put(&header, *index, None, packet, part, out);
             }
         }
         true
@@ -264,7 +270,7 @@ impl Leg {
         index: u64,
         original: Option<u16>,
         packet: &Packet,
-        counts: Counts,
+        part: &Part,
         out: &mut Out<'_>,
     ) {
         let since = if original.is_some() { 0 } else { self.first_index };
@@ -276,7 +282,7 @@ impl Leg {
         };
         let mut prefix = Head::new();
         prefix.extend(original.map(u16::to_be_bytes).into_iter().flatten());
-        let head = if self.counts_pictures() { counts.added_to(&packet.payload) } else { None };
+        let head = if part.counts_pictures() { part.counts.added_to(&packet.payload) } else { None };
         let rest = packet.payload.get(head.as_ref().map_or(0, Head::len)..).unwrap_or_default();
         prefix.extend(head.into_iter().flatten());
         self.seal(header, &values, index, 0, &prefix, rest, out);
@@ -318,14 +324,15 @@ impl Leg {
 
     /// What is between a source's packets and the viewer's from this packet on. Timestamps begin at random; after a change
     /// of source they go on as the timeline does, and VP8's counts one by one.
-    fn part(&mut self, packet: &Packet) -> Part {
+    fn part(&mut self, packet: &Packet, encoding: AcceptedCodec) -> Part {
         if let Some(part) = self.part {
             return part;
         }
-        let (shift, counts) = match self.last {
+        let mut part = Part { layer: self.layer, encoding, shift: 0, counts: Counts::default() };
+        (part.shift, part.counts) = match self.last {
             Some(last) => (
                 last.ticks + (packet.time - last.time).to_ticks(self.rate).max(1) - packet.ticks,
-                last.counts.up_from(self.counts(packet)),
+                last.counts.up_from(part.counts_of(packet)),
             ),
             None => {
                 let mut random = [0; 4];
@@ -334,17 +341,18 @@ impl Leg {
                 (i64::from(u32::from_be_bytes(random)) - packet.ticks, Counts::default())
             }
         };
-        let part = Part { layer: self.layer, shift, counts };
         self.part = Some(part);
         part
     }
+}
 
+impl Part {
     /// VP8's counts of a packet's picture.
-    fn counts(&self, packet: &Packet) -> Counts {
+    fn counts_of(&self, packet: &Packet) -> Counts {
         if self.counts_pictures() { Counts::of(&packet.payload) } else { Counts::default() }
     }
 
     fn counts_pictures(&self) -> bool {
-        self.encoding.is_some_and(|encoding| encoding.codec == Codec::Vp8)
+        self.encoding.codec == Codec::Vp8
     }
 }

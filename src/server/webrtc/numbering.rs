@@ -1,6 +1,7 @@
 //! A viewer's own sequence numbers: the source's, moved, so that its gaps stay and what was left out leaves none.
 
 use crate::protocol::rtp::vp8::Counts;
+use crate::protocol::sdp::AcceptedCodec;
 use crate::stream::Layer;
 use smallvec::SmallVec;
 
@@ -26,6 +27,8 @@ pub(super) struct Numbering {
 pub(super) struct Part {
     /// Which layer they are of.
     pub(super) layer: Layer,
+    /// What they are sent as: under an index given before nothing else may go out than the very same bytes.
+    pub(super) encoding: AcceptedCodec,
     /// The viewer's RTP timestamp less the source's ticks.
     pub(super) shift: i64,
     /// What is added to the counts of VP8.
@@ -131,11 +134,20 @@ impl Epoch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::Codec;
+    use crate::protocol::sdp::{Feedback, Format};
     use proptest::prelude::*;
     use std::collections::HashSet;
 
     fn part() -> Part {
-        Part { layer: Layer::BEST, shift: 7, counts: Counts::default() }
+        let encoding = AcceptedCodec {
+            codec: Codec::Vp8,
+            payload_type: 96,
+            rtx: None,
+            format: Format::Vp8,
+            feedback: Feedback::default(),
+        };
+        Part { layer: Layer::BEST, encoding, shift: 7, counts: Counts::default() }
     }
 
     fn index(numbering: &mut Numbering, source: i64) -> Option<u64> {

@@ -63,6 +63,12 @@ impl Seat {
     }
 
     fn with(lines: &str) -> Self {
+        let map = "a=rtpmap:96 VP8/90000\na=rtcp-fb:96 nack\na=rtpmap:97 rtx/90000\na=fmtp:97 apt=96\n";
+        Self::offering(lines, "96 97", map)
+    }
+
+    /// One whose picture may come in these formats.
+    fn offering(lines: &str, formats: &str, map: &str) -> Self {
         let fingerprint = Fingerprint::new(HashKind::Sha256, vec![1; 32]).unwrap();
         let section = |kind: &str, mid: u8, formats: &str, map: &str| {
             format!(
@@ -72,8 +78,7 @@ impl Seat {
             )
         };
         let audio = section("audio", 0, "111", "a=rtpmap:111 opus/48000/2\n");
-        let map = "a=rtpmap:96 VP8/90000\na=rtcp-fb:96 nack\na=rtpmap:97 rtx/90000\na=fmtp:97 apt=96\n";
-        let video = section("video", 1, "96 97", map);
+        let video = section("video", 1, formats, map);
         let offer = Offer::parse(&format!("v=0\na=group:BUNDLE 0 1\n{audio}{video}")).unwrap();
         let [audio, video, video_rtx] = [1, 2, 3].map(Ssrc);
         let sending =
@@ -266,6 +271,45 @@ fn what_is_asked_for_comes_as_a_retransmission() {
     assert_eq!((view.header().payload_type, view.header().ssrc), (97, Ssrc(3)));
     assert_eq!(view.payload(), [&number.to_be_bytes()[..], &[1; 20]].concat());
     assert!(ask(&mut seat, Ssrc(2)).is_empty(), "it is on its way");
+}
+
+#[test]
+fn without_a_source_of_retransmissions_the_very_same_bytes_come_again() {
+    let h264 = |payload_type: u8, profile: &str| {
+        format!(
+            "a=rtpmap:{payload_type} H264/90000\na=rtcp-fb:{payload_type} nack\n\
+             a=fmtp:{payload_type} packetization-mode=1;profile-level-id={profile};level-asymmetry-allowed=1\n"
+        )
+    };
+    let map = h264(102, "42e01f") + &h264(104, "640c1f");
+    let mut seat = Seat::offering("", "102 104", &map);
+    let [baseline, high] = [[0x42, 0xe0, 0x1f], [0x64, 0x0c, 0x1f]]
+        .map(|[profile, constraints, level]| ProfileLevelId { profile, constraints, level })
+        .map(|profile| Step::Codec(Codec::H264, Some(profile)));
+    let mut rings = Rings::default();
+    (1..=3).for_each(|sequence| {
+        rings.of(MediaKind::Video, Layer::BEST).insert(&packet(sequence, sequence == 1));
+    });
+    let steps = [baseline.clone(), video(1, true), video(2, false), baseline, video(3, false)];
+    seat.viewer.borrow_mut().take(seat.now, Layer::BEST, &steps, &mut seat.batch);
+    let sent = |seat: &Seat| -> Vec<Vec<u8>> {
+        seat.sent.0.take().into_iter().filter(|datagram| !is_rtcp(datagram)).collect()
+    };
+    seat.batch.flush();
+    let before = sent(&seat);
+    let numbers = before.iter().map(|packet| PacketView::parse(packet).unwrap().header().sequence);
+    let numbers: Vec<_> = numbers.collect();
+    assert_eq!(numbers.len(), 3, "the same said again changes nothing");
+    // The publisher's profile changes; some of what went before is asked for only now.
+    seat.take(std::slice::from_ref(&high));
+    let lost = numbers.iter().copied();
+    seat.viewer.borrow_mut().retransmit(seat.now, Ssrc(2), lost, &rings, &mut seat.batch);
+    seat.batch.flush();
+    assert_eq!(sent(&seat), before);
+    let got = seat.take(&[video(4, false), video(5, true), video(6, false)]);
+    let got: Vec<_> =
+        got.iter().map(|packet| (packet.0, packet.1.wrapping_sub(numbers[2]), packet.3)).collect();
+    assert_eq!(got, [(104, 1, 5), (104, 2, 6)], "from a key picture on, without a hole");
 }
 
 #[test]
