@@ -5,7 +5,7 @@ use commonroom::codec::h264::AvcConfig;
 use commonroom::config::{Config, Http, Span, Webrtc};
 use commonroom::gateway::Gateway;
 use commonroom::media::{Codec, CodecParams};
-use commonroom::room::{Limits, Name, Protocol, Publication, Rooms};
+use commonroom::room::{Entry, Limits, Moderation, Name, Protocol, Publication, Rooms};
 use commonroom::server::conference::{Conference, Services};
 use commonroom::server::{http, rtmp, webrtc};
 use commonroom::stream::{FeedKey, Form, Warning};
@@ -249,6 +249,40 @@ async fn what_is_wrong_with_an_offer_is_said() {
     post("/whip/demo/a%20b", sdp, WHIP).await.is_problem(400, "invalid_name");
     assert!(site.rooms.list().is_empty(), "no refusal leaves anything behind");
     assert_eq!(post("/whip/demo/alice", "Application/SDP; charset=utf-8", WHIP).await.status, 201);
+}
+
+#[tokio::test]
+async fn what_a_host_decides_holds_over_http_too() {
+    let site = Site::new();
+    let name = |text: &str| text.parse::<Name>().expect("a valid name");
+    let entry = Entry { login: name("host"), protocol: Protocol::WebSocket, key: None, listens: true };
+    let (host, _events) = site.rooms.join(name("demo"), entry).expect("nothing speaks against it");
+    let bob = site.publish("demo", "bob");
+    let own = bob.name().to_string();
+    let refused = async |status, error| {
+        for watched in ["bob", own.as_str()] {
+            let whep = format!("/whep/demo/{watched}");
+            site.ask("POST", &whep, &[SDP], WHEP).await.is_problem(status, error);
+            for kind in ["jpg", "png"] {
+                let path = format!("/api/v1/rooms/demo/{watched}/snapshot.{kind}");
+                site.get(&path).await.is_problem(status, error);
+            }
+        }
+    };
+    host.moderate(Moderation::Lock(true)).unwrap();
+    refused(403, "room_locked").await;
+    site.ask("POST", "/whip/demo/carol", &[SDP], WHIP).await.is_problem(403, "room_locked");
+    host.moderate(Moderation::Lock(false)).unwrap();
+    assert_eq!(site.ask("POST", "/whep/demo/bob", &[SDP], WHEP).await.status, 201);
+
+    host.moderate(Moderation::Kick(name("bob"))).unwrap();
+    refused(404, "no_stream").await;
+    site.ask("POST", "/whip/demo/bob", &[SDP], WHIP).await.is_problem(403, "kicked");
+    let carol = site.ask("POST", "/whip/demo/carol", &[SDP], WHIP).await;
+    assert_eq!(carol.status, 201, "{carol:?}");
+    host.moderate(Moderation::Kick(name("carol"))).unwrap();
+    site.ask("POST", "/whip/demo/carol", &[SDP], WHIP).await.is_problem(403, "kicked");
+    drop(bob);
 }
 
 #[tokio::test]

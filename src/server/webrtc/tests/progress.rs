@@ -3,10 +3,11 @@
 use super::client::{Client, H264, Incoming, header};
 use super::{PATIENCE, World, name, send_wanted_key_picture};
 use crate::codec::Codec;
-use crate::room::{Entry, Moderation, Protocol};
+use crate::room::{Entry, Event, LeaveReason, Moderation, Protocol, Refusal, Role};
 use crate::server::webrtc::mailbox::Mail;
-use crate::server::webrtc::{Answer, End, Progress};
+use crate::server::webrtc::{Answer, End, Options, Progress};
 use crate::stream::EndReason;
+use crate::time::NtpTime;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
@@ -69,6 +70,57 @@ async fn whose_publication_the_room_ends_is_told() {
     host.moderate(Moderation::Kick(name("bob"))).unwrap();
     client.connect(&late.sdp).await;
     assert_eq!(end(&mut late).await, End::Stream(EndReason::Revoked));
+}
+
+/// As that of a page whose WebSocket is gone, while its media still comes.
+#[tokio::test]
+async fn who_has_no_place_in_the_room_sends_nothing_more() {
+    let world = World::new();
+    let join = |login| Entry { login: name(login), protocol: Protocol::WebSocket, key: None, listens: true };
+    let (host, mut events) = world.rooms.join(name("room"), join("host")).unwrap();
+    let (alice, _events) = world.rooms.join(name("room"), join("alice")).unwrap();
+    let publication = alice.publish(None, NtpTime::default()).unwrap();
+    let mut publisher = Client::udp(world.server.local_addr()).await;
+    let offer = publisher.offer("sendonly");
+    let mut published = world.server.publish(publication, &offer, &Options::default()).unwrap();
+    publisher.connect(&published.sdp).await;
+    publisher.send_rtp(header(super::OPUS, 1, false), None, super::SOUND).await;
+    publisher.send_rtp(header(H264, 100, true), None, super::KEY_PICTURE).await;
+    world.tracks(2).await;
+    let (mut watched, mut viewer) = connected(&world, "viewer").await;
+    send_wanted_key_picture(&mut publisher, 101).await;
+    viewer.next_rtp(H264).await;
+    drop(alice);
+    assert!(world.stream("alice").is_none(), "at once");
+    for sequence in 102..110 {
+        publisher.send_rtp(header(H264, sequence, true), None, super::PICTURE).await;
+    }
+    for answer in [&mut published, &mut watched] {
+        assert_eq!(end(answer).await, End::Stream(EndReason::Revoked));
+    }
+    let mut heard = Vec::new();
+    while let Some(event) = events.try_next() {
+        match &*event {
+            Event::Published { .. } => heard.push("published"),
+            Event::Unpublished { failed: true, .. } => heard.push("failed"),
+            Event::Left { reason: LeaveReason::Vanished, .. } => heard.push("vanished"),
+            _ => {}
+        }
+    }
+    assert_eq!(heard, ["published", "failed", "vanished"]);
+
+    // Who may not publish any more by the time its media comes.
+    let (bob, _events) = world.rooms.join(name("room"), join("bob")).unwrap();
+    let publication = bob.publish(None, NtpTime::default()).unwrap();
+    let mut client = Client::udp(world.server.local_addr()).await;
+    let offer = client.offer("sendonly");
+    let mut late = world.server.publish(publication, &offer, &Options::default()).unwrap();
+    host.moderate(Moderation::SetRole(name("bob"), Role::Viewer)).unwrap();
+    client.connect(&late.sdp).await;
+    assert_eq!(end(&mut late).await, End::Stream(EndReason::Revoked));
+    assert!(world.stream("bob").is_none());
+    let refused = bob.publish(None, NtpTime::default()).map(drop);
+    assert_eq!(refused, Err(Refusal::NotSpeaker));
 }
 
 #[tokio::test]
