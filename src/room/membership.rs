@@ -4,7 +4,7 @@ use super::event::{Event, LeaveReason, MessageId};
 use super::member::MemberId;
 use super::name::Name;
 use super::publication::Publication;
-use super::published::PublishedName;
+use super::published::{PublishedName, StreamKind};
 use super::refusal::Refusal;
 use super::registry::Shared;
 use super::state::{Command, Moderation};
@@ -46,7 +46,17 @@ impl Membership {
 
     /// Takes a name for a stream that is about to be published; `None`: one is made up. `origin` is the stream's origin.
     pub fn publish(&self, name: Option<PublishedName>, origin: NtpTime) -> Result<Publication, Refusal> {
-        self.shared.reserve(&mut self.shared.lock(), self, name, origin)
+        self.shared.reserve(&mut self.shared.lock(), self, name, None, origin)
+    }
+
+    /// The same for one that has said what it shows.
+    pub fn publish_as(
+        &self,
+        name: PublishedName,
+        kind: StreamKind,
+        origin: NtpTime,
+    ) -> Result<Publication, Refusal> {
+        self.shared.reserve(&mut self.shared.lock(), self, Some(name), Some(kind), origin)
     }
 
     /// Writes to everybody, or to one: as a line for it alone (`private`), or as one of the copies that everybody gets

@@ -56,7 +56,7 @@ impl PublishedName {
         self.0.clone()
     }
 
-    /// What the publication shows: nothing but the name tells.
+    /// What the publication shows, as far as its name tells.
     pub fn kind(&self) -> StreamKind {
         if self.0.contains(SCREEN) { StreamKind::Screen } else { StreamKind::Camera }
     }

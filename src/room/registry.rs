@@ -9,7 +9,7 @@ use super::member::{Key, Media, MemberId, Protocol};
 use super::membership::{Events, Membership};
 use super::name::Name;
 use super::publication::{Publication, Revoked};
-use super::published::PublishedName;
+use super::published::{PublishedName, StreamKind};
 use super::refusal::Refusal;
 use super::state::{Command, Effect, Entry, Now, Room};
 use crate::media::MediaKind;
@@ -123,7 +123,7 @@ impl Rooms {
         let entry = Entry { login: participant.clone(), protocol, key: None, listens: false };
         let id = self.shared.enter(&mut state, &room, entry, None)?;
         let member = Membership::new(self.shared.clone(), room, participant, id);
-        match self.shared.reserve(&mut state, &member, None, origin) {
+        match self.shared.reserve(&mut state, &member, None, None, origin) {
             Ok(publication) => Ok(publication.of(member)),
             Err(refusal) => {
                 // Leaving takes the lock.
@@ -237,12 +237,13 @@ impl Shared {
         entered.map(|_| id)
     }
 
-    /// Takes a name for a stream that a member is about to publish; `None`: one is made up.
+    /// Takes a name for a stream that a member is about to publish; `None`: one is made up. Without a `kind` its name tells.
     pub(super) fn reserve(
         self: &Arc<Self>,
         state: &mut State,
         member: &Membership,
         name: Option<PublishedName>,
+        kind: Option<StreamKind>,
         origin: NtpTime,
     ) -> Result<Publication, Refusal> {
         if state.closed {
@@ -267,7 +268,11 @@ impl Shared {
         // Before the room is asked: what it answers may be meant for the stream.
         let handle = Handle { stream, revoked: revoked.clone(), open: false };
         hall.streams.insert(name.clone(), handle);
-        let command = Command::Reserve { member: member.id(), stream: name.clone() };
+        let command = Command::Reserve {
+            member: member.id(),
+            stream: name.clone(),
+            kind: kind.unwrap_or_else(|| name.kind()),
+        };
         if let Err(refusal) = state.handle(member.room(), command, self.now()) {
             if let Some(hall) = state.rooms.get_mut(member.room()) {
                 hall.streams.remove(&name);

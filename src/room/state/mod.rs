@@ -19,7 +19,7 @@ use super::limits::Limits;
 use super::member::{Key, Media, MemberId, Protocol, Role};
 use super::name::Name;
 use super::publication::Revocation;
-use super::published::PublishedName;
+use super::published::{PublishedName, StreamKind};
 use super::rate::Rate;
 use super::refusal::Refusal;
 use crate::media::MediaKind;
@@ -60,6 +60,8 @@ pub enum Command {
         member: MemberId,
         /// What.
         stream: PublishedName,
+        /// What it shows.
+        kind: StreamKind,
     },
     /// A stream can be played.
     Begin {
@@ -200,6 +202,7 @@ struct Member {
 #[derive(Debug)]
 struct Published {
     login: Name,
+    kind: StreamKind,
     order: u64,
     /// What it has, once it can be played.
     media: Option<Media>,
@@ -230,7 +233,7 @@ impl Room {
         match command {
             Command::Enter { member, entry } => self.enter(member, entry, now, &mut effects)?,
             Command::Leave { member, reason } => self.leave(member, reason, now, &mut effects),
-            Command::Reserve { member, stream } => self.reserve(member, stream, &mut effects)?,
+            Command::Reserve { member, stream, kind } => self.reserve(member, stream, kind, &mut effects)?,
             Command::Begin { stream, media } => self.begin(&stream, media, &mut effects),
             Command::Finish { stream, failed } => self.finish(&stream, failed, &mut effects),
             Command::Say { member, to, private, text } => {
@@ -291,7 +294,7 @@ impl Room {
     /// The first stream of a participant, camera before screen, whether it can be played yet or not.
     pub fn first_stream(&self, login: &Name) -> Option<&PublishedName> {
         let own = self.streams.iter().filter(|(_, published)| published.login == *login);
-        own.min_by_key(|(name, published)| (name.kind(), published.order)).map(|(name, _)| name)
+        own.min_by_key(|(_, published)| (published.kind, published.order)).map(|(name, _)| name)
     }
 
     fn view(&self, login: &Name, member: &Member) -> Participant {
@@ -338,7 +341,7 @@ impl Published {
     fn view(&self, name: &PublishedName) -> Option<StreamView> {
         Some(StreamView {
             name: name.clone(),
-            kind: name.kind(),
+            kind: self.kind,
             media: self.media?,
             muted: self.muted.or(self.host_muted),
             host_muted: self.host_muted,

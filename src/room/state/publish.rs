@@ -3,7 +3,7 @@
 use super::super::event::Event;
 use super::super::limits::MAX_DATA;
 use super::super::member::{Media, MemberId, Role};
-use super::super::published::PublishedName;
+use super::super::published::{PublishedName, StreamKind};
 use super::super::refusal::Refusal;
 use super::{Effect, Now, Published, Room};
 use crate::media::MediaKind;
@@ -13,6 +13,7 @@ impl Room {
         &mut self,
         id: MemberId,
         stream: PublishedName,
+        kind: StreamKind,
         effects: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
         let (login, member) = self.member(id)?;
@@ -38,7 +39,7 @@ impl Room {
         }
         let order = self.published;
         self.published += 1;
-        let published = Published { login, order, media: None, muted: Media::default(), host_muted };
+        let published = Published { login, kind, order, media: None, muted: Media::default(), host_muted };
         self.streams.insert(stream, published);
         Ok(())
     }

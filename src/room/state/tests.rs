@@ -64,7 +64,7 @@ impl World {
     }
 
     fn publish(&mut self, member: MemberId, stream: &str) {
-        self.handle(Command::Reserve { member, stream: published(stream) }).unwrap();
+        self.handle(reserve(member, stream)).unwrap();
         self.handle(Command::Begin { stream: published(stream), media: Media { audio: true, video: true } })
             .unwrap();
     }
@@ -93,6 +93,13 @@ fn name(text: &str) -> Name {
 
 fn published(text: &str) -> PublishedName {
     text.parse().unwrap()
+}
+
+/// Of a stream that is what its name says.
+fn reserve(member: MemberId, stream: &str) -> Command {
+    let stream = published(stream);
+    let kind = stream.kind();
+    Command::Reserve { member, stream, kind }
 }
 
 fn seen(participant: &Participant) -> String {
@@ -164,7 +171,7 @@ fn an_encoder_is_there_from_its_first_picture_on() {
     let mut world = World::new(Limits::default());
     let [alice] = world.with(["alice"]);
     let obs = world.enter("obs", None, false).unwrap();
-    world.handle(Command::Reserve { member: obs, stream: published("r-obs-1") }).unwrap();
+    world.handle(reserve(obs, "r-obs-1")).unwrap();
     assert_eq!(world.hears(alice), "");
     let bob = world.enter("bob", None, true).unwrap();
     assert_eq!(world.hears(bob), "state you=bob/speaker[] others=alice/host[] lines=");
@@ -183,7 +190,7 @@ fn an_encoder_that_never_came_through_is_not_said_to_have_gone() {
     let mut world = World::new(Limits::default());
     let [alice] = world.with(["alice"]);
     let obs = world.enter("obs", None, false).unwrap();
-    world.handle(Command::Reserve { member: obs, stream: published("r-obs-1") }).unwrap();
+    world.handle(reserve(obs, "r-obs-1")).unwrap();
     world.handle(Command::Leave { member: obs, reason: LeaveReason::Vanished }).unwrap();
     assert_eq!(world.hears(alice), "");
     assert_eq!(world.acts(), "end r-obs-1");
@@ -198,10 +205,9 @@ fn admission_has_bounds() {
     let [_] = world.with(["bob"]);
     assert!(matches!(world.enter("eve", None, true), Err(Refusal::RoomFull { limit: 2, .. })));
     world.publish(alice, "s");
-    let reserve = |stream: &str, member| Command::Reserve { member, stream: published(stream) };
-    assert_eq!(world.handle(reserve("t", alice)), Err(Refusal::TooManyStreams(1)));
-    assert_eq!(world.handle(reserve("s", alice)), Err(Refusal::StreamNameInUse(published("s"))));
-    assert_eq!(world.handle(reserve("t", MemberId(99))), Err(Refusal::NotJoined));
+    assert_eq!(world.handle(reserve(alice, "t")), Err(Refusal::TooManyStreams(1)));
+    assert_eq!(world.handle(reserve(alice, "s")), Err(Refusal::StreamNameInUse(published("s"))));
+    assert_eq!(world.handle(reserve(MemberId(99), "t")), Err(Refusal::NotJoined));
 }
 
 #[test]
@@ -384,6 +390,27 @@ fn a_host_mutes_what_is_published_and_what_will_be() {
 }
 
 #[test]
+fn a_screen_is_what_is_said_to_be_one() {
+    let mut world = World::new(Limits::default());
+    let [_, bob, carol] = world.with(["alice", "bob", "carol"]);
+    let (stream, media) = (published("a"), Media { audio: false, video: true });
+    world.handle(Command::Reserve { member: bob, stream: stream.clone(), kind: StreamKind::Screen }).unwrap();
+    world.publish(bob, "b");
+    assert_eq!(
+        world.room.first_stream(&name("bob")),
+        Some(&published("b")),
+        "the camera, though it came later"
+    );
+    let effects = world.room.handle(Command::Begin { stream, media }, world.now).unwrap();
+    let told = effects.iter().find_map(|effect| match effect {
+        Effect::Tell { to, event } if *to == carol => Some(event.clone()),
+        _ => None,
+    });
+    let Some(Event::Published { stream, .. }) = told.as_deref() else { panic!("{told:?}") };
+    assert_eq!(stream.kind, StreamKind::Screen);
+}
+
+#[test]
 fn viewers_do_not_publish() {
     let mut world = World::new(Limits::default());
     let [alice, bob] = world.with(["alice", "bob"]);
@@ -391,8 +418,7 @@ fn viewers_do_not_publish() {
     world.moderate(alice, Moderation::SetRole(name("bob"), Role::Viewer)).unwrap();
     assert_eq!(world.hears(alice), "published bob s; unpublished bob s; role bob viewer");
     assert_eq!(world.acts(), "end s");
-    let reserve = Command::Reserve { member: bob, stream: published("s") };
-    assert_eq!(world.handle(reserve), Err(Refusal::NotSpeaker));
+    assert_eq!(world.handle(reserve(bob, "s")), Err(Refusal::NotSpeaker));
 }
 
 #[test]
@@ -504,7 +530,7 @@ proptest! {
                     Command::Enter { member: ids[0], entry }
                 }
                 2 => Command::Leave { member, reason: LeaveReason::Left },
-                3 | 4 => Command::Reserve { member, stream },
+                3 | 4 => reserve(member, stream.as_str()),
                 5 => Command::Begin { stream, media: Media { audio: true, video: true } },
                 6 => Command::Finish { stream, failed: flag },
                 7 => Command::Say { member, to: flag.then(|| login(whom)), private: whom == 1, text: "t".into() },

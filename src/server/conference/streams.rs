@@ -9,7 +9,7 @@ use crate::protocol::room_api::{
     self as api, Adapt, Available, Info, Label, Layer, LayerLimit, MuteState, Notice, Play, Publish,
     ServerMessage, Status, StreamEvent, StreamNotice, StreamStatus,
 };
-use crate::room::{Media, Name, PublishedName, Refusal};
+use crate::room::{Media, Name, PublishedName, Refusal, StreamKind};
 use crate::server::webrtc::{
     Adaptation, Answer, End, Limit, Options, Picture, Progress, SessionId, Transport,
 };
@@ -84,9 +84,10 @@ impl Session {
         let room = room.clone();
         #[expect(clippy::disallowed_methods, reason = "the publication's wall-clock anchor, read once")]
         let origin = NtpTime::from(SystemTime::now());
+        let kind = if request.is_screen() { StreamKind::Screen } else { StreamKind::Camera };
         let publication = seat
             .membership
-            .publish(Some(name.clone()), origin)
+            .publish_as(name.clone(), kind, origin)
             .map_err(|refusal| refuse::no_place(&refusal))?;
         let options = Options { transport: transport(request.transport.as_deref()), ..Options::default() };
         let answer = self

@@ -15,7 +15,7 @@ fn leave(world: &mut World, member: MemberId) {
 }
 
 fn reserve(world: &mut World, member: MemberId, stream: &str) -> Result<(), Refusal> {
-    world.handle(Command::Reserve { member, stream: published(stream) })
+    world.handle(super::reserve(member, stream))
 }
 
 #[test]
