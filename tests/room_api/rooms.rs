@@ -2,7 +2,7 @@
 
 use crate::client::{ROOM, Site, join, leave, line};
 use commonroom::protocol::room_api::{
-    Ack, Action, By, Command, Event, Left, LeftReason, Line, Locked, Medium, Moderate, Mute, Present,
+    Ack, Action, By, Command, Event, Left, LeftReason, Line, Locked, Medium, Moderate, Mute, Muted, Present,
     Protocol, Role, RoomState, ServerMessage, Status, StreamOf, TakenOver, Word,
 };
 use commonroom::room::Limits;
@@ -312,6 +312,8 @@ async fn whoever_comes_again_is_told_what_a_host_lets_not_pass() {
     alice.event().await;
     let (login, medium) = (String::from("bob"), Medium::Audio);
     alice.accepted(moderate(Action::Mute(Mute { login, stream: None, medium }))).await;
+    let told = Muted { login: "bob".into(), name: None, medium, muted: true, by: Some("alice".into()) };
+    assert_eq!(bob.event().await, Event::Muted { info: told.clone(), commonroom: told });
     bob.accepted(leave(ROOM)).await;
     assert_eq!(state(bob.join(ROOM).await).you.host_muted, [Medium::Audio]);
     site.end().await;
