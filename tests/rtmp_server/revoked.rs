@@ -62,8 +62,8 @@ async fn a_player_may_name_a_publication() {
     let published = gateway.stream("alice").name().stream.clone();
     let mut player = gateway.play(&published).await;
     player.until(&line("video", &picture(false, &[2]))).await;
-    let mut other = gateway.play(&"x".repeat(200)).await;
+    let mut other = gateway.play(&"x".repeat(240)).await;
     assert_eq!(other.rest().await, ["onStatus NetStream.Play.StreamNotFound"]);
-    let mut other = gateway.play(&"x".repeat(201)).await;
+    let mut other = gateway.play(&"x".repeat(241)).await;
     assert_eq!(other.rest().await, ["onStatus NetStream.Play.Failed"]);
 }
