@@ -180,6 +180,27 @@ fn body(base: u16, count: u16, reference: u32, chunk: u16, deltas: &[u8]) -> Vec
     [&base.to_be_bytes()[..], &count.to_be_bytes(), &[a, b, c, 0], &chunk.to_be_bytes(), deltas].concat()
 }
 
+#[test]
+fn no_more_feedback_is_read_than_was_sent_for() {
+    let mut transport = Transport::new();
+    let feed = |transport: &mut Transport, base, count| {
+        let body = body(base, count, 1, 0x2000 | count, &vec![0; count.into()]);
+        transport.feedback(start(), &Feedback::parse(&body).unwrap()).is_some()
+    };
+    let first = transport.send(start(), 100);
+    for _ in 0..4 {
+        assert!(!feed(&mut transport, 30_000, 2_048), "nothing that was sent");
+    }
+    assert!(!feed(&mut transport, first, 1), "there was enough of it");
+    transport.send(start(), 100);
+    assert!(feed(&mut transport, first, 1));
+    // What an honest peer says is always read: each packet twenty times over would be too much, ten times is not.
+    for _ in 0..5_000 {
+        let number = transport.send(start(), 100);
+        assert!(feed(&mut transport, number.wrapping_sub(9), 10));
+    }
+}
+
 proptest! {
     /// Whatever a peer says of its arrivals: the estimate stays a number within bounds, and the memory small.
     #[test]

@@ -11,9 +11,14 @@ use std::time::{Duration, Instant};
 const SILENCE: Duration = Duration::from_secs(1);
 /// So much must have been sent.
 const UNANSWERED: u32 = 20;
+/// A packet that is sent pays for so many statuses of feedback: each is told of in the feedback that follows, and again
+/// where an earlier one comes late. What goes beyond is not read, as a few bytes can speak of thousands of packets.
+const STATUSES_PER_PACKET: u32 = 16;
+/// So many may be saved up.
+const MAX_STATUSES: u32 = 8_192;
 
 /// Numbers the packets to one peer and reads its feedback.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Transport {
     history: History,
     throughput: Throughput,
@@ -23,6 +28,8 @@ pub struct Transport {
     /// Packets sent since the last feedback that told something, and when the first of them was.
     unanswered: u32,
     unanswered_since: Option<Instant>,
+    /// Statuses of feedback that may be read.
+    statuses: u32,
 }
 
 /// What a feedback says that was not known before.
@@ -42,6 +49,20 @@ pub struct Report {
     pub round_trip: Option<Duration>,
 }
 
+impl Default for Transport {
+    fn default() -> Self {
+        Self {
+            history: History::default(),
+            throughput: Throughput::default(),
+            delay: Delay::default(),
+            expected: None,
+            unanswered: 0,
+            unanswered_since: None,
+            statuses: MAX_STATUSES,
+        }
+    }
+}
+
 impl Transport {
     /// Has sent nothing yet.
     pub fn new() -> Self {
@@ -52,11 +73,14 @@ impl Transport {
     pub fn send(&mut self, now: Instant, bytes: usize) -> u16 {
         self.unanswered = self.unanswered.saturating_add(1);
         self.unanswered_since.get_or_insert(now);
+        self.statuses = (self.statuses + STATUSES_PER_PACKET).min(MAX_STATUSES);
         self.history.push(now, bytes)
     }
 
-    /// Reads a feedback. `None` if it tells nothing new of any packet that is remembered.
+    /// Reads a feedback. `None` if it tells nothing new of any packet that is remembered, or there has been more of it
+    /// than what was sent can explain.
     pub fn feedback(&mut self, now: Instant, feedback: &Feedback<'_>) -> Option<Report> {
+        self.statuses = self.statuses.checked_sub(feedback.count().into())?;
         let mut report = Report::default();
         let mut is_news = false;
         // Packets whose feedback was lost have arrived like those around them.

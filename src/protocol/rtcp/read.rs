@@ -11,10 +11,16 @@ use crate::wire::{ByteReader, Truncated};
 use thiserror::Error;
 
 const REPORT_BLOCK_LEN: usize = 24;
+/// A longer datagram is not read: nobody's reports need more than the network carries in one piece, and a few bytes of
+/// them can ask for much work.
+const MAX_COMPOUND: usize = 1_500;
 
 /// Why a compound packet, or the rest of it, cannot be read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 pub enum RtcpError {
+    /// It is longer than a datagram of the network.
+    #[error("{0} bytes of RTCP in one datagram")]
+    TooLong(usize),
     /// A packet is longer than what is there, or shorter than what it must hold.
     #[error(transparent)]
     Truncated(#[from] Truncated),
@@ -92,6 +98,9 @@ impl<'a> Iterator for Packets<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         if self.rest.is_empty() {
             return None;
+        }
+        if self.rest.len() > MAX_COMPOUND {
+            return Some(Err(RtcpError::TooLong(std::mem::take(&mut self.rest).len())));
         }
         let mut reader = ByteReader::new(self.rest);
         let packet = Packet::read(&mut reader);
@@ -320,6 +329,17 @@ mod tests {
         assert_eq!(error(&out), RtcpError::Truncated(Truncated), "a block that is not there");
         assert_eq!(error(&[0x41, 200, 0, 0]), RtcpError::Version(1));
         assert!(all(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_datagram_of_more_than_the_network_carries_is_not_read() {
+        let mut out = Vec::new();
+        while out.len() < MAX_COMPOUND {
+            write::pli(&mut out, Ssrc(1), Ssrc(2));
+        }
+        assert_eq!((out.len(), all(&out).len()), (MAX_COMPOUND, MAX_COMPOUND / 12));
+        write::pli(&mut out, Ssrc(1), Ssrc(2));
+        assert!(matches!(all(&out)[..], [Err(RtcpError::TooLong(1_512))]));
     }
 
     #[test]

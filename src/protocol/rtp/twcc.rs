@@ -26,8 +26,8 @@ const MAX_STEP: i64 = 2_048;
 const MAX_HISTORY: i64 = 512;
 /// What is remembered at most. Nobody who fetches feedback when it is due comes near it; else the oldest are dropped.
 const MAX_REMEMBERED: usize = 8_192;
-/// A feedback about more packets is not read: no sender has so many under way.
-const MAX_STATUSES: u16 = 8_192;
+/// A feedback about more packets is not read: no sender here remembers more.
+const MAX_STATUSES: u16 = 2_048;
 const MAX_RUN: usize = 0x1fff;
 
 /// Notes arrivals and makes feedback of them.
@@ -220,17 +220,12 @@ impl<'a> Feedback<'a> {
         let number = reader.u8()?;
         // Chunks end where they have covered the count; each takes two bytes, so this ends with the datagram at last.
         let behind = reader.rest();
-        let (mut covered, mut deltas_len) = (0, 0);
-        while covered < usize::from(count) {
-            for symbol in Chunk::new(reader.u16()?).take(usize::from(count) - covered) {
-                covered += 1;
-                deltas_len += match symbol {
-                    0 => 0,
-                    1 => 1,
-                    2 => 2,
-                    _ => return Err(FeedbackError::Reserved),
-                };
-            }
+        let (mut left, mut deltas_len) = (count, 0);
+        while left > 0 {
+            let chunk = Chunk::new(reader.u16()?);
+            let covered = chunk.left.min(left);
+            left -= covered;
+            deltas_len += chunk.deltas_len(covered)?;
         }
         let (chunks, _) = behind.split_at(behind.len() - reader.len());
         Ok(Self { base, count, reference, number, chunks, deltas: reader.bytes(deltas_len)? })
@@ -244,6 +239,11 @@ impl<'a> Feedback<'a> {
     /// The number of the first packet that it is about.
     pub const fn base(&self) -> u16 {
         self.base
+    }
+
+    /// How many packets it is about.
+    pub const fn count(&self) -> u16 {
+        self.count
     }
 
     /// The number behind the last packet that it is about.
@@ -310,6 +310,19 @@ impl Chunk {
             _ => bits & MAX_RUN as u16, // thirteen bits
         };
         Self { bits, left }
+    }
+
+    /// The bytes of the arrival times of its first so many symbols. A run is not walked: its two bytes may stand for
+    /// thousands.
+    fn deltas_len(self, symbols: u16) -> Result<usize, FeedbackError> {
+        // A symbol is the number of bytes of its time; none has three.
+        let len =
+            |symbol: u8| if symbol < 3 { Ok(usize::from(symbol)) } else { Err(FeedbackError::Reserved) };
+        if self.bits >> 15 == 1 {
+            return self.take(symbols.into()).map(len).sum();
+        }
+        let first = (self.bits >> 13) as u8; // two bits, as the third is 0
+        if symbols == 0 { Ok(0) } else { Ok(usize::from(symbols) * len(first)?) }
     }
 }
 
@@ -451,8 +464,11 @@ mod tests {
             Feedback::parse(&body).map(|feedback| feedback.statuses().count())
         };
         assert_eq!(parse(0, &[]), Ok(0));
-        assert_eq!(parse(8_193, &[0; 64]), Err(FeedbackError::TooMany(8_193)));
-        assert_eq!(parse(8_192, &[0x1f, 0xff, 0, 1]), Ok(8_192));
+        assert_eq!(parse(2_049, &[0; 64]), Err(FeedbackError::TooMany(2_049)));
+        assert_eq!(parse(2_048, &[0x07, 0xff, 0, 1]), Ok(2_048));
+        assert_eq!(parse(3, &[0x1f, 0xff]), Ok(3), "a run that goes on behind the end");
+        assert_eq!(parse(3, &[0x60, 0, 0x20, 3, 1, 2, 3]), Ok(3), "a run of none says nothing");
+        assert_eq!(parse(2, &[0xd4, 3, 1, 2]), Ok(2), "what stands behind the end is not looked at");
         assert_eq!(parse(1, &[0; 64]), Err(Truncated.into()), "runs of nothing");
         assert_eq!(parse(4, &[0x20, 4, 1, 2, 3]), Err(Truncated.into()), "a delta is missing");
         assert_eq!(parse(4, &[0x60, 4, 1, 2, 3, 4]), Err(FeedbackError::Reserved));
