@@ -76,6 +76,11 @@ impl ExtensionIds {
         valid
     }
 
+    /// Takes the id from `extension`.
+    pub const fn remove(&mut self, extension: Extension) {
+        self.0[extension as usize] = 0;
+    }
+
     /// The id of an extension; `None` when it was not negotiated.
     pub fn get(&self, extension: Extension) -> Option<u8> {
         Some(self.0[extension as usize]).filter(|id| *id != 0)

@@ -96,7 +96,7 @@ impl Sending<'_> {
 pub fn answer(offer: &Offer, local: &Local<'_>, want: &Want<'_>) -> Result<(String, Negotiated), SdpError> {
     let (remote, dtls) = remote(offer)?;
     let mut sections: Vec<Accepted> = Vec::new();
-    let verdicts: Vec<Verdict> = offer
+    let mut verdicts: Vec<Verdict> = offer
         .sections
         .iter()
         .map(|section| match judge(offer, section, want, &sections) {
@@ -107,6 +107,15 @@ pub fn answer(offer: &Offer, local: &Local<'_>, want: &Want<'_>) -> Result<(Stri
             verdict => verdict,
         })
         .collect();
+    // The line is judged by all that is numbered: sound alone would make it look as narrow as sound is.
+    let is_unnumbered = |section: &Accepted| section.kind == MediaKind::Video && !section.is_numbered();
+    if matches!(want, Want::Send(_)) && sections.iter().any(is_unnumbered) {
+        let accepted = verdicts.iter_mut().filter_map(|verdict| match verdict {
+            Verdict::Accept(accepted) => Some(accepted),
+            _ => None,
+        });
+        accepted.chain(&mut sections).for_each(Accepted::unnumber);
+    }
     check(offer, want, &sections, &verdicts)?;
     let text = Writer::new(local, want, dtls).write(offer, &verdicts);
     Ok((text, Negotiated { remote, dtls, sections }))

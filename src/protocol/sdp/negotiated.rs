@@ -110,6 +110,12 @@ impl Accepted {
             && self.codecs.iter().all(|codec| codec.feedback.transport_cc)
     }
 
+    /// Its packets carry no such numbers.
+    pub(super) fn unnumber(&mut self) {
+        self.extensions.remove(Extension::TransportCc);
+        self.codecs.iter_mut().for_each(|codec| codec.feedback.transport_cc = false);
+    }
+
     /// The codec of a payload type, and whether that is the payload type of its retransmissions.
     pub fn by_payload_type(&self, payload_type: u8) -> Option<(&AcceptedCodec, bool)> {
         self.codecs.iter().find_map(|codec| {

@@ -168,6 +168,23 @@ fn encodings_are_agreed_to_where_packets_name_them() {
 }
 
 #[test]
+fn sound_is_not_numbered_where_the_picture_cannot_be() {
+    let numbered = |offer: &str| {
+        let (text, agreed) = send(offer, &[]).unwrap();
+        assert_eq!(
+            agreed.extensions().get(Extension::TransportCc).is_some(),
+            text.contains("transport-wide-cc")
+        );
+        let kinds = [MediaKind::Audio, MediaKind::Video].map(|kind| agreed.section(kind).unwrap());
+        (kinds.map(Accepted::is_numbered), text.contains("transport-cc"))
+    };
+    assert_eq!(numbered(CHROMIUM_WHEP), ([true; 2], true));
+    assert_eq!(numbered(&CHROMIUM_WHEP.replace(" rtx/", " xyz/")), ([false; 2], false));
+    let (text, agreed) = receive(&CHROMIUM_WHIP.replace(" rtx/", " xyz/"));
+    assert!(agreed.sections.iter().all(Accepted::is_numbered) && text.contains("transport-cc"), "they send");
+}
+
+#[test]
 fn other_publishers() {
     let (text, agreed) = receive(FFMPEG_WHIP);
     assert_eq!(codecs(&agreed, MediaKind::Video), [(106, Some(105), Codec::H264)]);
