@@ -141,8 +141,12 @@ impl Controller {
             self.silent(now);
             return None;
         }
-        if self.probe.is_none() && self.is_calm(now) && self.is_heard(now) && self.schedule.is_due(now) {
-            self.probe = Some(Probe::new(now, self.throughput, target, &self.last));
+        if self.probe.is_none() && self.is_calm(now) && self.schedule.is_due(now) {
+            // Where nothing is sent any more nothing is heard either: the probe's own padding brings feedback. It begins
+            // from nothing, and ends by itself where none comes.
+            let (arrives, last) =
+                if self.is_heard(now) { (self.throughput, self.last) } else { Default::default() };
+            self.probe = Some(Probe::new(now, arrives, target, &last));
         }
         self.probe.as_mut().map(|probe| probe.rate(now))
     }

@@ -32,6 +32,8 @@ pub(super) struct Line {
     /// Of 1,000 packets, and of 1,000 feedbacks.
     pub(super) lost: u64,
     pub(super) lost_feedback: u64,
+    /// The stream has a picture alone.
+    pub(super) is_soundless: bool,
 }
 
 impl Default for Line {
@@ -44,6 +46,7 @@ impl Default for Line {
             jitter: Duration::ZERO,
             lost: 0,
             lost_feedback: 0,
+            is_soundless: false,
         }
     }
 }
@@ -129,7 +132,7 @@ impl Simulation {
         if cross > 0 {
             self.bottleneck((cross * 5 / 8) as usize);
         }
-        if ms.is_multiple_of(20) {
+        if ms.is_multiple_of(20) && !self.line.is_soundless {
             self.sound();
         }
         if ms.is_multiple_of(40)
@@ -207,7 +210,7 @@ impl Simulation {
                 self.controller.report(now, &report, report.throughput.unwrap_or_default());
             }
         }
-        if self.transport.is_unanswered(now) {
+        if self.transport.take_silence(now) {
             self.controller.silent(now);
         }
     }

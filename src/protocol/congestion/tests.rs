@@ -166,12 +166,37 @@ fn padding_brings_media_up_to_the_rate() {
 #[test]
 fn silence_is_noticed_where_something_was_sent() {
     let mut transport = Transport::new();
-    assert!(!transport.is_unanswered(start() + Duration::from_secs(60)), "nothing was sent");
-    for packet in 0..30 {
-        transport.send(start() + Duration::from_millis(packet), 1_000);
-    }
-    assert!(!transport.is_unanswered(start() + Duration::from_millis(900)));
-    assert!(transport.is_unanswered(start() + Duration::from_millis(1_100)));
+    let silence = |transport: &mut Transport, ms| transport.take_silence(start() + Duration::from_millis(ms));
+    let send = |transport: &mut Transport, from: u64| {
+        (from..from + 30).map(|ms| transport.send(start() + Duration::from_millis(ms), 1_000)).last().unwrap()
+    };
+    assert!(!silence(&mut transport, 60_000), "nothing was sent");
+    let first = send(&mut transport, 60_000);
+    assert!(!silence(&mut transport, 65_900), "it may be one that gives none");
+    assert!(silence(&mut transport, 66_100));
+    let feedback = body(first, 1, 1, 0x2001, &[0]);
+    assert!(transport.feedback(start(), &Feedback::parse(&feedback).unwrap()).is_some());
+
+    send(&mut transport, 70_000);
+    assert!(!silence(&mut transport, 70_900));
+    assert!(silence(&mut transport, 71_100));
+    assert!(!silence(&mut transport, 80_000), "no more was sent");
+    send(&mut transport, 80_000);
+    assert!(!silence(&mut transport, 80_400));
+    assert!(silence(&mut transport, 80_600), "it goes on");
+}
+
+#[test]
+fn a_picture_without_sound_comes_back() {
+    let capacity = vec![(0, 3_000), (10_000, 100), (40_000, 3_000)];
+    let seconds = run(Line { capacity, is_soundless: true, ..Line::default() }, 70);
+    assert!(layers(&seconds[20..40])[NONE] >= 15, "{:?}", layers(&seconds[20..40]));
+    assert_eq!(layers(&seconds[55..]), [15, 0, 0, 0]);
+    // The same where nothing gets through at all.
+    let capacity = vec![(0, 3_000), (10_000, 1), (20_000, 3_000)];
+    let seconds = run(Line { capacity, is_soundless: true, ..Line::default() }, 60);
+    assert_eq!(seconds[18].layer, NONE);
+    assert_eq!(layers(&seconds[40..]), [20, 0, 0, 0]);
 }
 
 /// A feedback with one chunk and as many deltas as it needs.
@@ -226,7 +251,7 @@ proptest! {
                 controller.report(now, &report, report.throughput.unwrap_or_default());
             }
             controller.probe(now);
-            if transport.is_unanswered(now) {
+            if transport.take_silence(now) {
                 controller.silent(now);
             }
             prop_assert!(transport.remembered() <= 2_048);

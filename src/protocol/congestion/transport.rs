@@ -9,6 +9,10 @@ use std::time::{Duration, Instant};
 
 /// Without feedback for so long, although enough was sent, nothing arrives any more, or no feedback comes back.
 const SILENCE: Duration = Duration::from_secs(1);
+/// A silence that goes on counts again after so long.
+const SILENCE_GOES_ON: Duration = Duration::from_millis(500);
+/// And one that nothing has come before: not everybody who has agreed to give feedback does.
+const SILENCE_AT_FIRST: Duration = Duration::from_secs(6);
 /// So much must have been sent.
 const UNANSWERED: u32 = 20;
 /// A packet that is sent pays for so many statuses of feedback: each is told of in the feedback that follows, and again
@@ -28,6 +32,8 @@ pub struct Transport {
     /// Packets sent since the last feedback that told something, and when the first of them was.
     unanswered: u32,
     unanswered_since: Option<Instant>,
+    /// Whether a silence has been counted since the last feedback.
+    is_silent: bool,
     /// Statuses of feedback that may be read.
     statuses: u32,
 }
@@ -58,6 +64,7 @@ impl Default for Transport {
             expected: None,
             unanswered: 0,
             unanswered_since: None,
+            is_silent: false,
             statuses: MAX_STATUSES,
         }
     }
@@ -107,7 +114,7 @@ impl Transport {
         if !is_news {
             return None;
         }
-        (self.unanswered, self.unanswered_since) = (0, None);
+        (self.unanswered, self.unanswered_since, self.is_silent) = (0, None, false);
         self.expected = Some(feedback.end());
         report.throughput = self.throughput.rate();
         report.signal = self.delay.signal();
@@ -122,10 +129,25 @@ impl Transport {
         if skipped < 1 << 15 { self.history.bytes(expected, skipped) } else { 0 }
     }
 
-    /// Whether much was sent and nothing has come back for a second.
-    pub fn is_unanswered(&self, now: Instant) -> bool {
-        self.unanswered >= UNANSWERED
-            && self.unanswered_since.is_some_and(|since| now.saturating_duration_since(since) > SILENCE)
+    /// Whether any feedback has ever told something.
+    pub const fn is_answered(&self) -> bool {
+        self.expected.is_some()
+    }
+
+    /// Whether much was sent and nothing has come back for a second. Counts what was sent but once: who then sends no more
+    /// is not told again.
+    pub fn take_silence(&mut self, now: Instant) -> bool {
+        let patience = match self.is_silent {
+            true => SILENCE_GOES_ON,
+            false if self.is_answered() => SILENCE,
+            false => SILENCE_AT_FIRST,
+        };
+        let is_over = |since: Instant| now.saturating_duration_since(since) > patience;
+        let is_silence = self.unanswered >= UNANSWERED && self.unanswered_since.is_some_and(is_over);
+        if is_silence {
+            (self.unanswered, self.unanswered_since, self.is_silent) = (0, None, true);
+        }
+        is_silence
     }
 
     #[cfg(test)]

@@ -16,6 +16,10 @@ use std::time::{Duration, Instant};
 const FRESH: Duration = Duration::from_secs(1);
 /// A session that probes and does not ask for so long has stopped.
 const PROBER_KEPT: Duration = Duration::from_millis(200);
+/// Receiver reports of one session that come sooner than this after one another say too little.
+const MIN_REPORTED: Duration = Duration::from_millis(500);
+/// A session that is silent while others of the line are heard gets no picture for so long.
+const SILENT_FOR: Duration = Duration::from_secs(3);
 /// Nobody is probed for more.
 const MAX_AIM: BitRate = BitRate::from_kbps(20_000);
 
@@ -44,14 +48,16 @@ struct State {
     next: u64,
     /// Who sends the padding of the probe that runs, and when it has asked last.
     prober: Option<(u64, Instant)>,
-    /// For receivers that only report losses: bytes sent when the last report came.
-    reported: Option<(Instant, u64)>,
 }
 
+#[derive(Default)]
 struct Member {
     id: u64,
     claim: Claim,
     throughput: Option<(Instant, BitRate)>,
+    /// For receivers that only report losses: bytes sent over the line when the last report came.
+    reported: Option<(Instant, u64)>,
+    silent_until: Option<Instant>,
 }
 
 impl Lines {
@@ -76,7 +82,7 @@ impl Share {
             let mut state = line.lock();
             state.next += 1;
             let id = state.next;
-            state.members.push(Member { id, claim: Claim::default(), throughput: None });
+            state.members.push(Member { id, ..Member::default() });
             id
         };
         Self { line, id }
@@ -109,14 +115,11 @@ impl Share {
     pub(super) fn report(&self, now: Instant, report: &Report) {
         let mut state = self.line.lock();
         let state = &mut *state;
-        if let Some(member) = state.members.iter_mut().find(|member| member.id == self.id)
-            && let Some(throughput) = report.throughput
-        {
-            member.throughput = Some((now, throughput));
+        if let Some(member) = state.member(self.id) {
+            member.silent_until = None;
+            member.throughput = report.throughput.map(|rate| (now, rate)).or(member.throughput);
         }
-        let is_fresh = |at: Instant| now.saturating_duration_since(at) < FRESH;
-        let fresh = state.members.iter().filter_map(|member| member.throughput);
-        let throughput = fresh.filter(|(at, _)| is_fresh(*at)).map(|(_, rate)| rate).sum();
+        let throughput = state.members.iter().filter_map(|member| member.fresh(now)).sum();
         state.controller.report(now, report, throughput);
     }
 
@@ -124,21 +127,37 @@ impl Share {
     pub(super) fn receiver_report(&self, now: Instant, fraction_lost: f64) {
         let sent = self.line.sent.load(Ordering::Relaxed);
         let mut state = self.line.lock();
-        if let Some((since, before)) = state.reported.replace((now, sent)) {
-            let rate = BitRate::of(sent.saturating_sub(before), now.saturating_duration_since(since));
+        let Some(member) = state.member(self.id) else { return };
+        let Some((since, before)) = member.reported else {
+            member.reported = Some((now, sent));
+            return;
+        };
+        let span = now.saturating_duration_since(since);
+        if span >= MIN_REPORTED {
+            member.reported = Some((now, sent));
+            let rate = BitRate::of(sent.saturating_sub(before), span);
             state.controller.receiver_report(now, fraction_lost, rate);
         }
     }
 
-    /// Nothing has come back for a while, although enough was sent.
+    /// Nothing has come back for a while, although enough was sent. Where other sessions are heard that is not the line's
+    /// doing.
     pub(super) fn silent(&self, now: Instant) {
-        self.line.lock().controller.silent(now);
+        let mut state = self.line.lock();
+        if !state.members.iter().any(|member| member.id != self.id && member.fresh(now).is_some()) {
+            state.controller.silent(now);
+        } else if let Some(member) = state.member(self.id) {
+            member.silent_until = Some(now + SILENT_FOR);
+        }
     }
 
     /// What this session is to send.
-    pub(super) fn choose(&self) -> Choice {
+    pub(super) fn choose(&self, now: Instant) -> Choice {
         let mut state = self.line.lock();
         let state = &mut *state;
+        for member in &mut state.members {
+            member.claim.is_silent = member.silent_until.is_some_and(|until| now < until);
+        }
         let estimate = state.controller.estimate();
         let aim = share_out(state.members.iter_mut().map(|member| &mut member.claim), estimate);
         state.controller.set_aim(aim.map(|aim| aim.min(MAX_AIM)));
@@ -161,7 +180,7 @@ impl Share {
 
     fn with_claim(&self, act: impl FnOnce(&mut Claim)) {
         let mut state = self.line.lock();
-        if let Some(member) = state.members.iter_mut().find(|member| member.id == self.id) {
+        if let Some(member) = state.member(self.id) {
             act(&mut member.claim);
         }
     }
@@ -173,6 +192,20 @@ impl Drop for Share {
     }
 }
 
+impl State {
+    fn member(&mut self, id: u64) -> Option<&mut Member> {
+        self.members.iter_mut().find(|member| member.id == id)
+    }
+}
+
+impl Member {
+    /// What has arrived at it of late.
+    fn fresh(&self, now: Instant) -> Option<BitRate> {
+        let is_fresh = |at: Instant| now.saturating_duration_since(at) < FRESH;
+        self.throughput.filter(|(at, _)| is_fresh(*at)).map(|(_, rate)| rate)
+    }
+}
+
 impl Line {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -181,7 +214,7 @@ impl Line {
 
 #[cfg(test)]
 mod tests {
-    use super::super::picture::Rung;
+    use super::super::picture::{Limit, Rung};
     use super::super::wall::Wall;
     use super::*;
     use crate::protocol::congestion::Signal;
@@ -220,16 +253,64 @@ mod tests {
         other.report(now, &over(150));
         assert_eq!(one.estimate(), Some(BitRate::from_kbps(255)), "what arrives at both, less some");
         // There is room for the sound of both and for one picture.
-        let layers = [&one, &other, &stranger].map(|share| share.choose().layer.map(Layer::steps));
+        let layers = [&one, &other, &stranger].map(|share| share.choose(now).layer.map(Layer::steps));
         assert_eq!(layers, [Some(1), None, Some(0)]);
         other.adapt(Adaptation { max_height: Some(720), paused: false });
         one.adapt(Adaptation { max_height: Some(90), paused: false });
         drop(stranger);
-        assert_eq!([&other, &one].map(|share| share.choose().layer.map(Layer::steps)), [Some(1), None]);
+        assert_eq!([&other, &one].map(|share| share.choose(now).layer.map(Layer::steps)), [Some(1), None]);
         drop(one);
         assert_eq!(lines.join(Some(&name)).estimate(), other.estimate());
         drop(other);
         assert_eq!(lines.join(Some(&name)).estimate(), None, "a line that nobody uses is forgotten");
+    }
+
+    #[test]
+    fn who_is_silent_does_not_starve_the_others() {
+        let (lines, name) = (Lines::default(), Arc::from("tab"));
+        let [dead, live] = [lines.join(Some(&name)), lines.join(Some(&name))];
+        let start = Wall::read().instant();
+        for share in [&dead, &live] {
+            share.set_rungs(BitRate::from_kbps(45), &rungs());
+            share.report(start, &over(1_000));
+        }
+        let estimate = live.estimate();
+        let calm = Report { signal: Signal::Normal, queue: None, ..over(600) };
+        let steps = |share: &Share, now| share.choose(now).layer.map(Layer::steps);
+        for second in 1..10 {
+            let now = start + Duration::from_secs(second);
+            live.report(now, &calm);
+            dead.silent(now);
+            assert!(live.estimate() >= estimate);
+            assert_eq!((steps(&dead, now), steps(&live, now)), (None, Some(1)));
+        }
+        let now = start + Duration::from_secs(10);
+        assert_eq!(dead.choose(now).limit, Limit::Bandwidth);
+        assert_eq!(steps(&dead, now + SILENT_FOR), Some(1), "it is tried again");
+        dead.silent(now);
+        dead.report(now, &calm);
+        assert_eq!(steps(&dead, now), Some(1), "it is heard again");
+        // Where nobody is heard it is the line.
+        let now = now + Duration::from_secs(5);
+        dead.silent(now);
+        assert!(live.estimate() < estimate);
+    }
+
+    #[test]
+    fn losses_are_of_the_time_since_the_same_sessions_last_report() {
+        let (lines, name) = (Lines::default(), Arc::from("tab"));
+        let [one, other] = [lines.join(Some(&name)), lines.join(Some(&name))];
+        let start = Wall::read().instant();
+        let at = |ms| start + Duration::from_millis(ms);
+        one.receiver_report(at(0), 0.0);
+        other.receiver_report(at(990), 0.0);
+        one.note_sent(125_000);
+        // A second report of the same datagram, or of another session shortly before, does not make a rate of a moment.
+        one.receiver_report(at(1_000), 0.5);
+        assert_eq!(one.estimate(), Some(BitRate::from_kbps(500).percent(85)));
+        other.receiver_report(at(1_010), 0.5);
+        one.receiver_report(at(1_300), 0.5);
+        assert_eq!(one.estimate(), Some(BitRate::from_kbps(500).percent(85)));
     }
 
     #[test]
@@ -240,7 +321,7 @@ mod tests {
         for share in [&one, &other] {
             share.set_rungs(BitRate::from_kbps(45), &rungs());
             share.report(start, &over(150));
-            share.choose();
+            share.choose(start);
         }
         let calm = start + Duration::from_secs(10);
         one.report(calm, &Report { signal: Signal::Normal, queue: Some(Duration::ZERO), ..over(150) });

@@ -86,6 +86,8 @@ pub(super) struct Claim {
     pub(super) wants: Wants,
     /// What it was given last; `None`: it is new.
     pub(super) choice: Option<Choice>,
+    /// It gets no picture now: nothing is heard of its session.
+    pub(super) is_silent: bool,
 }
 
 /// A layer that is sent already stays for as long as the line carries so many per cent of it: an estimate errs, and a
@@ -113,7 +115,7 @@ pub(super) fn share_out<'a>(
 ) -> Option<BitRate> {
     let mut claims: SmallVec<[Deal<'_>; 16]> = claims
         .map(|claim| {
-            let best = claim.wants.best();
+            let best = claim.wants.best().filter(|_| !claim.is_silent);
             (claim, best, None)
         })
         .collect();
@@ -143,6 +145,7 @@ pub(super) fn share_out<'a>(
         is_short |= given != best;
         let limit = match given {
             _ if claim.wants.adaptation.paused => Limit::Paused,
+            _ if claim.is_silent => Limit::Bandwidth,
             given if given != best => Limit::Bandwidth,
             Some(index) if index > 0 => Limit::Size,
             _ => Limit::None,
@@ -201,7 +204,7 @@ mod tests {
         });
         let adaptation = Adaptation { max_height, paused: false };
         let wants = Wants { sound: BitRate::from_kbps(45), rungs: rungs.collect(), adaptation };
-        Claim { wants, choice: None }
+        Claim { wants, ..Claim::default() }
     }
 
     /// Steps below the best that each is given, and why.

@@ -34,6 +34,8 @@ const PADDING_INTERVAL: Duration = Duration::from_millis(10);
 const MAX_PADDING: usize = 40;
 /// What a packet of padding is on the network, about.
 const PADDING_LEN: usize = 320;
+/// Receiver reports are waited for so long; a browser sends one each five seconds at the least.
+const REPORTED: Duration = Duration::from_secs(10);
 /// A viewer that loses picture after picture does not make the publisher send key pictures to everybody all the time.
 const KEYFRAME_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -50,6 +52,8 @@ pub(super) struct Viewer {
     video: Option<Leg>,
     /// Numbers packets and reads feedback, where that was agreed on.
     transport: Option<Transport>,
+    /// When a receiver report came last.
+    reported: Option<Instant>,
     share: Arc<Share>,
     filler: Filler,
     /// When padding is due.
@@ -111,6 +115,7 @@ impl Viewer {
             audio,
             video,
             transport: is_numbered.then(Transport::new),
+            reported: None,
             share,
             filler: Filler::default(),
             pads_at: None,
@@ -240,12 +245,13 @@ impl Viewer {
     }
 
     /// Takes a receiver report about one of our sources.
-    pub(super) fn note_report(&self, now: Instant, block: &ReportBlock) {
+    pub(super) fn note_report(&mut self, now: Instant, block: &ReportBlock) {
         let figures = &self.session.figures;
         let main = self.video.as_ref().filter(|_| self.current.is_some()).or(self.audio.as_ref());
         if main.is_some_and(|leg| leg.sources().media == block.ssrc) {
             figures.lost.store(u64::try_from(block.lost).unwrap_or(0), Ordering::Relaxed);
-            if self.transport.is_none() {
+            self.reported = Some(now);
+            if !self.is_answered() {
                 self.share.receiver_report(now, f64::from(block.fraction_lost) / 256.0);
             }
         }
@@ -260,16 +266,34 @@ impl Viewer {
         let report = self.transport.as_mut().and_then(|transport| transport.feedback(now, feedback));
         let Some(report) = report else { return false };
         self.share.report(now, &report);
-        self.choose(now)
+        let is_changed = self.choose(now);
+        self.probe(now);
+        is_changed
     }
 
     /// Looks after what nobody else starts: silence of the peer, and what other sessions of the client have changed. True if
     /// another layer is wanted now.
     pub(super) fn tick(&mut self, now: Instant) -> bool {
-        if self.transport.as_ref().is_some_and(|transport| transport.is_unanswered(now)) {
+        let is_reported = self.reported.is_some_and(|at| now.saturating_duration_since(at) < REPORTED);
+        let is_silent = self.transport.as_mut().is_some_and(|transport| transport.take_silence(now));
+        if is_silent && (self.is_answered() || !is_reported) {
             self.share.silent(now);
         }
-        self.choose(now)
+        let is_changed = self.choose(now);
+        self.probe(now);
+        is_changed
+    }
+
+    /// Whether transport-wide feedback comes. Who has agreed to it and never gives it is judged by its reports instead.
+    fn is_answered(&self) -> bool {
+        self.transport.as_ref().is_some_and(Transport::is_answered)
+    }
+
+    /// Begins to fill the line up where a probe is due. What calls this sets the timer for [`pad`](Self::pad) thereafter.
+    fn probe(&mut self, now: Instant) {
+        if self.pads_at.is_none() && self.is_answered() && self.video.as_ref().is_some_and(Leg::can_pad) {
+            self.pads_at = self.share.probe(now).map(|_| now);
+        }
     }
 
     /// What the stream has, at which rates. True if another layer is wanted now.
@@ -281,12 +305,12 @@ impl Viewer {
         self.choose(now)
     }
 
-    /// Decides anew which layer is sent, and whether the line is probed. True if another layer is wanted now.
+    /// Decides anew which layer is sent. True if another layer is wanted now.
     pub(super) fn choose(&mut self, now: Instant) -> bool {
         if self.video.is_none() {
             return false;
         }
-        let choice = self.share.choose();
+        let choice = self.share.choose(now);
         // Before anything is known of the layers there is the track itself.
         let wanted = if self.rungs.is_empty() { Some(Layer::BEST) } else { choice.layer };
         let is_changed = wanted != self.wanted;
@@ -304,9 +328,6 @@ impl Viewer {
         self.session.figures.estimate.store(estimate, Ordering::Relaxed);
         self.limit = choice.limit;
         self.tell();
-        if self.pads_at.is_none() && self.video.as_ref().is_some_and(Leg::can_pad) {
-            self.pads_at = self.share.probe(now).map(|_| now);
-        }
         is_changed
     }
 

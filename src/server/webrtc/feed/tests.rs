@@ -4,7 +4,9 @@ use super::super::viewer::tests::{Seat, packet};
 use super::*;
 use crate::media::Packet;
 use crate::protocol::congestion::{Report, Signal};
+use crate::protocol::rtcp::{self, packets};
 use crate::protocol::rtp::Ssrc;
+use crate::protocol::rtp::twcc::Recorder;
 use crate::server::webrtc::picture::{Adaptation, Limit};
 use crate::stream::{FeedWriter, Publisher, StreamName};
 use crate::time::NtpTime;
@@ -135,6 +137,17 @@ impl World {
         self.feed.follow();
     }
 
+    /// The viewer gives its first feedback.
+    fn answer(&self) {
+        let (mut recorder, mut out) = (Recorder::new(), Vec::new());
+        recorder.packet(0, self.seat.now);
+        assert!(recorder.feedback(Ssrc(9), Ssrc(2), &mut out));
+        let Some(Ok(rtcp::Packet::TransportFeedback(feedback))) = packets(&out).next() else {
+            panic!("{out:?}")
+        };
+        assert!(!self.seat.viewer.borrow_mut().feedback(self.seat.now, &feedback));
+    }
+
     fn picture(&self) -> (Option<u32>, Limit, bool) {
         let picture = *self.seat.picture.borrow();
         (picture.height, picture.limit, picture.audio_only)
@@ -229,6 +242,10 @@ async fn a_probe_sends_padding_that_repeats_nothing() {
     let calm = Report { throughput: Some(BitRate::from_kbps(165)), arrived: 20, ..Report::default() };
     world.seat.share.report(world.seat.now, &calm);
     assert!(!world.seat.viewer.borrow_mut().choose(world.seat.now));
+    assert_eq!(world.seat.viewer.borrow().deadline(), None, "nobody would set a timer");
+    assert!(!world.seat.viewer.borrow_mut().tick(world.seat.now));
+    assert_eq!(world.seat.viewer.borrow().deadline(), None, "who has never given feedback is not probed");
+    world.answer();
     assert_eq!(world.seat.viewer.borrow().deadline(), Some(world.seat.now));
     let mut padding = 0;
     for _ in 0..10 {

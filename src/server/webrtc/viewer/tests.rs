@@ -346,3 +346,35 @@ fn counts_of_vp8_go_on_from_layer_to_layer() {
     seat.viewer.borrow_mut().wanted = Some(Layer::BEST);
     assert_eq!(shown(&mut seat, Layer::BEST, counted(50, 38, 5)), (3, 12, 50));
 }
+
+#[test]
+fn who_gives_no_feedback_is_judged_by_its_reports() {
+    let mut seat = Seat::numbered();
+    seat.take(&[VP8]);
+    let mut next = 0;
+    let mut second = |seat: &mut Seat, fraction_lost: Option<u8>| {
+        let pictures: Vec<_> = (next..next + 30).map(|sequence| video(sequence, sequence == 0)).collect();
+        next += 30;
+        seat.take(&pictures);
+        seat.share.note_sent(100_000);
+        seat.now += Duration::from_secs(1);
+        let mut viewer = seat.viewer.borrow_mut();
+        if let Some(fraction_lost) = fraction_lost {
+            let (ssrc, lost, highest, jitter) = (Ssrc(2), 0, 0, 0);
+            let block = ReportBlock { ssrc, fraction_lost, lost, highest, jitter, last_report: 0, delay: 0 };
+            viewer.note_report(seat.now, &block);
+        }
+        viewer.tick(seat.now);
+        seat.share.estimate()
+    };
+    for number in 1..=20 {
+        assert_eq!(second(&mut seat, (number % 5 == 0).then_some(0)), None, "{number}");
+    }
+    let lossy = second(&mut seat, Some(64));
+    assert!(lossy.is_some());
+    for _ in 0..9 {
+        assert_eq!(second(&mut seat, None), lossy, "the next report may be on its way");
+    }
+    second(&mut seat, None);
+    assert!(seat.share.estimate() < lossy, "there are no reports any more either");
+}
