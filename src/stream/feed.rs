@@ -7,8 +7,10 @@ use super::layer::Layer;
 use super::queue::Queue;
 use super::subscriber::Event;
 use crate::media::{Codec, CodecParams, Frame, MediaKind, PacketGroup};
+use crate::time::{BitRate, Meter};
 use std::fmt;
 use std::sync::Arc;
+use tokio::time::Instant;
 
 /// The forms a track travels in.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -87,6 +89,8 @@ pub struct FeedInfo {
     pub subscribers: usize,
     /// Payload bytes written.
     pub bytes: u64,
+    /// The same a second, of late; zero until half a second has been measured.
+    pub rate: BitRate,
     /// Frames written, or packet groups.
     pub items: u64,
 }
@@ -102,6 +106,7 @@ pub(super) struct Feed {
     pub(super) gate: Gate,
     pub(super) subscribers: Vec<Arc<Queue>>,
     bytes: u64,
+    meter: Meter,
     items: u64,
 }
 
@@ -116,6 +121,7 @@ impl Feed {
             gate: Gate::default(),
             subscribers: Vec::new(),
             bytes: 0,
+            meter: Meter::new(),
             items: 0,
         }
     }
@@ -128,6 +134,7 @@ impl Feed {
             height: self.height,
             subscribers: self.subscribers.len(),
             bytes: self.bytes,
+            rate: self.meter.rate(),
             items: self.items,
         }
     }
@@ -141,10 +148,15 @@ impl Feed {
         verdict
     }
 
+    fn count(&mut self, bytes: usize) {
+        self.bytes += bytes as u64; // usize is at most 64 bits
+        self.items += 1;
+        self.meter.read(Instant::now().into_std(), self.bytes);
+    }
+
     fn send(&mut self, event: &Event) {
         if let Some(len) = event.payload_len() {
-            self.bytes += len as u64; // usize is at most 64 bits
-            self.items += 1;
+            self.count(len);
         }
         for queue in &self.subscribers {
             queue.push(event.clone());
@@ -234,8 +246,7 @@ impl FeedWriter {
         let passed = self.with_feed(|feed| {
             let is_unread = feed.subscribers.is_empty();
             if is_unread {
-                feed.bytes += bytes as u64; // usize is at most 64 bits
-                feed.items += 1;
+                feed.count(bytes);
             }
             is_unread
         });

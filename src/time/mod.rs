@@ -4,11 +4,13 @@
 //! until an [`Unwrapper`] has made 64-bit ticks of them.
 
 mod bit_rate;
+mod meter;
 mod ntp;
 mod timestamp;
 mod unwrap;
 
 pub use bit_rate::BitRate;
+pub use meter::Meter;
 pub use ntp::NtpTime;
 pub use timestamp::{ClockRate, MediaDuration, Timestamp};
 pub use unwrap::{RtmpTime, RtpTime, Unwrapper};

@@ -11,7 +11,7 @@ use crate::codec::{Codec, MediaKind};
 use crate::media::{CodecParams, PacketGroup};
 use crate::protocol::sdp::{Format, Negotiated, ProfileLevelId};
 use crate::stream::{EndReason, Event, FeedKey, Form, Layer, Layers, QueueLimits, Start, Stream, Subscriber};
-use crate::time::BitRate;
+use crate::time::Meter;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -19,13 +19,11 @@ use tokio::sync::Notify;
 
 /// What may wait for a shard: two seconds of 16 Mbit/s. What is older than that is of no use to a live viewer.
 const LIMITS: QueueLimits = QueueLimits { bytes: 4 << 20, items: 4_096, age: Duration::from_secs(5) };
-/// How often it is looked at how much the layers take.
+/// How often it is looked at which layers there are, and how much they take.
 const MEASURE_INTERVAL: Duration = Duration::from_millis(500);
 /// What headers add to a picture's payload, in per cent; and to each packet of sound, in bytes.
 const WITH_HEADERS: u32 = 107;
 const SOUND_HEADERS: u64 = 64;
-/// How much of a rate stays with each measurement, in per cent: key pictures come seconds apart, and are large.
-const INERTIA: u32 = 75;
 
 /// What viewers of one feed have in common: the feeds of the bus that they take, best first.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -50,15 +48,7 @@ pub(super) struct Feed {
     sound: Meter,
     /// Bytes of sound so far, with all headers.
     sound_bytes: u64,
-    meters: [Meter; Layer::MAX],
     measured: Option<Instant>,
-}
-
-/// Makes a rate of a counter that is read now and then.
-#[derive(Clone, Copy, Default)]
-struct Meter {
-    last: Option<(Instant, u64)>,
-    rate: BitRate,
 }
 
 impl Takes {
@@ -104,7 +94,6 @@ impl Feed {
             wanted_changed: Rc::default(),
             sound: Meter::default(),
             sound_bytes: 0,
-            meters: [Meter::default(); Layer::MAX],
             measured: None,
         }
     }
@@ -196,11 +185,8 @@ impl Feed {
         let mut rungs = Rungs::new();
         let own = self.stream.feeds().into_iter().filter(|feed| feed.native);
         for feed in own.filter(|feed| feed.key.kind() == MediaKind::Video) {
-            let layer = feed.key.layer;
-            if let Some(meter) = self.meters.get_mut(layer.steps()) {
-                let rate = meter.read(now, feed.bytes).percent(WITH_HEADERS);
-                rungs.push(Rung { layer, height: feed.height, rate });
-            }
+            let rate = feed.rate.percent(WITH_HEADERS);
+            rungs.push(Rung { layer: feed.key.layer, height: feed.height, rate });
         }
         rungs.sort_by_key(|rung| rung.layer);
         let mut is_changed = false;
@@ -250,25 +236,6 @@ impl Feed {
     fn restart(&mut self, kind: MediaKind, layer: Layer) {
         self.rings.of(kind, layer).clear();
         self.steps.push(Step::Restart(kind));
-    }
-}
-
-impl Meter {
-    fn read(&mut self, now: Instant, count: u64) -> BitRate {
-        let Some((since, before)) = self.last else {
-            self.last = Some((now, count));
-            return self.rate;
-        };
-        let span = now.saturating_duration_since(since);
-        if span >= MEASURE_INTERVAL {
-            self.last = Some((now, count));
-            let rate = BitRate::of(count.saturating_sub(before), span);
-            self.rate = match self.rate {
-                BitRate::ZERO => rate,
-                before => before.percent(INERTIA) + rate.percent(100 - INERTIA),
-            };
-        }
-        self.rate
     }
 }
 

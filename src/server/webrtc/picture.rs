@@ -90,6 +90,9 @@ pub(super) struct Claim {
     pub(super) is_silent: bool,
 }
 
+/// What a layer is reckoned at whose rate is not known, where it is the lowest or no better than what is sent already; nobody
+/// rises to another.
+const ASSUMED: BitRate = BitRate::from_kbps(200);
 /// A layer that is sent already stays for as long as the line carries so many per cent of it: an estimate errs, and a
 /// switch is seen.
 const TO_STAY: u32 = 80;
@@ -121,7 +124,7 @@ pub(super) fn share_out<'a>(
         .collect();
     claims.sort_by_key(|(claim, ..)| Reverse(claim.wants.adaptation.max_height.unwrap_or(u32::MAX)));
     let sound: BitRate = claims.iter().map(|(claim, ..)| claim.wants.sound).sum();
-    let mut left = estimate.map_or(BitRate::from_bps(u64::MAX), |estimate| estimate.less(sound));
+    let mut left = estimate.map(|estimate| estimate.less(sound));
     for _ in 0..Layer::MAX {
         for (claim, best, given) in &mut claims {
             let Some(best) = *best else { continue };
@@ -130,11 +133,15 @@ pub(super) fn share_out<'a>(
                 Some(given) => given.checked_sub(1),
             };
             let Some(next) = next.filter(|next| *next >= best) else { continue };
-            let cost = claim.cost(next).less(given.map_or(BitRate::ZERO, |given| claim.cost(given)));
-            if cost <= left {
-                left = left.less(cost);
-                *given = Some(next);
+            if let Some(left) = &mut left {
+                let spent = given.and_then(|given| claim.cost(given)).unwrap_or_default();
+                let Some(cost) = claim.cost(next).map(|cost| cost.less(spent)) else { continue };
+                if cost > *left {
+                    continue;
+                }
+                *left = left.less(cost);
             }
+            *given = Some(next);
         }
     }
     let mut aim = sound;
@@ -171,18 +178,23 @@ impl Wants {
 }
 
 impl Claim {
-    /// What a layer is reckoned at: less where it is what is sent already, more where it is better than that.
-    fn cost(&self, index: usize) -> BitRate {
-        let Some(rung) = self.wants.rungs.get(index) else { return BitRate::ZERO };
+    /// What a layer is reckoned at: less where it is what is sent already, more where it is better than that. `None` for one
+    /// that nobody may rise to, as nothing is known of it.
+    fn cost(&self, index: usize) -> Option<BitRate> {
+        let rung = self.wants.rungs.get(index)?;
         let is_lowest = index + 1 == self.wants.rungs.len();
-        match self.choice {
-            None => rung.rate,
-            Some(Choice { layer: Some(layer), .. }) if rung.layer == layer && is_lowest => {
-                rung.rate.percent(TO_STAY_LOWEST)
-            }
-            Some(Choice { layer: Some(layer), .. }) if rung.layer >= layer => rung.rate.percent(TO_STAY),
-            Some(_) => rung.rate.percent(TO_RISE),
-        }
+        let sent = self.choice.and_then(|choice| choice.layer);
+        let rate = match rung.rate {
+            BitRate::ZERO if is_lowest || sent.is_some_and(|sent| rung.layer >= sent) => ASSUMED,
+            BitRate::ZERO => return None,
+            rate => rate,
+        };
+        Some(match (self.choice, sent) {
+            (None, _) => rate,
+            (_, Some(sent)) if rung.layer == sent && is_lowest => rate.percent(TO_STAY_LOWEST),
+            (_, Some(sent)) if rung.layer >= sent => rate.percent(TO_STAY),
+            _ => rate.percent(TO_RISE),
+        })
     }
 }
 
@@ -256,6 +268,26 @@ mod tests {
         assert_eq!([100, 195, 205].map(&mut steps), [None, None, Some(2)]);
         // The last picture is held on to; it is not where it would have to come first.
         assert_eq!([140, 130, 140, 575, 160].map(&mut steps), [Some(2), None, None, Some(1), None]);
+    }
+
+    #[test]
+    fn a_layer_of_which_nothing_is_known_is_not_taken_for_free() {
+        let mut unknown = claim(None);
+        unknown.wants.rungs.iter_mut().for_each(|rung| rung.rate = BitRate::ZERO);
+        let steps = |claim: &Claim, kbps| given(&mut [claim.clone()], kbps)[0].0;
+        assert_eq!(steps(&unknown, None), Some(0), "no bound, no question");
+        assert_eq!([10_000, 250, 240].map(|kbps| steps(&unknown, Some(kbps))), [Some(2), Some(2), None]);
+        // What is sent goes on while the publisher comes back, until it is known again.
+        unknown.choice = Some(Choice { layer: Some(Layer::BEST), limit: Limit::None });
+        let mut known = unknown.clone();
+        known.wants.rungs[2].rate = BitRate::from_kbps(150);
+        assert_eq!(steps(&known, Some(300)), Some(0));
+        known.choice = Some(Choice { layer: Some(layer(1)), limit: Limit::Bandwidth });
+        assert_eq!(steps(&known, Some(300)), Some(1), "but nothing better");
+        known.choice = None;
+        assert_eq!(steps(&known, Some(300)), Some(2));
+        known.wants.rungs.drain(1..);
+        assert_eq!([300, 200].map(|kbps| steps(&known, Some(kbps))), [Some(0), None], "there is no other");
     }
 
     #[test]

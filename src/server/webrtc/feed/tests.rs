@@ -9,7 +9,7 @@ use crate::protocol::rtp::Ssrc;
 use crate::protocol::rtp::twcc::Recorder;
 use crate::server::webrtc::picture::{Adaptation, Limit};
 use crate::stream::{FeedWriter, Publisher, StreamName};
-use crate::time::NtpTime;
+use crate::time::{BitRate, NtpTime};
 
 fn feed(seat: &mut Seat) -> Feed {
     let name = StreamName { room: "room".into(), participant: "alice".into(), stream: "s".into() };
@@ -89,7 +89,7 @@ const SIZES: [(u32, u64); 3] = [(720, 200), (360, 60), (180, 15)];
 
 impl World {
     /// The layers are measured already, so that their rates are known.
-    fn new() -> Self {
+    async fn new() -> Self {
         let name = StreamName { room: "room".into(), participant: "alice".into(), stream: "s".into() };
         let (stream, publisher) = Stream::publish(name, NtpTime::default());
         let writers: Vec<_> = SIZES
@@ -99,12 +99,14 @@ impl World {
                 let key = FeedKey::new(Codec::Vp8, Form::Packets).in_layer(layer(steps));
                 let writer = publisher.track(key).unwrap();
                 writer.set_height(*height);
+                writer.write_packets(packet(0, true).into());
                 writer
             })
             .collect();
         let mut seat = Seat::numbered();
         let mut feed = Feed::new(stream.clone(), Takes::new(&seat.negotiated));
         feed.join(seat.now, seat.viewer.clone(), &mut seat.batch);
+        tokio::time::advance(Duration::from_secs(1)).await;
         for (writer, (_, packets)) in writers.iter().zip(SIZES) {
             let packet = Packet { payload: vec![0; 1_000 * packets as usize].into(), ..packet(0, true) };
             writer.write_packets(packet.into());
@@ -161,9 +163,9 @@ fn lower(sequence: i64, keyframe: bool) -> Event {
     Event::Packets(MediaKind::Video, packet.into())
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_narrow_line_gets_a_lower_layer_from_its_next_key_picture_on() {
-    let mut world = World::new();
+    let mut world = World::new().await;
     let before = world.give(0, vec![video(1, true), video(2, false)]);
     assert_eq!(before.iter().map(|got| got.2).collect::<Vec<_>>(), [1, 2]);
     assert_eq!(world.picture(), (Some(720), Limit::None, false));
@@ -182,9 +184,9 @@ async fn a_narrow_line_gets_a_lower_layer_from_its_next_key_picture_on() {
     assert!(world.give(0, vec![video(5, true)]).is_empty(), "one layer at a time");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_small_tile_goes_on_with_what_there_is_until_the_other_comes() {
-    let mut world = World::new();
+    let mut world = World::new().await;
     world.give(0, vec![video(1, true)]);
     world.seat.share.adapt(Adaptation { max_height: Some(360), paused: false });
     assert!(world.seat.viewer.borrow_mut().choose(world.seat.now));
@@ -204,9 +206,9 @@ async fn a_small_tile_goes_on_with_what_there_is_until_the_other_comes() {
     assert_eq!(world.picture(), (Some(720), Limit::None, false));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_line_too_narrow_for_any_layer_carries_no_picture() {
-    let mut world = World::new();
+    let mut world = World::new().await;
     world.give(0, vec![video(1, true)]);
     world.congest(60);
     assert_eq!(world.seat.viewer.borrow().waits_for_keyframe_of(), None);
@@ -214,9 +216,31 @@ async fn a_line_too_narrow_for_any_layer_carries_no_picture() {
     assert_eq!(world.picture(), (None, Limit::Bandwidth, true));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
+async fn whoever_comes_to_a_line_that_is_known_begins_with_what_fits() {
+    let world = World::new().await;
+    let mut seat = Seat::numbered();
+    let report = Report {
+        arrived: 50,
+        throughput: Some(BitRate::from_kbps(300)),
+        signal: Signal::Over,
+        queue: Some(Duration::from_millis(80)),
+        ..Report::default()
+    };
+    seat.share.report(seat.now, &report);
+    // The first on this shard.
+    let mut feed = Feed::new(world.stream, Takes::new(&seat.negotiated));
+    feed.join(seat.now, seat.viewer.clone(), &mut seat.batch);
+    assert_eq!(seat.viewer.borrow().waits_for_keyframe_of(), Some(layer(2)));
+    assert!(feed.wanted.contains(layer(2)));
+    let mut events = vec![VP8, video(1, true)];
+    feed.distribute(seat.now, Layer::BEST, &mut events, &mut seat.batch);
+    assert!(seat.rtp().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_was_given_up_is_not_sent_again() {
-    let mut world = World::new();
+    let mut world = World::new().await;
     let number = world.give(0, vec![video(1, true)])[0].0;
     let ask = |world: &mut World| {
         world.seat.now += Duration::from_secs(1);
@@ -232,9 +256,9 @@ async fn what_was_given_up_is_not_sent_again() {
     assert_eq!(ask(&mut world), 0, "it is of a layer that is not sent any more");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_probe_sends_padding_that_repeats_nothing() {
-    let mut world = World::new();
+    let mut world = World::new().await;
     world.give(0, vec![video(1, true)]);
     world.congest(300);
     world.give(2, vec![lower(4, true)]);
@@ -262,7 +286,7 @@ async fn a_probe_sends_padding_that_repeats_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn lower_layers_are_read_while_somebody_wants_them() {
-    let world = World::new();
+    let world = World::new().await;
     let World { stream, writers, feed, seat, _publisher: publisher } = world;
     let (feed, batch) = (Rc::new(RefCell::new(feed)), Rc::new(RefCell::new(seat.batch)));
     let bridge = Bridge::default();
