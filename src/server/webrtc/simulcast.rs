@@ -20,6 +20,7 @@ use crate::stream::{FeedWriter, Layer, Layers, Publisher};
 use crate::time::{ClockRate, Timestamp};
 use bytes::Bytes;
 use smallvec::SmallVec;
+use std::cmp::Reverse;
 use std::time::Instant;
 
 /// Sources that are remembered: an encoding has one, and one of its retransmissions.
@@ -41,8 +42,10 @@ pub(super) struct Simulcast {
 struct Member {
     encoding: Encoding,
     alignment: Alignment,
-    /// Lines of its picture, by the last keyframe.
+    /// Lines of its picture, by the last keyframe that could be read.
     height: Option<u32>,
+    /// A keyframe has come.
+    is_known: bool,
     life: Life,
     /// Its place below the best, once it is known; it never changes.
     layer: Option<Layer>,
@@ -57,6 +60,7 @@ impl Simulcast {
                 encoding: Encoding::new(section, Some(rid))?,
                 alignment: Alignment::default(),
                 height: None,
+                is_known: false,
                 life: Life::default(),
                 layer: None,
                 writer: None,
@@ -237,7 +241,8 @@ impl Simulcast {
         }
         let known: SmallVec<[u32; 4]> = self.members.iter().filter_map(|member| member.height).collect();
         let (Some(first), Some(last)) = (known.first(), known.last()) else { return };
-        if known.len() < 2 {
+        // Of equals the one offered first is the better, if they are equal all.
+        if known.len() < 2 || (first == last && known.len() < self.members.len()) {
             return;
         }
         let mut order: SmallVec<[usize; 4]> = (0..self.members.len()).collect();
@@ -246,7 +251,7 @@ impl Simulcast {
         }
         if known.len() == self.members.len() {
             let height = |at: &usize| self.members.get(*at).and_then(|member| member.height);
-            order.sort_by_key(|at| std::cmp::Reverse(height(at)));
+            order.sort_by_key(|at| Reverse(height(at)));
         }
         for (steps, at) in order.into_iter().enumerate().skip(1) {
             if let Some(member) = self.members.get_mut(at) {
@@ -259,11 +264,13 @@ impl Simulcast {
     fn target_at(&self, now: Instant) -> Option<usize> {
         let living = || self.members.iter().enumerate().filter(|(_, member)| member.life.goes_on());
         let steady = || living().filter(|(_, member)| member.life.is_steady(now));
-        // Of equals the one it is already; a size that is not known is that of one whose keyframe was lost.
-        let size = |(at, member): &(usize, &Member)| (member.height, self.best == Some(*at));
+        // Of equals the one whose place is higher, or that is offered first. A size that is not known is the least.
+        let size = |(at, member): &(usize, &Member)| {
+            (member.height, Reverse(member.layer.map_or(0, Layer::steps)), Reverse(*at))
+        };
         let largest = steady().max_by_key(size).or_else(|| living().max_by_key(size))?;
         // One that has sent no keyframe so far is to do so, or it would never be known.
-        let unknown = living().find(|(_, member)| member.height.is_none()).map(|(at, _)| at);
+        let unknown = living().find(|(_, member)| !member.is_known).map(|(at, _)| at);
         match self.best {
             Some(best) if best == largest.0 => unknown.or(Some(best)),
             _ => Some(largest.0),
@@ -295,6 +302,7 @@ impl Simulcast {
 impl Member {
     /// Reads the size of the picture off its keyframe.
     fn measure(&mut self, packet: &Packet) {
+        self.is_known = true;
         let height = match self.encoding.params() {
             Some(CodecParams::H264(config)) => {
                 config.sps().first().and_then(|sps| Sps::parse(sps).ok()).map(|sps| sps.height)

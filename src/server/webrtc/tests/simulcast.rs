@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout};
 struct Sender {
     rid: &'static str,
     ssrc: u32,
+    /// 0: its keyframes do not tell.
     height: u16,
     sequence: u16,
     picture: u16,
@@ -44,7 +45,8 @@ impl Sender {
         let [high, low] = (self.picture | 0x8000).to_be_bytes();
         let [low_height, high_height] = self.height.to_le_bytes();
         let tag = if keyframe { 0x50 } else { 0x51 };
-        vec![0x90, 0x80, high, low, tag, 0, 0, 0x9d, 1, 0x2a, 0, 1, low_height, high_height, self.ssrc as u8]
+        let code = if self.height > 0 { 0x2a } else { 0 };
+        vec![0x90, 0x80, high, low, tag, 0, 0, 0x9d, 1, code, 0, 1, low_height, high_height, self.ssrc as u8]
     }
 
     fn header(&mut self, millis: u32) -> Header {
@@ -214,6 +216,50 @@ async fn the_track_is_the_best_that_lives_and_the_others_are_there_for_who_asks(
     }
     has_heights(&stream, &[720, 360, 180]).await;
     assert!(timeout(PATIENCE, reader.next()).await.is_ok(), "the lowest layer was read all the while");
+}
+
+/// Whom the track is of, picture by picture, while encodings of these heights send keyframes alone, the last one first.
+async fn shown_of(heights: [u16; 3]) -> Vec<u8> {
+    let world = World::new();
+    let mut publisher = Client::udp(world.server.local_addr()).await;
+    let answer = world.publish("alice", &offer(&publisher, "sendonly", NAMES)).unwrap();
+    publisher.connect(&answer.sdp).await;
+    let mut senders = Sender::all();
+    for (sender, height) in senders.iter_mut().zip(heights) {
+        sender.height = height;
+    }
+    let mut viewer = None;
+    for millis in (0..400).step_by(33) {
+        for sender in senders.iter_mut().rev() {
+            sender.send(&mut publisher, millis, true).await;
+        }
+        // By then all have been seen.
+        if millis == 99 {
+            world.tracks(1).await;
+            let client = Client::udp(world.server.local_addr()).await;
+            let played = world.play(&offer(&client, "recvonly", "a=rtpmap:96 ")).unwrap();
+            viewer.insert(client).connect(&played.sdp).await;
+        }
+    }
+    let mut viewer = viewer.unwrap();
+    let mut all = Vec::new();
+    for _ in 0..6 {
+        all.push(shown(&mut viewer).await.0);
+    }
+    all
+}
+
+#[tokio::test]
+async fn of_equal_encodings_the_track_is_the_one_offered_first() {
+    assert_eq!(shown_of([360, 360, 360]).await, [11; 6]);
+    assert_eq!(shown_of([180, 360, 360]).await, [13; 6], "from the largest down, it is the last");
+}
+
+#[tokio::test]
+async fn an_encoding_whose_size_cannot_be_read_is_not_gone_over_to() {
+    assert_eq!(shown_of([360, 0, 0]).await, [11; 6]);
+    assert_eq!(shown_of([180, 0, 360]).await, [13; 6]);
+    assert_eq!(shown_of([0, 0, 0]).await, [11; 6], "there must be one");
 }
 
 #[tokio::test]
