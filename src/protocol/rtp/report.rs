@@ -91,11 +91,17 @@ impl Reception {
     }
 
     /// Places a packet that came as a retransmission under its original sequence number. It counts towards no figure:
-    /// reports tell of the network, not of its repair.
+    /// reports tell of the network, not of its repair. Nor does it say anything of where the source counts: far from all
+    /// others it is a stray.
     pub fn recovered(&mut self, sequence: u16, timestamp: RtpTime, now: Instant) -> Arrival {
         match self.started {
-            Some(_) => self.place(sequence, timestamp, now),
-            None => Arrival::Stray,
+            Some(start) if start.near(sequence).is_some() => {
+                let expected_stray = self.expected_stray;
+                let arrival = self.place(sequence, timestamp, now);
+                self.expected_stray = expected_stray;
+                arrival
+            }
+            _ => Arrival::Stray,
         }
     }
 
@@ -164,18 +170,14 @@ impl Reception {
             self.remember(first);
             return Arrival::Fresh(Position { sequence: first, ticks: self.ticks.unwrap(timestamp.0) });
         };
-        let step = sequence.wrapping_sub(start.highest as u16); // sequence numbers are modulo 2^16
-        let late = sequence.wrapping_neg().wrapping_add(start.highest as u16);
-        let (position, restart) = if (1..=MAX_DROPOUT).contains(&step) {
-            (start.highest + i64::from(step), false)
-        } else if late < MAX_LATE {
-            (start.highest - i64::from(late), false)
-        } else if self.expected_stray == Some(sequence) {
+        let (position, restart) = match start.near(sequence) {
+            Some(position) => (position, false),
             // Always forwards, so that nobody behind sees numbers twice.
-            (start.highest + i64::from(step), true)
-        } else {
-            self.expected_stray = Some(sequence.wrapping_add(1));
-            return Arrival::Stray;
+            None if self.expected_stray == Some(sequence) => (start.next(sequence), true),
+            None => {
+                self.expected_stray = Some(sequence.wrapping_add(1));
+                return Arrival::Stray;
+            }
         };
         if restart {
             *start = Start { epoch: start.epoch, first: position, highest: position };
@@ -225,6 +227,24 @@ impl Reception {
             let deviation = transit.saturating_sub(before).saturating_abs();
             self.jitter += deviation.min(i64::from(u32::MAX)) - ((self.jitter + 8) >> 4);
         }
+    }
+}
+
+impl Start {
+    /// The sequence number, unwrapped, if it lies near the highest.
+    fn near(&self, sequence: u16) -> Option<i64> {
+        let next = self.next(sequence);
+        let late = i64::from((self.highest as u16).wrapping_sub(sequence)); // sequence numbers are modulo 2^16
+        if (1..=i64::from(MAX_DROPOUT)).contains(&(next - self.highest)) {
+            Some(next)
+        } else {
+            (late < i64::from(MAX_LATE)).then(|| self.highest - late)
+        }
+    }
+
+    /// The sequence number, unwrapped forwards.
+    fn next(&self, sequence: u16) -> i64 {
+        self.highest + i64::from(sequence.wrapping_sub(self.highest as u16)) // modulo 2^16
     }
 }
 
@@ -284,6 +304,17 @@ mod tests {
         let arrivals = feed(&mut reception, &[5, 6]);
         assert!(matches!(arrivals[1], Arrival::Restart(Position { sequence: 65_542, .. })), "never back");
         assert_eq!((reception.received(), reception.lost()), (1, 0), "counted anew");
+    }
+
+    #[test]
+    fn a_retransmission_is_never_a_restart() {
+        let mut reception = Reception::new(Ssrc(7), RATE);
+        feed(&mut reception, &[10, 11, 40_000]);
+        assert_eq!(reception.recovered(40_001, RtpTime(0), test_start()), Arrival::Stray);
+        assert_eq!(reception.recovered(9, RtpTime(0), test_start()), feed_expected(&[Some(9)])[0]);
+        let arrivals = feed(&mut reception, &[40_001]);
+        assert!(matches!(arrivals[0], Arrival::Restart(Position { sequence: 40_001, .. })), "{arrivals:?}");
+        assert_eq!([1, 2].map(|n| reception.recovered(n, RtpTime(0), test_start())), [Arrival::Stray; 2]);
     }
 
     fn feed_expected(numbers: &[Option<i64>]) -> Vec<Arrival> {
