@@ -78,6 +78,12 @@ impl NackGenerator {
         self.missing.clear();
     }
 
+    /// What is missing is not worth asking for.
+    pub fn forget(&mut self) {
+        self.missing.clear();
+        self.given_up = 0;
+    }
+
     /// When [`requests`](Self::requests) has something to do; `None` while nothing is missing.
     pub fn deadline(&self) -> Option<Instant> {
         self.missing.values().map(|missing| missing.next).min()

@@ -175,7 +175,7 @@ impl Encoding {
     /// What has come since the last call and can be decoded. Nothing while the parameter sets are not known, without which
     /// nobody could.
     pub(super) fn take_packets(&mut self) -> Vec<Packet> {
-        if self.params().is_none() {
+        if self.codec() == Codec::H264 && self.sets.config().is_none() {
             if self.pending.len() > MAX_PENDING {
                 self.pending.clear();
             }
@@ -197,8 +197,12 @@ impl Encoding {
     /// Sequence numbers to ask for now. Where some were given up, a key picture is wanted.
     pub(super) fn losses(&mut self, now: Instant) -> Vec<u16> {
         let mut lost = Vec::new();
+        if !self.in_use {
+            self.nack.forget();
+            return lost;
+        }
         self.nack.requests(now, &mut lost);
-        if self.nack.take_given_up() > 0 && self.in_use {
+        if self.nack.take_given_up() > 0 {
             self.want_keyframe();
         }
         lost
@@ -335,7 +339,7 @@ impl Encoding {
     /// Codec parameters; `None` while they are not known.
     pub(super) fn params(&self) -> Option<CodecParams> {
         match (self.codec.codec, self.codec.format) {
-            (Codec::H264, _) => self.sets.config().map(CodecParams::H264),
+            (Codec::H264, _) => self.sets.config().cloned().map(CodecParams::H264),
             (Codec::Vp8, _) => Some(CodecParams::Vp8),
             (Codec::Opus, Format::Opus(format)) => {
                 Some(CodecParams::Opus(OpusConfig { channels: if format.sends_stereo { 2 } else { 1 } }))

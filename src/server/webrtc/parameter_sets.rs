@@ -11,6 +11,8 @@ const STAP_A: u8 = 24;
 #[derive(Default)]
 pub(super) struct ParameterSets {
     sets: h264::ParameterSets,
+    /// All of them, once there is one of each kind: looked at with each packet, made seldom.
+    config: Option<AvcConfig>,
     changed: bool,
     /// They come among the pictures; what was announced counts no more.
     in_band: bool,
@@ -35,8 +37,10 @@ impl ParameterSets {
             known.add(set);
         }
         // One kind without the other is of no use.
-        let sets = known.config().map(|_| known).unwrap_or_default();
-        Self { sets, ..Self::default() }
+        match known.config() {
+            Some(config) => Self { sets: known, config: Some(config), ..Self::default() },
+            None => Self::default(),
+        }
     }
 
     /// Looks into a payload: keeps its parameter sets, and says whether a decoder can start at it. Where they travel with
@@ -44,13 +48,13 @@ impl ParameterSets {
     pub(super) fn look(&mut self, payload: &Bytes) -> Start {
         let starts = starts_keyframe(payload);
         let found = self.keep_all(payload);
-        match self.config() {
+        match &self.config {
             _ if !starts => Start::No,
             _ if found => Start::Here,
-            Some(config) if !self.in_band => Start::Behind(config),
+            _ if self.in_band => Start::No,
+            Some(config) => Start::Behind(config.clone()),
             // Nobody knows any: it may be a start, and what comes of it is seen when there are some.
-            None if !self.in_band => Start::Here,
-            _ => Start::No,
+            None => Start::Here,
         }
     }
 
@@ -60,8 +64,8 @@ impl ParameterSets {
     }
 
     /// `None` until there is one of each.
-    pub(super) fn config(&self) -> Option<AvcConfig> {
-        self.sets.config()
+    pub(super) const fn config(&self) -> Option<&AvcConfig> {
+        self.config.as_ref()
     }
 
     /// Says whether there was an SPS.
@@ -83,9 +87,12 @@ impl ParameterSets {
     fn keep(&mut self, unit: &Bytes) -> bool {
         let is_sps = NalKind::of(unit) == Some(NalKind::Sps);
         if is_sps && !std::mem::replace(&mut self.in_band, true) {
-            self.sets = h264::ParameterSets::default();
+            (self.sets, self.config) = Default::default();
         }
-        self.changed |= self.sets.add(unit);
+        if self.sets.add(unit) {
+            self.changed = true;
+            self.config = self.sets.config();
+        }
         is_sps
     }
 }
@@ -108,7 +115,7 @@ mod tests {
         assert!(look(&mut sets, again) && !sets.take_changed());
         let others = &[0x78, 0, 5, 0x67, 0x42, 0xe0, 0x20, 0x95, 0, 2, 0x68, 0xcf];
         assert!(look(&mut sets, others) && sets.take_changed());
-        let config = sets.config().unwrap();
+        let config = sets.config().cloned().unwrap();
         assert_eq!((config.profile_level_id(), config.pps().len()), ([0x42, 0xe0, 0x20], 1));
     }
 
@@ -125,14 +132,14 @@ mod tests {
         let set = |bytes: &'static [u8]| Bytes::from_static(bytes);
         let announced = [set(&[0x67, 0x42, 0xe0, 0x1f, 0x95]), set(&[0x68, 0xce])];
         let mut sets = ParameterSets::announced(&announced);
-        let config = sets.config().unwrap();
+        let config = sets.config().cloned().unwrap();
         assert_eq!((&config.sps()[0], &config.pps()[0]), (&announced[0], &announced[1]));
         assert_eq!(sets.look(&set(&[0x41, 1])), Start::No);
         assert_eq!(sets.look(&set(&[0x65, 1])), Start::Behind(config));
         // Others come in band, under another id; the announced ones are gone.
         assert!(look(&mut sets, &[0x78, 0, 5, 0x67, 0x42, 0xe0, 0x20, 0x50, 0, 2, 0x68, 0x5e]));
         assert_eq!(sets.look(&set(&[0x65, 1])), Start::No, "they will come again");
-        let config = sets.config().unwrap();
+        let config = sets.config().cloned().unwrap();
         assert_eq!((config.profile_level_id(), config.sps().len()), ([0x42, 0xe0, 0x20], 1));
         let short = set(&[0x67, 1]);
         for useless in [&announced[..1], &announced[1..], &[short, announced[1].clone()], &[]] {

@@ -174,6 +174,7 @@ impl Simulcast {
             && let Some(member) = self.members.get_mut(target)
         {
             member.encoding.want_keyframe();
+            member.encoding.set_in_use(true);
         }
         let codec = self.members.first().map(|member| member.encoding.codec());
         codec.filter(|_| !was_there && self.writer.is_some())

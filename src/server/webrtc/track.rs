@@ -103,19 +103,21 @@ impl Track {
     }
 
     /// All encodings, each with a source of its own.
-    pub(super) fn encodings(&self) -> Box<dyn Iterator<Item = &Encoding> + '_> {
-        match self {
-            Self::Plain(plain) => Box::new(std::iter::once(&plain.encoding)),
-            Self::Simulcast(simulcast) => Box::new(simulcast.encodings()),
-        }
+    pub(super) fn encodings(&self) -> impl Iterator<Item = &Encoding> {
+        let (plain, simulcast) = match self {
+            Self::Plain(plain) => (Some(&plain.encoding), None),
+            Self::Simulcast(simulcast) => (None, Some(simulcast.encodings())),
+        };
+        plain.into_iter().chain(simulcast.into_iter().flatten())
     }
 
     /// The same, to be worked on.
-    pub(super) fn encodings_mut(&mut self) -> Box<dyn Iterator<Item = &mut Encoding> + '_> {
-        match self {
-            Self::Plain(plain) => Box::new(std::iter::once(&mut plain.encoding)),
-            Self::Simulcast(simulcast) => Box::new(simulcast.encodings_mut()),
-        }
+    pub(super) fn encodings_mut(&mut self) -> impl Iterator<Item = &mut Encoding> {
+        let (plain, simulcast) = match self {
+            Self::Plain(plain) => (Some(&mut plain.encoding), None),
+            Self::Simulcast(simulcast) => (None, Some(simulcast.encodings_mut())),
+        };
+        plain.into_iter().chain(simulcast.into_iter().flatten())
     }
 }
 

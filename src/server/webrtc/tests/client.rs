@@ -211,7 +211,7 @@ impl Client {
     }
 
     /// The first RTCP datagram that `wanted` says yes to.
-    pub(super) async fn next_rtcp(&mut self, wanted: impl Fn(&[u8]) -> bool) -> Vec<u8> {
+    pub(super) async fn next_rtcp(&mut self, mut wanted: impl FnMut(&[u8]) -> bool) -> Vec<u8> {
         loop {
             match self.next().await {
                 Incoming::Rtcp(packet) if wanted(&packet) => return packet,

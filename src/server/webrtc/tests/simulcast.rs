@@ -218,6 +218,39 @@ async fn the_track_is_the_best_that_lives_and_the_others_are_there_for_who_asks(
     assert!(timeout(PATIENCE, reader.next()).await.is_ok(), "the lowest layer was read all the while");
 }
 
+#[tokio::test]
+async fn what_nobody_reads_is_not_mended() {
+    let world = World::new();
+    let mut publisher = Client::udp(world.server.local_addr()).await;
+    let answer = world.publish("alice", &offer(&publisher, "sendonly", NAMES)).unwrap();
+    publisher.connect(&answer.sdp).await;
+    let [mut low, mut middle, mut high] = Sender::all();
+    for millis in [0, 33, 66] {
+        for sender in [&mut low, &mut middle, &mut high] {
+            sender.send(&mut publisher, millis, true).await;
+        }
+    }
+    world.tracks(3).await;
+    // Of each something is lost, of the one that is read last.
+    for sender in [&mut low, &mut middle, &mut high] {
+        sender.header(100);
+        for millis in [133, 166, 200, 233] {
+            sender.send(&mut publisher, millis, false).await;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let mut asked_of = Vec::new();
+    let is_of_high = |datagram: &[u8]| {
+        asked_of.extend(packets(datagram).filter_map(|packet| match packet {
+            Ok(Packet::Nack { media, .. }) => Some(media),
+            _ => None,
+        }));
+        asked_of.contains(&Ssrc(13))
+    };
+    publisher.next_rtcp(is_of_high).await;
+    assert_eq!(asked_of, [Ssrc(13)]);
+}
+
 /// Whom the track is of, picture by picture, while encodings of these heights send keyframes alone, the last one first.
 async fn shown_of(heights: [u16; 3]) -> Vec<u8> {
     let world = World::new();
