@@ -115,7 +115,7 @@ impl Feed {
         viewer.borrow_mut().take(now, Layer::BEST, &steps, batch);
         self.viewers.push(viewer);
         self.measure(now);
-        self.follow();
+        self.follow(now);
     }
 
     /// Takes a viewer out; says whether it was the last.
@@ -126,9 +126,9 @@ impl Feed {
     }
 
     /// A viewer wants another layer: sees to it that it is read, and asks for the key pictures that are waited for.
-    pub(super) fn follow(&mut self) {
+    pub(super) fn follow(&mut self, now: Instant) {
         self.subscribe();
-        let waiting = self.viewers.iter().filter_map(|viewer| viewer.borrow().waits_for_keyframe_of());
+        let waiting = self.viewers.iter().filter_map(|viewer| viewer.borrow_mut().keyframe_awaited(now));
         let waiting = Layers::of(waiting);
         let layers = Layer::all().filter(|layer| waiting.contains(*layer));
         layers.for_each(|layer| self.stream.request_keyframe_of(layer));
@@ -193,7 +193,7 @@ impl Feed {
         for viewer in &self.viewers {
             is_changed |= viewer.borrow_mut().set_rungs(now, sound, &rungs);
         }
-        if is_changed { self.follow() } else { self.subscribe() }
+        if is_changed { self.follow(now) } else { self.subscribe() }
     }
 
     fn codec(&mut self, layer: Layer, params: &CodecParams) {

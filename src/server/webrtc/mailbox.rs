@@ -1,11 +1,11 @@
 //! What reaches a shard from other threads.
 
 use super::path::{ConnectionId, Path};
-use super::session::SessionId;
+use super::session::{Session, SessionId};
 use super::tcp::Link;
 use bytes::Bytes;
 use std::net::SocketAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 
 /// Datagrams that may wait for a shard. Over it they are lost, as on any network.
@@ -25,8 +25,8 @@ pub(super) enum Mail {
     Unbind(SocketAddr, ShardId),
     /// The session is to end: its owner has asked for it.
     Close(SessionId),
-    /// The session's viewer shows its stream otherwise.
-    Adapted(SessionId),
+    /// The session's viewer shows its stream otherwise; once until it has been looked at.
+    Adapted(Arc<Session>),
     /// The shard is to come to grief.
     #[cfg(test)]
     Panic,
@@ -40,7 +40,7 @@ pub(super) enum Mail {
 pub(super) struct ShardId(pub(super) usize);
 
 /// Where a shard gets its mail. Datagrams are bounded here, everything else by what it is about: paths that passed an
-/// authentic check, and each connection and each session but once.
+/// authentic check, and each connection and each session but once at a time.
 #[derive(Default)]
 pub(super) struct Mailbox {
     waiting: Mutex<Waiting>,
@@ -80,6 +80,13 @@ impl Mailbox {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         into.append(&mut waiting.mail);
         waiting.datagrams = 0;
+    }
+
+    /// How many words of viewers that show their streams otherwise wait.
+    #[cfg(test)]
+    pub(super) fn adapted(&self) -> usize {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.mail.iter().filter(|mail| matches!(mail, Mail::Adapted(_))).count()
     }
 }
 

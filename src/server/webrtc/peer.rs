@@ -226,7 +226,7 @@ impl Peer {
                 }
                 drop(viewer);
                 if is_changed {
-                    place.feed.borrow_mut().follow();
+                    place.feed.borrow_mut().follow(now);
                 }
             }
         }
@@ -257,7 +257,7 @@ impl Peer {
         if let Role::Viewer { place: Some(place), .. } = &self.role
             && place.viewer.borrow_mut().choose(now)
         {
-            place.feed.borrow_mut().follow();
+            place.feed.borrow_mut().follow(now);
         }
     }
 
@@ -494,7 +494,7 @@ impl Peer {
                 }
                 drop(viewer);
                 if is_changed {
-                    place.feed.borrow_mut().follow();
+                    place.feed.borrow_mut().follow(now);
                 }
             }
             Role::Viewer { place: None, .. } => {}

@@ -12,7 +12,7 @@ use crate::stream::StreamName;
 use rtc_crypto::RTCCryptoProvider;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use std::time::Instant;
@@ -93,6 +93,8 @@ pub(super) struct Session {
     picture: watch::Sender<Picture>,
     /// A viewer's share of the line to its client.
     pub(super) share: Option<Arc<Share>>,
+    /// Its shard is still to hear that the viewer shows the stream otherwise.
+    is_adapted: AtomicBool,
 }
 
 /// What counts up; written by the shard alone.
@@ -168,7 +170,18 @@ impl Session {
             progress: watch::Sender::new(Progress::Waiting),
             picture: watch::Sender::default(),
             share,
+            is_adapted: AtomicBool::new(false),
         }
+    }
+
+    /// The viewer shows the stream otherwise. True if the shard is to be told: it has not yet looked at what it was told before.
+    pub(super) fn adapts(&self) -> bool {
+        !self.is_adapted.swap(true, Ordering::AcqRel)
+    }
+
+    /// The shard looks at it now.
+    pub(super) fn adapted(&self) {
+        self.is_adapted.store(false, Ordering::Release);
     }
 
     /// Where its progress is told.

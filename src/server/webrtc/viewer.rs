@@ -36,7 +36,8 @@ const MAX_PADDING: usize = 40;
 const PADDING_LEN: usize = 320;
 /// Receiver reports are waited for so long; a browser sends one each five seconds at the least.
 const REPORTED: Duration = Duration::from_secs(10);
-/// A viewer that loses picture after picture does not make the publisher send key pictures to everybody all the time.
+/// A viewer that loses picture after picture, or shows the stream otherwise all the time, does not make the publisher send key
+/// pictures of a layer to everybody all the time.
 const KEYFRAME_INTERVAL: Duration = Duration::from_secs(1);
 
 /// One viewer of one feed. Everything here is touched by the shard's thread alone.
@@ -64,7 +65,8 @@ pub(super) struct Viewer {
     wanted: Option<Layer>,
     rungs: Rungs,
     limit: Limit,
-    asked_for_keyframe: Option<Instant>,
+    /// When a key picture of each layer was asked for last.
+    asked_for_keyframe: [Option<Instant>; Layer::MAX],
     /// Bytes that may be retransmitted.
     allowance: usize,
     scratch: Vec<u8>,
@@ -122,7 +124,7 @@ impl Viewer {
             current: None,
             rungs: Rungs::new(),
             limit: Limit::None,
-            asked_for_keyframe: None,
+            asked_for_keyframe: [None; Layer::MAX],
             allowance: RETRANSMISSION_ALLOWANCE,
             scratch: Vec::new(),
         }
@@ -370,13 +372,23 @@ impl Viewer {
 
     /// The layer of which a key picture is to be asked for, as the viewer wants one; `None` if it has just had its turn.
     pub(super) fn keyframe_wanted(&mut self, now: Instant) -> Option<Layer> {
+        self.wanted.filter(|layer| self.has_its_turn(now, *layer))
+    }
+
+    /// The same, as the viewer waits for one to go on.
+    pub(super) fn keyframe_awaited(&mut self, now: Instant) -> Option<Layer> {
+        self.waits_for_keyframe_of().filter(|layer| self.has_its_turn(now, *layer))
+    }
+
+    /// Whether a key picture of a layer may be asked for; if so, it counts as asked for.
+    fn has_its_turn(&mut self, now: Instant, layer: Layer) -> bool {
+        let Some(asked) = self.asked_for_keyframe.get_mut(layer.steps()) else { return false };
         let is_recent = |at: Instant| now.saturating_duration_since(at) < KEYFRAME_INTERVAL;
-        if self.asked_for_keyframe.is_some_and(is_recent) {
-            return None;
+        let is_its_turn = !asked.is_some_and(is_recent);
+        if is_its_turn {
+            *asked = Some(now);
         }
-        let layer = self.wanted?;
-        self.asked_for_keyframe = Some(now);
-        Some(layer)
+        is_its_turn
     }
 
     /// Sends a report of each track that flows.

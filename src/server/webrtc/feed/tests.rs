@@ -8,7 +8,7 @@ use crate::protocol::rtcp::{self, packets};
 use crate::protocol::rtp::Ssrc;
 use crate::protocol::rtp::twcc::Recorder;
 use crate::server::webrtc::picture::{Adaptation, Limit};
-use crate::stream::{FeedWriter, Publisher, StreamName};
+use crate::stream::{FeedWriter, KeyframeRequests, Publisher, StreamName};
 use crate::time::{BitRate, NtpTime};
 
 fn feed(seat: &mut Seat) -> Feed {
@@ -136,7 +136,7 @@ impl World {
         self.seat.share.report(self.seat.now, &report);
         let is_changed = self.seat.viewer.borrow_mut().choose(self.seat.now);
         assert!(is_changed);
-        self.feed.follow();
+        self.feed.follow(self.seat.now);
     }
 
     /// The viewer gives its first feedback.
@@ -204,6 +204,30 @@ async fn a_small_tile_goes_on_with_what_there_is_until_the_other_comes() {
     assert!(world.seat.viewer.borrow_mut().choose(world.seat.now));
     assert_eq!(world.give(0, vec![video(5, false), video(6, true)]).len(), 1);
     assert_eq!(world.picture(), (Some(720), Limit::None, false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_shows_it_otherwise_again_and_again_asks_for_a_key_picture_once_a_second() {
+    let mut world = World::new().await;
+    world.give(0, vec![video(1, true)]);
+    let mut requests = world._publisher.keyframe_requests();
+    requests.next().await;
+    let toggle = async |world: &mut World, requests: &mut KeyframeRequests| {
+        for paused in [true, false] {
+            world.seat.share.adapt(Adaptation { max_height: None, paused });
+            assert!(world.seat.viewer.borrow_mut().choose(world.seat.now));
+            world.feed.follow(world.seat.now);
+        }
+        tokio::time::timeout(Duration::from_secs(5), requests.next()).await.ok()
+    };
+    world.seat.now += Duration::from_secs(1);
+    assert_eq!(toggle(&mut world, &mut requests).await, Some(Layers::of([Layer::BEST])));
+    assert_eq!(toggle(&mut world, &mut requests).await, None);
+    // Another layer has a turn of its own.
+    world.seat.share.adapt(Adaptation { max_height: Some(180), paused: false });
+    assert!(world.seat.viewer.borrow_mut().choose(world.seat.now));
+    world.feed.follow(world.seat.now);
+    assert_eq!(requests.next().await, Layers::of([layer(2)]));
 }
 
 #[tokio::test(start_paused = true)]
@@ -306,7 +330,7 @@ async fn lower_layers_are_read_while_somebody_wants_them() {
                 seat.share.adapt(Adaptation { max_height: Some(tile), paused: false });
                 // What is sent goes on until a key picture of the other comes; here none is.
                 assert_eq!(seat.viewer.borrow_mut().choose(seat.now), tile != 720 || expected[0] == 1);
-                feed.borrow_mut().follow();
+                feed.borrow_mut().follow(seat.now);
                 settle().await;
                 assert_eq!([0, 1, 2].map(readers), expected.map(Some), "{tile}");
             }

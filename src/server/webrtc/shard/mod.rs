@@ -349,8 +349,9 @@ impl Shard {
                 }
             }
             Mail::Adapted(session) => {
-                let found = self.peers.iter().find(|(_, slot)| slot.peer.session().id == session);
-                if let Some(id) = found.map(|(id, _)| *id) {
+                // Before it is looked at, so that what comes meanwhile is not passed over.
+                session.adapted();
+                if let Some(id) = self.by_ufrag.get(session.credentials.ufrag.as_str()).copied() {
                     let now = now();
                     self.call(id, |peer, _| peer.adapted(now));
                     self.after(now, id);
@@ -425,8 +426,10 @@ pub(super) fn adapt(common: &Common, id: &SessionId, adaptation: Adaptation) -> 
     let Some(share) = &session.share else { return false };
     share.adapt(adaptation);
     // One that no shard has yet is looked at when it comes.
-    if let Some(mailbox) = shard.and_then(|shard| common.mailboxes.get(shard.0)) {
-        mailbox.post(Mail::Adapted(id.clone()));
+    if let Some(mailbox) = shard.and_then(|shard| common.mailboxes.get(shard.0))
+        && session.adapts()
+    {
+        mailbox.post(Mail::Adapted(session));
     }
     true
 }

@@ -103,6 +103,16 @@ async fn a_viewer_says_how_large_a_stream_is_shown() {
         }
     };
     assert_eq!(next, OPUS, "and no picture");
+
+    // However fast it changes its mind, one word waits at a time, and the last counts.
+    for paused in (0..=1_000).map(|count| count % 2 == 1) {
+        assert!(world.server.adapt(&answer.session, Adaptation { paused, ..adaptation }));
+        let waiting: usize =
+            world.server.inner.common.mailboxes.iter().map(|mailbox| mailbox.adapted()).sum();
+        assert!(waiting <= 1, "{waiting}");
+    }
+    let shown = timeout(PATIENCE, answer.picture.wait_for(|picture| !picture.audio_only)).await;
+    assert_eq!(shown.unwrap().unwrap().limit, Limit::Size);
 }
 
 #[tokio::test]
