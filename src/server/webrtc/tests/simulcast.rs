@@ -231,13 +231,14 @@ async fn what_nobody_reads_is_not_mended() {
         }
     }
     world.tracks(3).await;
-    // Of each something is lost, of the one that is read last.
+    // Of each something is lost, and seen to be of the one that is read last.
     for sender in [&mut low, &mut middle, &mut high] {
         sender.header(100);
-        for millis in [133, 166, 200, 233] {
+    }
+    for millis in [133, 166, 200, 233] {
+        for sender in [&mut low, &mut middle, &mut high] {
             sender.send(&mut publisher, millis, false).await;
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let mut asked_of = Vec::new();
     let is_of_high = |datagram: &[u8]| {
