@@ -1,5 +1,6 @@
 // Being in a room over drops, refusals and the end.
 
+import './globals.js';
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 import {Call, remedy} from '../../src/server/http/ui/room/call.js';

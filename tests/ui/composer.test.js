@@ -1,5 +1,6 @@
 // To whom a line goes, and how often.
 
+import './globals.js';
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 import {Composer} from '../../src/server/http/ui/room/composer.js';

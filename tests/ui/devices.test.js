@@ -1,5 +1,6 @@
 // Camera and microphone: the one that was chosen, on or off.
 
+import './globals.js';
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 import {Devices} from '../../src/server/http/ui/room/devices.js';

@@ -1,5 +1,6 @@
 // Where the keyboard goes when what it was on goes away.
 
+import './globals.js';
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 import {reveal, withdraw} from '../../src/server/http/ui/room/focus.js';

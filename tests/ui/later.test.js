@@ -1,5 +1,6 @@
 // What is done a little later.
 
+import './globals.js';
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 import {Later} from '../../src/server/http/ui/room/later.js';

@@ -1,5 +1,6 @@
 // The geometry of the floor.
 
+import './globals.js';
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 import {capacity, duo, grid, seats, stage} from '../../src/server/http/ui/room/layout.js';

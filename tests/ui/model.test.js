@@ -1,5 +1,6 @@
 // The room by its events.
 
+import './globals.js';
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 import {Model, camera, quality, screens} from '../../src/server/http/ui/room/model.js';

@@ -1,5 +1,6 @@
 // How large a picture is asked for.
 
+import './globals.js';
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 import {need, sight} from '../../src/server/http/ui/room/need.js';

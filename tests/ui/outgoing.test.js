@@ -1,5 +1,6 @@
 // What one sends: by one's own wish, and by the room's leave.
 
+import './globals.js';
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 import {Devices} from '../../src/server/http/ui/room/devices.js';

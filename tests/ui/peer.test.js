@@ -1,5 +1,6 @@
 // Media that does not get through: what is tried again, and when people are told.
 
+import './globals.js';
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 import {failureKey, passes} from '../../src/server/http/ui/room/failure.js';

@@ -1,5 +1,6 @@
 // The session: what goes over the line, and what becomes of what comes.
 
+import './globals.js';
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 import {Refused, Session, parse, streamName, uuid} from '../../src/server/http/ui/room/protocol.js';

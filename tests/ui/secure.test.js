@@ -1,5 +1,6 @@
 // What is said where the page came without TLS.
 
+import './globals.js';
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 import {hint} from '../../src/server/http/ui/room/secure.js';

@@ -1,5 +1,6 @@
 // What a browser keeps, and what a tab is known by.
 
+import './globals.js';
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 

@@ -1,5 +1,6 @@
 // The words: both languages say the same things, and everything that is asked for is there.
 
+import './globals.js';
 import assert from 'node:assert/strict';
 import {readFileSync, readdirSync} from 'node:fs';
 import {test} from 'node:test';

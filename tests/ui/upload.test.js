@@ -1,5 +1,6 @@
 // How what is sent gets to the server.
 
+import './globals.js';
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 import {Upload} from '../../src/server/http/ui/room/upload.js';

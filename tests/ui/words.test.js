@@ -1,5 +1,6 @@
 // Names, links, and who speaks.
 
+import './globals.js';
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 import {pieces} from '../../src/server/http/ui/room/links.js';
