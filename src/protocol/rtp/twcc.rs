@@ -26,7 +26,7 @@ const MAX_STEP: i64 = 2_048;
 const MAX_HISTORY: i64 = 512;
 /// What is remembered at most. Nobody who fetches feedback when it is due comes near it; else the oldest are dropped.
 const MAX_REMEMBERED: usize = 8_192;
-/// A feedback about more packets is not read: no sender here remembers more.
+/// A feedback about more packets is neither written nor read: no sender here remembers more.
 const MAX_STATUSES: u16 = 2_048;
 const MAX_RUN: usize = 0x1fff;
 
@@ -99,6 +99,10 @@ impl Recorder {
         let mut received = 0;
         let mut complete = true;
         for arrival in &mut pending {
+            if symbols.len() == usize::from(MAX_STATUSES) {
+                complete = false;
+                break;
+            }
             let Some(ticks) = arrival else {
                 symbols.push(Symbol::Missing);
                 continue;
@@ -126,7 +130,7 @@ impl Recorder {
             out.put_u32(sender.0);
             out.put_u32(media.0);
             out.put_u16(base);
-            out.put_u16(symbols.len() as u16); // at most MAX_HISTORY + MAX_STEP and some
+            out.put_u16(symbols.len() as u16); // at most MAX_STATUSES
             out.put_uint((reference & 0xff_ffff) as u64, 3); // modulo 2^24 by definition
             out.put_u8(self.feedback_count);
             put_chunks(out, &symbols);
@@ -423,6 +427,22 @@ mod tests {
         assert_eq!(report(&mut recorder), [(1, Some(0))]);
         assert!(recorder.deadline().is_some());
         assert_eq!(report(&mut recorder), [(2, Some(36_000))]);
+    }
+
+    #[test]
+    fn large_gaps_are_reported_piece_by_piece() {
+        let (mut recorder, start) = (Recorder::new(), test_start());
+        for (sequence, at) in [(0, 0), (2_000, 4), (4_000, 8)] {
+            recorder.packet(sequence, start + ticks(at));
+        }
+        let mut came = Vec::new();
+        for most in [2_048, 1_953] {
+            let statuses = report(&mut recorder);
+            assert_eq!(statuses.len(), most);
+            came.extend(statuses.into_iter().filter_map(|(sequence, at)| Some((sequence, at?))));
+        }
+        assert_eq!(came, [(0, 0), (2_000, 4), (4_000, 8)]);
+        assert_eq!(recorder.deadline(), None);
     }
 
     #[test]
