@@ -29,6 +29,33 @@ struct Launched {
     debugger: Value,
 }
 
+/// The port that it takes on IPv4 may be somebody else's on IPv6: then it ends at once, and takes another the next time.
+const STARTS: usize = 3;
+
+/// Starts the program; nothing if it ends before it has said its port.
+fn run() -> Option<(Child, BufReader<ChildStdout>, u16)> {
+    let mut process = Command::new("chromedriver")
+        .arg("--port=0")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("chromium-driver is installed");
+    let mut output = BufReader::new(process.stdout.take().expect("piped"));
+    let mut said = Vec::new();
+    for line in output.by_ref().lines().map_while(Result::ok) {
+        let port =
+            line.split_once("successfully on port ").map(|(_, port)| port.trim_end_matches('.').parse());
+        if let Some(Ok(port)) = port {
+            return Some((process, output, port));
+        }
+        said.push(line);
+    }
+    let ended = process.wait();
+    println!("chromedriver ended with {ended:?}: {said:?}");
+    None
+}
+
 impl Driver {
     /// Starts a driver without a browser yet.
     pub(crate) fn start() -> Self {
@@ -36,20 +63,9 @@ impl Driver {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let profile = scratch(&format!("chromium-{}-{number}", std::process::id()));
         fs::create_dir_all(&profile).expect("the scratch folder is writable");
-        let mut process = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("chromium-driver is installed");
-        let mut output = BufReader::new(process.stdout.take().expect("piped"));
-        let port = output
-            .by_ref()
-            .lines()
-            .map_while(Result::ok)
-            .find_map(|line| line.split_once("successfully on port ")?.1.trim_end_matches('.').parse().ok())
-            .expect("chromedriver says its port");
+        let (process, output, port) = (0..STARTS)
+            .find_map(|_| run())
+            .expect("chromium-driver is installed, and says on which port it is");
         Self {
             process,
             _output: output,
