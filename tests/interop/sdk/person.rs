@@ -4,9 +4,11 @@ use super::exchange::Exchange;
 use super::package::{Example, Pages, Version};
 use crate::browser::Browser;
 use crate::gateway::Gateway;
+use crate::patience;
 use crate::people::{self, Observed, Source, together};
 use serde_json::Value;
 use std::array;
+use std::time::Duration;
 
 /// A browser with an example page, and who sits there.
 pub(super) struct Person {
@@ -56,6 +58,11 @@ impl Person {
     pub(super) fn open(&self, pages: Pages, page: (Version, Example), room: Option<&str>) {
         let query = room.map(|room| format!("?roomName={room}")).unwrap_or_default();
         self.browser.go(&format!("{}{query}", pages.url(page)));
+        // A window that is new may still show its blank page when the driver takes the address for opened.
+        let is_there = "document.readyState === 'complete' && Boolean(document.getElementById('url'))";
+        patience::wait("the page is there", Duration::from_secs(10), || {
+            self.browser.evaluate(is_there) == Value::Bool(true)
+        });
     }
 
     /// Fills in the form and asks to join.
