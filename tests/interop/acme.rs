@@ -176,10 +176,10 @@ fn an_authority_that_has_forgotten_the_account_gets_a_new_one() {
     let first = Pebble::start("acme-forgets", 9, ports.https.port(), 3_600);
     let mut gateway = start(ports, &first.options());
     let old = wait_for_another(ports.https, None);
+    // While the gateway still holds its ports: any free one is taken. The certificate is lost too, or nothing would be ordered.
+    let second = Pebble::start("acme-forgot", 9, ports.https.port(), 3_600);
     gateway.terminate();
     drop(gateway);
-    // The certificate is lost too, or nothing would be ordered.
-    let second = Pebble::start("acme-forgot", 9, ports.https.port(), 3_600);
     let kept = |pebble: &Pebble| {
         let name = format!("127.0.0.1-{}-dir", pebble.listen.port());
         pebble.folder.join("state/acme").join(name)
