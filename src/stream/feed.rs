@@ -241,16 +241,22 @@ impl FeedWriter {
         self.shared.touched(verdict, self.key.layer);
     }
 
-    /// Whether nobody reads the feed now, so that nothing need be made for it; `bytes` of payload are counted then.
+    /// Whether nobody reads the feed now, so that nothing need be made for it; `bytes` of payload are counted then, as if they
+    /// had been written.
     pub fn passes_over(&self, bytes: usize) -> bool {
         let passed = self.with_feed(|feed| {
-            let is_unread = feed.subscribers.is_empty();
+            // While it is muted the gate counts what it keeps back, and says what is wanted behind it.
+            let is_unread = feed.subscribers.is_empty() && feed.gate == Gate::Open;
             if is_unread {
                 feed.count(bytes);
             }
             is_unread
         });
-        passed.unwrap_or(true)
+        let passed = passed.unwrap_or(true);
+        if passed {
+            self.shared.touched(None, self.key.layer);
+        }
+        passed
     }
 
     /// Tells all subscribers that part of the source was lost, so that decoders can conceal or wait for a keyframe.

@@ -52,6 +52,17 @@ impl Seam {
 
     /// A packet of the present encoding as the track has it; `None` for one from before the seam.
     pub(super) fn pass(&mut self, packet: &Packet) -> Option<Packet> {
+        let (sequence, ticks, time) = self.note(packet)?;
+        let head = self.vp8.as_ref().and_then(|counts| counts.up.added_to(&packet.payload));
+        let payload = head.map_or_else(
+            || packet.payload.clone(),
+            |head| [&head[..], packet.payload.get(head.len()..).unwrap_or_default()].concat().into(),
+        );
+        Some(Packet { sequence, ticks, time, payload, ..packet.clone() })
+    }
+
+    /// Counts a packet of the present encoding that nobody reads, and says where it lies: its number, ticks and time.
+    pub(super) fn note(&mut self, packet: &Packet) -> Option<(i64, i64, Timestamp)> {
         if packet.sequence < self.from {
             return None;
         }
@@ -59,16 +70,12 @@ impl Seam {
         self.highest = self.highest.max(Some(sequence));
         let before = self.last;
         let (ticks, time) = self.place(packet);
-        let mut payload = packet.payload.clone();
-        if let Some(counts) = &mut self.vp8 {
-            if self.last != before {
-                counts.last = Some(vp8::Counts::of(&payload).plus(counts.up));
-            }
-            if let Some(head) = counts.up.added_to(&payload) {
-                payload = [&head[..], payload.get(head.len()..).unwrap_or_default()].concat().into();
-            }
+        if self.last != before
+            && let Some(counts) = &mut self.vp8
+        {
+            counts.last = Some(vp8::Counts::of(&packet.payload).plus(counts.up));
         }
-        Some(Packet { sequence, ticks, time, payload, ..packet.clone() })
+        Some((sequence, ticks, time))
     }
 
     /// Where it lies: a picture that is no newer than the last before the seam comes right behind that, as no two pictures
@@ -180,6 +187,28 @@ mod tests {
         assert_eq!(counts(&mut seam, 42, 702, 9), (1, 251), "it comes late");
         seam.begin(&packet(90, 300_000, &payload(3, 0)), true);
         assert_eq!(counts(&mut seam, 90, 3, 0), (3, 253));
+    }
+
+    #[test]
+    fn what_nobody_reads_counts_all_the_same() {
+        let payload = |picture: u8| [0x90, 0x80, picture, 0x51];
+        let (mut read, mut unread) = (Seam::default(), Seam::default());
+        for seam in [&mut read, &mut unread] {
+            seam.begin(&packet(7, 3_000, &payload(20)), true);
+        }
+        for index in 0..3 {
+            let packet = packet(7 + index, 3_000 * (1 + index), &payload(20 + index as u8));
+            read.pass(&packet);
+            unread.note(&packet);
+        }
+        let key = packet(300, 9_000, &payload(90));
+        let shown = [&mut read, &mut unread].map(|seam| {
+            seam.begin(&key, true);
+            let packet = seam.pass(&key).unwrap();
+            (packet.sequence, packet.ticks, packet.time, packet.payload)
+        });
+        assert_eq!(shown[0], shown[1]);
+        assert_eq!((shown[1].0, shown[1].3[2]), (10, 23));
     }
 
     proptest! {

@@ -209,7 +209,12 @@ impl Simulcast {
                 writer.set_params(params);
                 member.height.into_iter().for_each(|height| writer.set_height(height));
             }
-            write(writer, packets.iter().filter_map(|packet| self.seam.pass(packet)));
+            // Behind a seam VP8's counts are written into copies, which are made for readers only.
+            if writer.passes_over(payload_len(&packets)) {
+                packets.iter().for_each(|packet| drop(self.seam.note(packet)));
+            } else {
+                write(writer, packets.iter().filter_map(|packet| self.seam.pass(packet)));
+            }
         }
         member.publish(packets, key.is_some(), params_changed);
         let in_use = self.best == Some(at)
@@ -333,8 +338,13 @@ impl Member {
         if is_key || params_changed {
             self.describe();
         }
-        if !writer.passes_over(packets.iter().map(|packet| packet.payload.len()).sum()) {
+        if !writer.passes_over(payload_len(&packets)) {
             write(writer, packets);
         }
     }
+}
+
+/// Payload bytes of all.
+fn payload_len(packets: &[Packet]) -> usize {
+    packets.iter().map(|packet| packet.payload.len()).sum()
 }

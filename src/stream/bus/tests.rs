@@ -193,3 +193,29 @@ fn what_is_muted_goes_no_further_and_comes_back_with_a_keyframe() {
     let skipped = format!("{:?}", Event::Skipped { kind: MediaKind::Audio, frames: 1 });
     assert_eq!(drain(&subscriber), [&skipped, "a260"]);
 }
+
+#[test]
+fn what_nobody_reads_is_counted_and_need_not_be_made() {
+    const PACKETS: FeedKey = FeedKey::new(Codec::Vp8, Form::Packets);
+    let (stream, publisher) = published();
+    let v = publisher.track(PACKETS).unwrap();
+    assert!(v.passes_over(700));
+    let shown = || stream.track(MediaKind::Video).map(|feed| (feed.bytes, feed.items));
+    assert_eq!((shown(), stream.writes()), (Some((700, 1)), 1), "the publisher is there all the same");
+    stream.set_muted(MediaKind::Video, true);
+    assert!(!v.passes_over(700), "what is kept back is for the gate to count");
+    stream.set_muted(MediaKind::Video, false);
+    assert!(!v.passes_over(700), "a keyframe opens it");
+    assert_eq!((shown(), stream.writes()), (Some((700, 1)), 1));
+}
+
+#[test]
+fn what_somebody_reads_is_passed_over_by_nobody() {
+    let (stream, publisher) = published();
+    let v = publisher.track(VIDEO).unwrap();
+    let subscriber = stream.subscriber(QueueLimits::default());
+    subscriber.attach(&[VIDEO], Start::Anywhere);
+    assert!(!v.passes_over(700));
+    drop(subscriber);
+    assert!(v.passes_over(700));
+}
