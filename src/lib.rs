@@ -21,6 +21,7 @@ pub mod gateway;
 pub mod media;
 pub mod metrics;
 pub mod protocol;
+pub mod recording;
 pub mod room;
 pub mod server;
 pub mod shutdown;

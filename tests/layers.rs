@@ -17,7 +17,13 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("media", &["protocol", "codec", "time", "wire"]),
     ("stream", &["media", "protocol", "codec", "time", "wire"]),
     ("bridge", &["config", "metrics", "stream", "media", "protocol", "codec", "time", "wire"]),
+    // Files of media, as bytes: beside the protocols, below the forms of a track.
+    ("container", &["codec", "time", "wire"]),
     ("room", &["config", "metrics", "bridge", "stream", "media", "protocol", "codec", "time", "wire"]),
+    (
+        "recording",
+        &["config", "metrics", "room", "bridge", "stream", "media", "container", "codec", "time", "wire"],
+    ),
     (
         "server",
         &[
@@ -25,6 +31,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "config",
             "metrics",
             "shutdown",
+            "recording",
             "room",
             "bridge",
             "stream",
@@ -38,8 +45,19 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     (
         "gateway",
         &[
-            "server", "config", "metrics", "shutdown", "room", "bridge", "stream", "media", "protocol",
-            "codec", "time", "wire",
+            "server",
+            "config",
+            "metrics",
+            "shutdown",
+            "recording",
+            "room",
+            "bridge",
+            "stream",
+            "media",
+            "protocol",
+            "codec",
+            "time",
+            "wire",
         ],
     ),
     // Leaves: everybody above the bus may use them, they lean on nobody.
