@@ -9,7 +9,7 @@
 //! bridge/                                      who needs which codec; renditions, shared and on demand
 //! stream/                                      the bus: one publisher, many subscribers (tokio starts here)
 //! media/                                       Frame, Packet, CodecParams, StreamClock
-//! protocol/    codec/                          bytes <-> meaning: pure functions, sans-IO state machines
+//! protocol/    codec/       container/         bytes <-> meaning: pure functions, sans-IO state machines
 //! time/        wire/                           units and byte readers; depend on nothing
 //! ```
 
@@ -17,6 +17,7 @@ pub mod bridge;
 pub mod certificate;
 pub mod codec;
 pub mod config;
+pub mod container;
 pub mod gateway;
 pub mod media;
 pub mod metrics;
