@@ -4,5 +4,6 @@ pub mod aac;
 pub mod h264;
 mod kind;
 pub mod opus;
+pub mod vp8;
 
 pub use kind::{Codec, MediaKind};

@@ -27,6 +27,14 @@ pub fn duration(packet: &[u8]) -> Option<MediaDuration> {
     (1..=5_760).contains(&samples).then(|| MediaDuration::from_ticks(samples, ClockRate::OPUS))
 }
 
+/// A packet of 20 ms of digital silence.
+///
+/// CELT over the full band (configuration 31), whose first coded bit says that there is nothing. A decoder that played sound
+/// before lets it fade within the packet, as its windows overlap, and goes on from silence.
+pub const fn silence(config: OpusConfig) -> &'static [u8] {
+    if config.channels == 1 { &[0xf8, 0xff, 0xfe] } else { &[0xfc, 0xff, 0xfe] }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -39,6 +47,9 @@ mod tests {
         assert_eq!(ms(&[0x18]), Some(60), "SILK, 60 ms");
         assert_eq!(ms(&[0xff, 6]), Some(120), "six frames of 20 ms");
         assert_eq!(ms(&[0xff, 7]), None, "more than 120 ms");
+        for channels in [1, 2] {
+            assert_eq!(ms(silence(OpusConfig { channels })), Some(20));
+        }
         assert_eq!((ms(&[]), ms(&[0xff]), ms(&[0xff, 0])), (None, None, None));
     }
 }

@@ -132,3 +132,62 @@ impl From<audiopus::Error> for CodecError {
 const fn layout(channels: usize) -> (usize, Channels) {
     if channels == 1 { (1, Channels::Mono) } else { (2, Channels::Stereo) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::opus::silence;
+
+    /// Far below the step of 24 bits. libopus adds 1e-30, so that its filters never meet denormal numbers.
+    const NOTHING: f32 = 1e-9;
+
+    fn loudest(pcm: &[f32]) -> f32 {
+        pcm.iter().fold(0.0, |loudest, sample| sample.abs().max(loudest))
+    }
+
+    #[test]
+    fn silence_is_silent_and_what_follows_is_whole() {
+        for channels in [1, 2] {
+            let config = OpusConfig { channels };
+            let tone: Vec<f32> = (0..FRAME * 100)
+                .flat_map(|at| {
+                    let sample = 0.5 * (at as f32 * 440.0 * std::f32::consts::TAU / 48_000.0).sin();
+                    vec![sample; channels.into()]
+                })
+                .collect();
+            let mut encoder = OpusEncoder::new(channels.into()).unwrap();
+            let packets: Vec<Bytes> =
+                tone.chunks(FRAME * usize::from(channels)).map(|pcm| encoder.encode(pcm).unwrap()).collect();
+
+            // Silence at the start, and in the middle of a tone that goes on as if nothing had been.
+            let silent = vec![silence(config); 50];
+            let live: Vec<&[u8]> = packets.iter().map(|packet| &packet[..]).collect();
+            let mut decoder = OpusDecoder::new(config).unwrap();
+            let mut play = |packets: &[&[u8]]| {
+                let mut pcm = Vec::new();
+                for packet in packets {
+                    decoder.decode(packet, &mut pcm).unwrap();
+                }
+                assert_eq!(pcm.len(), packets.len() * FRAME * usize::from(channels));
+                pcm
+            };
+            assert!(loudest(&play(&silent)) < NOTHING, "before anything was heard");
+            assert!(loudest(&play(&live[..50])) > 0.45);
+            // The end of the tone fades within the overlap of the first packet, and then the high-pass decays.
+            assert!(loudest(&play(&silent)[2 * FRAME * usize::from(channels)..]) < NOTHING);
+
+            let mut alone = OpusDecoder::new(config).unwrap();
+            let mut wanted = Vec::new();
+            for packet in &live {
+                alone.decode(packet, &mut wanted).unwrap();
+            }
+            let wanted = &wanted[50 * FRAME * usize::from(channels)..];
+            // What the encoder assumes of the packets before is forgotten within some of them.
+            let after = play(&live[50..]);
+            let settled = 10 * FRAME * usize::from(channels);
+            let error = loudest(&after.iter().zip(wanted).map(|(a, b)| a - b).collect::<Vec<_>>()[settled..]);
+            assert!(error < 0.01, "{error}");
+            assert!(loudest(&after) < 0.7, "no burst");
+        }
+    }
+}

@@ -80,3 +80,62 @@ impl Decoder {
         Ok(self.decoder.send_eof()?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::vp8::{self, Size};
+    use crate::time::Timestamp;
+    use bytes::Bytes;
+
+    /// The distinct values of each plane of each picture.
+    fn planes(frames: &[(bool, Bytes)]) -> Vec<(u32, u32, [Vec<u8>; 3])> {
+        let mut decoder = Decoder::new(Codec::Vp8).unwrap();
+        let mut pictures = Vec::new();
+        for (at, (keyframe, data)) in frames.iter().enumerate() {
+            let time = Timestamp::from_millis(at as i64 * 40);
+            let payload = Payload::Packet(data.clone());
+            let frame = Frame { kind: Codec::Vp8.kind(), dts: time, pts: time, keyframe: *keyframe, payload };
+            decoder.decode(&CodecParams::Vp8, &frame).unwrap();
+            while let Some(Picture(picture)) = decoder.next() {
+                let values = [0, 1, 2].map(|plane| {
+                    let (width, height) = (picture.plane_width(plane), picture.plane_height(plane));
+                    let rows = picture.data(plane).chunks(picture.stride(plane)).take(height as usize);
+                    let mut seen = [false; 256];
+                    rows.flat_map(|row| &row[..width as usize])
+                        .for_each(|value| seen[usize::from(*value)] = true);
+                    (0..=255).filter(|value| seen[usize::from(*value)]).collect()
+                });
+                pictures.push((picture.width(), picture.height(), values));
+            }
+        }
+        pictures
+    }
+
+    #[test]
+    fn black_is_black_and_stays_so() {
+        let sides = [
+            (1, 1),
+            (16, 16),
+            (17, 15),
+            (2, 500),
+            (500, 2),
+            (320, 180),
+            (640, 480),
+            (1_280, 720),
+            (1_918, 1_078),
+            (1_920, 1_080),
+            (4_096, 2_304),
+        ];
+        for (width, height) in sides {
+            let size = Size::new(width, height).unwrap();
+            let (black, repeat) = (vp8::black(size), vp8::repeat(size));
+            assert_eq!(Size::of_keyframe(&black), Some(size));
+            assert!(vp8::is_keyframe(&black) && !vp8::is_keyframe(&repeat));
+            let frames = [(true, black), (false, repeat.clone()), (false, repeat)];
+            let black = [vec![16], vec![128], vec![128]];
+            let wanted = (u32::from(width), u32::from(height), black);
+            assert_eq!(planes(&frames), vec![wanted; 3], "{width}x{height}");
+        }
+    }
+}

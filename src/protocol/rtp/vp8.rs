@@ -5,6 +5,7 @@ mod counts;
 pub use counts::{Counts, Head};
 
 use super::assemble;
+use crate::codec::vp8::{Size, is_keyframe};
 use crate::wire::{ByteReader, Truncated};
 use bytes::{Bytes, BytesMut};
 
@@ -90,19 +91,13 @@ impl Descriptor {
 /// Lines of the picture, from a payload that begins a key frame (RFC 6386, section 9.1).
 pub fn height(payload: &[u8]) -> Option<u32> {
     let descriptor = Descriptor::parse(payload).ok().filter(Descriptor::begins_frame)?;
-    match payload.get(descriptor.len..)? {
-        [tag, _, _, 0x9d, 0x01, 0x2a, _, _, low, high, ..] if tag & 1 == 0 => {
-            Some(u32::from(u16::from_le_bytes([*low, *high & 0x3f]))) // the two top bits scale
-        }
-        _ => None,
-    }
+    Size::of_keyframe(payload.get(descriptor.len..)?).map(|size| size.height().into())
 }
 
 /// Whether this payload begins a key frame.
 pub fn starts_keyframe(payload: &[u8]) -> bool {
-    // The lowest bit of a frame's first byte is 0 on key frames (RFC 6386, section 9.1).
     Descriptor::parse(payload).is_ok_and(|descriptor| {
-        descriptor.begins_frame() && payload.get(descriptor.len).is_some_and(|byte| byte & 1 == 0)
+        descriptor.begins_frame() && payload.get(descriptor.len..).is_some_and(is_keyframe)
     })
 }
 
@@ -133,8 +128,10 @@ impl assemble::Assembly for Assembly {
     }
 
     fn finish(self, after_loss: bool) -> Option<Picture> {
-        let first = *self.data.first().filter(|_| !self.damaged)?;
-        Some(Picture { data: self.data.freeze(), keyframe: first & 1 == 0, after_loss })
+        if self.damaged || self.data.is_empty() {
+            return None;
+        }
+        Some(Picture { keyframe: is_keyframe(&self.data), data: self.data.freeze(), after_loss })
     }
 }
 
