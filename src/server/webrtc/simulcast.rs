@@ -211,7 +211,9 @@ impl Simulcast {
             }
             // Behind a seam VP8's counts are written into copies, which are made for readers only.
             if writer.passes_over(payload_len(&packets)) {
-                packets.iter().for_each(|packet| drop(self.seam.note(packet)));
+                for packet in &packets {
+                    self.seam.note(packet);
+                }
             } else {
                 write(writer, packets.iter().filter_map(|packet| self.seam.pass(packet)));
             }
