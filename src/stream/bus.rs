@@ -65,6 +65,7 @@ pub struct KeyframeRequests {
 pub(super) struct Shared {
     name: StreamName,
     origin: NtpTime,
+    began: Instant,
     state: Mutex<State>,
     /// Counts changes of the set of feeds and of their parameters.
     changes: watch::Sender<u64>,
@@ -92,11 +93,12 @@ pub(super) struct State {
 }
 
 impl Stream {
-    /// A stream without tracks. `origin` is the wall-clock time of [`Timestamp::ZERO`].
+    /// A stream without tracks, whose [`Timestamp::ZERO`] is now. `origin` is what the time of day is.
     pub fn publish(name: StreamName, origin: NtpTime) -> (Self, Publisher) {
         let shared = Arc::new(Shared {
             name,
             origin,
+            began: Instant::now(),
             state: Mutex::default(),
             changes: watch::Sender::new(0),
             keyframe_wanted: AtomicU8::new(0),
@@ -129,6 +131,11 @@ impl Stream {
     /// The wall-clock time of [`Timestamp::ZERO`]: one anchor for audio and video.
     pub fn origin(&self) -> NtpTime {
         self.shared.origin
+    }
+
+    /// When [`Timestamp::ZERO`] was on the steady clock, by which streams lie beside each other however the time of day is set.
+    pub fn began(&self) -> Instant {
+        self.shared.began
     }
 
     /// A reader that is attached to nothing yet.

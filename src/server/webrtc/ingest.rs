@@ -58,7 +58,7 @@ impl Ingest {
         aws_lc_rs::rand::fill(&mut random)
             .expect("the system's random generator cannot fail once it has started");
         Self {
-            zero: wall.instant_of(publication.publisher().stream().origin()),
+            zero: wall.instant(),
             publication,
             session,
             tracks: sections.iter().filter_map(Track::new).collect(),

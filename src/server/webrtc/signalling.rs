@@ -206,16 +206,17 @@ fn enter(
     negotiated: Negotiated,
     purpose: Purpose,
 ) -> Result<Answer, SignallingError> {
-    let (wall, kind) = (Wall::read(), SessionKind::from(&purpose));
+    let (wall, kind) = (Wall::of(&purpose.stream()), SessionKind::from(&purpose));
+    let now = tokio::time::Instant::now().into_std();
     let stream = purpose.stream().name().clone();
     let peer_ufrag = negotiated.remote.credentials.ufrag.clone();
     let share = purpose.share().cloned();
-    let session = Arc::new(Session::new(credentials, peer_ufrag, kind, stream, wall.instant(), share));
+    let session = Arc::new(Session::new(credentials, peer_ufrag, kind, stream, now, share));
     let (id, etag) = (session.id.clone(), etag(&session));
     let (progress, picture) = (session.progress(), session.picture());
     let seed = Box::new(Seed { session: session.clone(), negotiated, purpose, wall });
     let registry = &server.common.registry;
-    if !registry.insert(session, seed, wall.instant() + ESTABLISH) {
+    if !registry.insert(session, seed, now + ESTABLISH) {
         return Err(SignallingError::TooManySessions(registry.max_sessions()));
     }
     Ok(Answer { session: id, sdp, etag, progress, picture })

@@ -1,10 +1,8 @@
-//! Wall-clock time, read once and carried on by the monotonic clock, so that it never leaps under a session.
+//! The time of day of a stream, carried on by the monotonic clock, so that it never leaps under its sessions.
 
+use crate::stream::Stream;
 use crate::time::{MediaDuration, NtpTime};
-use std::time::{Duration, Instant};
-
-/// From the admission of a publisher to the answer to its offer: nobody takes longer.
-const MOMENT: Duration = Duration::from_secs(10);
+use std::time::Instant;
 
 /// A pair of simultaneous readings.
 #[derive(Clone, Copy, Debug)]
@@ -14,8 +12,13 @@ pub(super) struct Wall {
 }
 
 impl Wall {
-    /// Reads both clocks.
-    #[expect(clippy::disallowed_methods, reason = "the one reading of a session")]
+    /// That of a stream: when it began.
+    pub(super) fn of(stream: &Stream) -> Self {
+        Self { instant: stream.began().into_std(), ntp: stream.origin() }
+    }
+
+    /// Both clocks now.
+    #[expect(clippy::disallowed_methods, reason = "worlds of tests begin somewhere")]
     pub(super) fn read() -> Self {
         Self { instant: tokio::time::Instant::now().into_std(), ntp: std::time::SystemTime::now().into() }
     }
@@ -26,12 +29,6 @@ impl Wall {
             Some(later) => self.ntp.plus(MediaDuration::from(later)),
             None => self.ntp.plus(-MediaDuration::from(self.instant.saturating_duration_since(now))),
         }
-    }
-
-    /// When it was `time`, which was read a moment ago; at most `MOMENT`, in case the clock was set in between.
-    pub(super) fn instant_of(&self, time: NtpTime) -> Instant {
-        let ago = self.ntp.since(time).clamp(MediaDuration::ZERO, MediaDuration::from(MOMENT));
-        self.instant.checked_sub(ago.into()).unwrap_or(self.instant)
     }
 
     /// The instant of the reading.
