@@ -71,6 +71,11 @@ impl Timestamp {
     pub const fn from_millis(ms: i64) -> Self {
         Self(ms.saturating_mul(FLICKS_PER_MILLISECOND))
     }
+
+    /// The span from the origin to here.
+    pub const fn since_origin(self) -> MediaDuration {
+        MediaDuration(self.0)
+    }
 }
 
 impl MediaDuration {

@@ -1,0 +1,193 @@
+//! The sound of a file: packets in a row, counted in samples.
+//!
+//! Stamps jitter, samples do not: from the first packet on each lies where the one before it ends, as long as the stamps are not
+//! far from there. Where they are, something is missing. Filler is counted so that the number of samples never is off by
+//! more than half a packet, since there are programs that go by samples alone; stamps are right to the sample.
+
+use super::{Run, Sample};
+use crate::media::MediaKind;
+use crate::time::{ClockRate, MediaDuration, Timestamp};
+use bytes::Bytes;
+
+/// Stamps that are further away than this, in milliseconds, mean that something is missing, or there twice.
+const GAP_MS: i64 = 80;
+/// Stamps that stay further away than this, on average, pull.
+const PULL_MS: i64 = 5;
+/// The average is one over about so many packets.
+const SMOOTHING: i64 = 64;
+
+/// A packet of silence.
+#[derive(Clone, Debug)]
+pub(crate) struct Silence {
+    /// The packet.
+    pub(crate) packet: Bytes,
+    /// Samples it has.
+    pub(crate) ticks: i64,
+}
+
+/// The sound of one file.
+#[derive(Debug)]
+pub(super) struct AudioLine {
+    rate: ClockRate,
+    silence: Option<Silence>,
+    /// Where the next packet lies, if nothing is missing; `None` before the first.
+    next: Option<i64>,
+    last: Option<Pending>,
+    /// How far the stamps are from the count, on average, times [`SMOOTHING`].
+    deviation: i64,
+    is_pulled: bool,
+    /// Packets were lost: the next stamp counts.
+    is_torn: bool,
+    pub(super) left_out: u64,
+}
+
+/// A packet whose duration is known when the next one is there.
+#[derive(Debug)]
+struct Pending {
+    at: i64,
+    payload: Bytes,
+    ticks: i64,
+}
+
+impl AudioLine {
+    pub(super) const fn new(rate: ClockRate, silence: Option<Silence>) -> Self {
+        Self {
+            rate,
+            silence,
+            next: None,
+            last: None,
+            deviation: 0,
+            is_pulled: false,
+            is_torn: false,
+            left_out: 0,
+        }
+    }
+
+    /// How long a packet of silence is.
+    pub(super) fn silence_length(&self) -> MediaDuration {
+        MediaDuration::from_ticks(self.silence.as_ref().map_or(0, |silence| silence.ticks), self.rate)
+    }
+
+    /// Where what has come ends.
+    pub(super) fn end(&self) -> Option<Timestamp> {
+        self.next.map(|next| Timestamp::from_ticks(next, self.rate))
+    }
+
+    pub(super) const fn tear(&mut self) {
+        self.is_torn = true;
+    }
+
+    /// The first packet is to lie at `at`, whatever stands before it.
+    pub(super) fn begin(&mut self, at: Timestamp) {
+        self.next = Some(at.to_ticks(self.rate));
+    }
+
+    /// A packet of `length` that its stamp puts at `at`. What is missing before it, if anything, as a run from where to where.
+    pub(super) fn push(
+        &mut self,
+        at: Timestamp,
+        payload: Bytes,
+        length: MediaDuration,
+        fill: bool,
+        out: &mut Vec<Sample>,
+    ) -> Option<Run> {
+        let (at, ticks) = (at.to_ticks(self.rate), length.to_ticks(self.rate).max(1));
+        let next = *self.next.get_or_insert(at);
+        let away = at - next;
+        let torn = std::mem::take(&mut self.is_torn);
+        let limit = if torn { ticks / 2 } else { self.ticks_of(GAP_MS).max(ticks) };
+        let mut missing = None;
+        if away > limit {
+            missing = Some(self.run(next, at));
+            self.reach(at, fill, out);
+        } else if away < -limit {
+            self.left_out += 1;
+            // Where it goes on is told by stamps alone.
+            self.is_torn = true;
+            return None;
+        } else {
+            self.pull(away);
+        }
+        let at = self.next.unwrap_or(at);
+        self.emit(Pending { at, payload, ticks }, out);
+        self.next = Some(at + ticks);
+        missing
+    }
+
+    /// Silence up to `to`, if that is further than what is there. Gives the run.
+    pub(super) fn silence_to(&mut self, to: Timestamp, out: &mut Vec<Sample>) -> Option<Run> {
+        let to = to.to_ticks(self.rate);
+        let from = self.next?;
+        let ticks = self.silence.as_ref()?.ticks;
+        if to - from < ticks {
+            return None;
+        }
+        // Whole packets: the rest is for the next time.
+        let to = from + (to - from) / ticks * ticks;
+        self.reach(to, true, out);
+        Some(self.run(from, to))
+    }
+
+    /// Nothing more comes; the last packet is given.
+    pub(super) fn finish(&mut self, out: &mut Vec<Sample>) {
+        if let Some(last) = self.last.take() {
+            let end = self.next.unwrap_or(last.at + last.ticks);
+            out.push(self.sample(last, end));
+        }
+    }
+
+    fn reach(&mut self, to: i64, fill: bool, out: &mut Vec<Sample>) {
+        let from = self.next.unwrap_or(to);
+        if let Some(silence) = self.silence.clone().filter(|_| fill) {
+            let count = (to - from + silence.ticks / 2) / silence.ticks;
+            for index in 0..count {
+                let at = from + index * silence.ticks;
+                self.emit(Pending { at, payload: silence.packet.clone(), ticks: silence.ticks }, out);
+            }
+        }
+        self.next = Some(to);
+        self.deviation = 0;
+        self.is_pulled = false;
+    }
+
+    /// Moves the count by a sample for this packet where the stamps have been elsewhere for long.
+    fn pull(&mut self, away: i64) {
+        self.deviation += away - self.deviation / SMOOTHING;
+        let average = self.deviation / SMOOTHING;
+        let limit = self.ticks_of(PULL_MS);
+        self.is_pulled = if self.is_pulled { average.abs() > limit / 5 } else { average.abs() > limit };
+        if self.is_pulled
+            && let Some(next) = &mut self.next
+        {
+            *next += average.signum();
+            self.deviation -= average.signum() * SMOOTHING;
+        }
+    }
+
+    fn emit(&mut self, packet: Pending, out: &mut Vec<Sample>) {
+        let at = packet.at;
+        if let Some(last) = self.last.replace(packet) {
+            out.push(self.sample(last, at));
+        }
+    }
+
+    fn sample(&self, packet: Pending, end: i64) -> Sample {
+        let (at, end) = (Timestamp::from_ticks(packet.at, self.rate), Timestamp::from_ticks(end, self.rate));
+        Sample {
+            kind: MediaKind::Audio,
+            dts: at,
+            pts: at,
+            duration: end - at,
+            keyframe: true,
+            payload: packet.payload,
+        }
+    }
+
+    fn run(&self, from: i64, to: i64) -> Run {
+        Run { from: Timestamp::from_ticks(from, self.rate), to: Timestamp::from_ticks(to, self.rate) }
+    }
+
+    fn ticks_of(&self, ms: i64) -> i64 {
+        MediaDuration::from_millis(ms).to_ticks(self.rate)
+    }
+}

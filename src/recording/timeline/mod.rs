@@ -1,0 +1,259 @@
+//! What stands where in a file: pure, from placed frames to samples with durations.
+//!
+//! [`ClockMap`] brings a publisher's times onto the session's clock. A [`Timeline`] is one file: it puts the frames of a stream, or of
+//! several one behind the other, in a row, fills what is to be filled and notes what was missing.
+
+mod audio;
+mod clock;
+#[cfg(test)]
+mod tests;
+mod video;
+
+pub(crate) use audio::Silence;
+pub(crate) use clock::ClockMap;
+pub(crate) use video::BlackPictures;
+
+use super::manifest::{Alignment, Cause, Gap, Track};
+use crate::media::MediaKind;
+use crate::time::{ClockRate, MediaDuration, Timestamp};
+use audio::AudioLine;
+use bytes::Bytes;
+use video::VideoLine;
+
+/// What is filled while nothing comes ends so far behind the present: what is on its way belongs there.
+const MARGIN: MediaDuration = MediaDuration::from_millis(2_000);
+/// So many gaps of a file are told.
+const MAX_GAPS: usize = 10_000;
+
+/// A coded picture or a packet of sound as a file has it; times count from the file's zero.
+#[derive(Clone, Debug)]
+pub(crate) struct Sample {
+    /// Of which track.
+    pub(crate) kind: MediaKind,
+    /// When it is decoded: where the one before it ends.
+    pub(crate) dts: Timestamp,
+    /// When it is shown.
+    pub(crate) pts: Timestamp,
+    /// Up to the next one of its track.
+    pub(crate) duration: MediaDuration,
+    /// Whether a decoder can start here.
+    pub(crate) keyframe: bool,
+    /// The coded data.
+    pub(crate) payload: Bytes,
+}
+
+/// A span in which something is missing, or is filled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Run {
+    from: Timestamp,
+    to: Timestamp,
+}
+
+/// The tracks of one file.
+#[derive(Debug)]
+pub(crate) struct Timeline {
+    align: Alignment,
+    /// The file's zero on the session's clock.
+    zero: Timestamp,
+    audio: Option<AudioLine>,
+    video: Option<VideoLine>,
+    /// Why what is missing next is missing, of sound and picture.
+    causes: [Option<Cause>; 2],
+    /// Nobody publishes at the moment.
+    is_absent: bool,
+    gaps: Vec<Gap>,
+    gaps_left_out: u64,
+    out: Vec<Sample>,
+}
+
+impl Timeline {
+    /// A file whose zero lies at `zero` of the session; with sound of a rate, and what silence is there, or none; with a picture
+    /// or none. Without silence and [black](Self::set_black) nothing is filled.
+    pub(crate) fn new(
+        align: Alignment,
+        zero: Timestamp,
+        audio: Option<(ClockRate, Option<Silence>)>,
+        has_video: bool,
+    ) -> Self {
+        Self {
+            align,
+            zero,
+            audio: audio.map(|(rate, silence)| AudioLine::new(rate, silence)),
+            video: has_video.then(VideoLine::new),
+            causes: [None; 2],
+            is_absent: false,
+            gaps: Vec::new(),
+            gaps_left_out: 0,
+            out: Vec::new(),
+        }
+    }
+
+    /// How black is made from now on, and how long such a picture lasts.
+    pub(crate) fn set_black(&mut self, black: Option<Box<dyn BlackPictures>>, step: MediaDuration) {
+        if let Some(video) = &mut self.video {
+            video.set_black(black, step);
+        }
+    }
+
+    /// A packet of sound that plays for `length` from `at` of the session on.
+    pub(crate) fn audio(&mut self, at: Timestamp, payload: Bytes, length: MediaDuration) {
+        self.is_absent = false;
+        let (fills, leads, at) = (self.fills(), self.leads(), self.local(at));
+        let Some(line) = &mut self.audio else { return };
+        let begins = line.end().is_none();
+        if begins && (leads || at < Timestamp::ZERO) {
+            line.begin(Timestamp::ZERO);
+        }
+        let fill = if begins { leads } else { fills };
+        let missing = line.push(at, payload, length, fill, &mut self.out);
+        self.note(MediaKind::Audio, missing, begins, fill);
+    }
+
+    /// An access unit, by its decode and presentation time on the session's clock.
+    pub(crate) fn video(&mut self, dts: Timestamp, pts: Timestamp, keyframe: bool, payload: Bytes) {
+        self.is_absent = false;
+        let (fills, leads) = (self.fills(), self.leads());
+        let (dts, pts) = (self.local(dts).max(Timestamp::ZERO), self.local(pts));
+        let Some(line) = &mut self.video else { return };
+        let begins = line.end().is_none();
+        if begins && keyframe && leads && dts > Timestamp::ZERO {
+            let run = line.black_to(dts, &mut self.out).unwrap_or(Run { from: Timestamp::ZERO, to: dts });
+            let filled = line.end().is_some();
+            self.note(MediaKind::Video, Some(run), true, filled);
+        }
+        let Some(line) = &mut self.video else { return };
+        let missing = line.push((dts, pts), keyframe, payload, fills, &mut self.out);
+        self.note(MediaKind::Video, missing, false, fills && keyframe);
+    }
+
+    /// Media of a kind is missing here.
+    pub(crate) fn torn(&mut self, kind: MediaKind, cause: Cause) {
+        self.causes[kind as usize] = Some(cause);
+        match kind {
+            MediaKind::Audio => self.audio.iter_mut().for_each(AudioLine::tear),
+            MediaKind::Video => self.video.iter_mut().for_each(VideoLine::tear),
+        }
+    }
+
+    /// Why nothing of a kind comes, if nothing does; `None`: it is not known why.
+    pub(crate) fn explain(&mut self, kind: MediaKind, cause: Option<Cause>) {
+        self.causes[kind as usize] = cause;
+    }
+
+    /// Nobody publishes from now on; whoever does again begins with a key picture.
+    pub(crate) fn absent(&mut self, cause: Cause) {
+        self.is_absent = true;
+        self.torn(MediaKind::Audio, cause);
+        self.torn(MediaKind::Video, cause);
+    }
+
+    /// It is `now` on the session's clock: what did not come until shortly before will not come.
+    pub(crate) fn advance(&mut self, now: Timestamp) {
+        if !self.fills() {
+            return;
+        }
+        let until = self.local(now) - MARGIN;
+        if let Some(line) = &mut self.audio
+            && line.end().is_some_and(|end| until > end)
+        {
+            let run = line.silence_to(until, &mut self.out);
+            self.note(MediaKind::Audio, run, false, true);
+        }
+        if let Some(line) = &mut self.video
+            && line.is_torn()
+            && line.end().is_some_and(|end| until > end)
+        {
+            let run = line.black_to(until, &mut self.out);
+            self.note(MediaKind::Video, run, false, true);
+        }
+    }
+
+    /// Nothing more comes. `Some`: the session ends there, and so does a file that is to be filled.
+    pub(crate) fn finish(&mut self, end: Option<Timestamp>) {
+        let end = end.filter(|_| self.fills()).map(|end| self.local(end));
+        if let Some(end) = end {
+            self.causes = [Some(Cause::Tail); 2];
+            if let Some(line) = &mut self.audio
+                && let Some(at) = line.end()
+            {
+                // To the nearest packet.
+                let half = line.silence_length() / 2;
+                let run = if end > at { line.silence_to(end + half, &mut self.out) } else { None };
+                self.note(MediaKind::Audio, run, false, true);
+            }
+            if let Some(line) = &mut self.video
+                && line.end().is_some_and(|at| end > at)
+            {
+                let run = line.black_to(end, &mut self.out);
+                self.note(MediaKind::Video, run, false, true);
+            }
+        }
+        if let Some(line) = &mut self.audio {
+            line.finish(&mut self.out);
+        }
+        if let Some(line) = &mut self.video {
+            line.finish(end, &mut self.out);
+        }
+    }
+
+    /// The samples whose durations are known, in order within each track.
+    pub(crate) fn take(&mut self) -> Vec<Sample> {
+        std::mem::take(&mut self.out)
+    }
+
+    /// Where what has come so far ends, on the session's clock.
+    pub(crate) fn end(&self) -> Option<Timestamp> {
+        let audio = self.audio.as_ref().and_then(AudioLine::end);
+        let video = self.video.as_ref().and_then(VideoLine::end);
+        audio.max(video).map(|end| end + self.zero.since_origin())
+    }
+
+    /// What was missing so far.
+    pub(crate) fn gaps(&self) -> &[Gap] {
+        &self.gaps
+    }
+
+    /// Frames that could not be placed: before a key picture, or where there is something already.
+    pub(crate) fn left_out(&self) -> u64 {
+        self.audio.as_ref().map_or(0, |line| line.left_out)
+            + self.video.as_ref().map_or(0, |line| line.left_out)
+    }
+
+    /// Whether gaps are filled.
+    fn fills(&self) -> bool {
+        self.align == Alignment::Full
+    }
+
+    /// Whether what stands before the stream's start is filled.
+    fn leads(&self) -> bool {
+        self.align != Alignment::Off
+    }
+
+    fn local(&self, at: Timestamp) -> Timestamp {
+        at - self.zero.since_origin()
+    }
+
+    fn note(&mut self, kind: MediaKind, run: Option<Run>, begins: bool, filled: bool) {
+        let Some(run) = run else { return };
+        let known = self.causes[kind as usize];
+        // While nobody is there, or it is silent, the reason stays.
+        if !self.is_absent && !matches!(known, Some(Cause::Mute | Cause::Tail)) {
+            self.causes[kind as usize] = None;
+        }
+        let cause = if begins { Cause::LeadIn } else { known.unwrap_or(Cause::Stall) };
+        let track = match kind {
+            MediaKind::Audio => Track::Audio,
+            MediaKind::Video => Track::Video,
+        };
+        let seconds = |at: Timestamp| (at + self.zero.since_origin()).since_origin().as_secs_f64();
+        let (start, end) = (seconds(run.from), seconds(run.to));
+        // What is filled piece by piece is one gap.
+        let is_full = self.gaps.len() >= MAX_GAPS;
+        let latest = self.gaps.iter_mut().rev().find(|gap| gap.track == track);
+        match latest.filter(|gap| gap.cause == cause && (gap.end - start).abs() < 0.1) {
+            Some(gap) => gap.end = end,
+            None if is_full => self.gaps_left_out += 1,
+            None => self.gaps.push(Gap { track, start, end, cause, filled }),
+        }
+    }
+}
