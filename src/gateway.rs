@@ -3,7 +3,7 @@
 use crate::bridge::Bridge;
 use crate::config::{self, Config};
 use crate::metrics;
-use crate::room::{Limits, Rooms};
+use crate::room::{Limits, RecordingPolicy, Rooms};
 use crate::server::conference::{Conference, Services};
 use crate::server::tls::{Tls, TlsError};
 use crate::server::{http, rtmp, webrtc};
@@ -165,6 +165,7 @@ fn limits(rooms: &config::Rooms) -> Limits {
         message_length: rooms.message_length,
         history: rooms.history,
         linger: rooms.linger.0,
+        recording: RecordingPolicy::Never,
     }
 }
 

@@ -3,6 +3,7 @@
 use super::member::{Media, Protocol, Role};
 use super::name::Name;
 use super::published::{PublishedName, StreamKind};
+use super::recording::Wanted;
 use crate::media::MediaKind;
 use crate::time::NtpTime;
 use std::sync::Arc;
@@ -88,6 +89,8 @@ pub enum Event {
     },
     /// Recording began or ended.
     Recording(bool),
+    /// What is to be recorded has changed; for observers alone.
+    Wanted(Wanted),
     /// The one who is told is out of the room; nothing more follows.
     Expelled(Expulsion),
 }

@@ -1,5 +1,6 @@
 //! Bounds of admission, and of what a participant may do.
 
+use super::recording::RecordingPolicy;
 use std::time::Duration;
 
 /// What a publisher's application may say at a time to those who play its stream, in bytes.
@@ -22,6 +23,8 @@ pub struct Limits {
     pub history: usize,
     /// How long a room goes on with nobody in it: its lines and its roles.
     pub linger: Duration,
+    /// Who decides whether it is recorded.
+    pub recording: RecordingPolicy,
 }
 
 impl Default for Limits {
@@ -34,6 +37,7 @@ impl Default for Limits {
             message_length: 4000,
             history: 200,
             linger: Duration::from_secs(30),
+            recording: RecordingPolicy::Never,
         }
     }
 }

@@ -7,7 +7,7 @@ use super::publication::Publication;
 use super::published::{PublishedName, StreamKind};
 use super::refusal::Refusal;
 use super::registry::Shared;
-use super::state::{Command, Moderation};
+use super::state::{Command, Moderation, Wish};
 use crate::media::MediaKind;
 use crate::time::NtpTime;
 use std::sync::Arc;
@@ -75,6 +75,11 @@ impl Membership {
     pub fn send_data(&self, stream: PublishedName, payload: &str) -> Result<(), Refusal> {
         let command = Command::Data { member: self.id, stream, payload: payload.into() };
         self.shared.act(&self.room, command).map(drop)
+    }
+
+    /// Wants the room recorded, or a stream of its own.
+    pub fn record(&self, wish: Wish) -> Result<(), Refusal> {
+        self.shared.act(&self.room, Command::Want { by: Some(self.id), wish }).map(drop)
     }
 
     /// Does what only hosts may.

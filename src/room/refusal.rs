@@ -57,6 +57,12 @@ pub enum Refusal {
     /// There is no such publication, or it belongs to somebody else.
     #[error("Stream not found")]
     UnknownStream,
+    /// The operator lets nobody record.
+    #[error("this room is not recorded (recording.policy)")]
+    NotRecorded,
+    /// The operator has everything recorded.
+    #[error("this room is always recorded (recording.policy)")]
+    AlwaysRecorded,
     /// More messages than the configuration allows.
     #[error("too many messages; wait a moment (rooms.messages_per_second)")]
     RateLimited,
@@ -101,6 +107,8 @@ impl Refusal {
             Self::NotJoined => "not_joined",
             Self::UnknownParticipant(_) => "unknown_recipient",
             Self::UnknownStream => "unknown_stream",
+            Self::NotRecorded => "not_recorded",
+            Self::AlwaysRecorded => "always_recorded",
             Self::RateLimited => "rate_limited",
             Self::TextTooLong(_) => "text_too_long",
             Self::DataTooLong => "data_too_long",

@@ -18,7 +18,7 @@ use crate::time::{MediaDuration, NtpTime};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 
 /// News that wait for a member. One that has taken none of so many is out.
@@ -54,6 +54,8 @@ pub struct ParticipantInfo {
 
 pub(super) struct Shared {
     limits: Limits,
+    /// Counts rooms that came into being.
+    pub(super) arrivals: watch::Sender<u64>,
     /// Both clocks at the beginning.
     began: Now,
     state: Mutex<State>,
@@ -61,7 +63,7 @@ pub(super) struct Shared {
 
 #[derive(Default)]
 pub(super) struct State {
-    rooms: BTreeMap<Name, Hall>,
+    pub(super) rooms: BTreeMap<Name, Hall>,
     /// Where each publication is: their names are unique on the server.
     published: HashMap<PublishedName, Name>,
     members: u64,
@@ -69,14 +71,16 @@ pub(super) struct State {
 }
 
 /// A room and what its effects act upon.
-struct Hall {
-    room: Room,
+pub(super) struct Hall {
+    pub(super) room: Room,
     outboxes: HashMap<MemberId, mpsc::Sender<Arc<Event>>>,
-    streams: BTreeMap<PublishedName, Handle>,
+    /// Of those who look without being in it.
+    pub(super) observers: Vec<mpsc::Sender<Arc<Event>>>,
+    pub(super) streams: BTreeMap<PublishedName, Handle>,
 }
 
-struct Handle {
-    stream: Stream,
+pub(super) struct Handle {
+    pub(super) stream: Stream,
     revoked: Revoked,
     open: bool,
 }
@@ -85,7 +89,14 @@ impl Rooms {
     /// No rooms yet. `wall` is the time of day now.
     pub fn new(limits: Limits, wall: NtpTime) -> Self {
         let began = Now { instant: Instant::now(), wall };
-        Self { shared: Arc::new(Shared { limits, began, state: Mutex::default() }) }
+        Self {
+            shared: Arc::new(Shared {
+                limits,
+                arrivals: watch::Sender::new(0),
+                began,
+                state: Mutex::default(),
+            }),
+        }
     }
 
     /// Lets somebody in who listens; the room comes into being with its first. The first event is the room's state.
@@ -224,6 +235,7 @@ impl Shared {
         if !state.rooms.contains_key(room) {
             state.make_room(self.limits.rooms, now)?;
             state.rooms.insert(room.clone(), Hall::new(Room::new(room.clone(), self.limits, now)));
+            self.arrivals.send_modify(|count| *count += 1);
         }
         state.members += 1;
         let id = MemberId(state.members);
@@ -404,7 +416,7 @@ struct Done {
 
 impl Hall {
     fn new(room: Room) -> Self {
-        Self { room, outboxes: HashMap::new(), streams: BTreeMap::new() }
+        Self { room, outboxes: HashMap::new(), observers: Vec::new(), streams: BTreeMap::new() }
     }
 
     fn handle(&mut self, command: Command, now: Now) -> Result<Done, Refusal> {
@@ -447,6 +459,10 @@ impl Hall {
                     if let Some(handle) = self.streams.get(&stream) {
                         handle.stream.set_muted(medium, muted);
                     }
+                }
+                // One that does not read looks anew.
+                Effect::Observe(event) => {
+                    self.observers.retain(|outbox| outbox.try_send(event.clone()).is_ok());
                 }
                 Effect::Said(id, time) => done.said = Some((id, time)),
             }

@@ -16,7 +16,7 @@ use commonroom::protocol::amf0::{Object, Value};
 use commonroom::protocol::rtmp::Command;
 use commonroom::protocol::rtmp::chunk::{RawMessage, kind};
 use commonroom::protocol::rtmp::message::Message;
-use commonroom::room::{Limits, Rooms};
+use commonroom::room::{Limits, RecordingPolicy, Rooms};
 use commonroom::server::conference::{Conference, Services};
 use commonroom::server::rtmp::Server;
 use commonroom::server::webrtc;
@@ -40,6 +40,7 @@ const LIMITS: Limits = Limits {
     message_length: 4_000,
     history: 10,
     linger: Duration::from_secs(30),
+    recording: RecordingPolicy::Never,
 };
 const AVC_CONFIG: &[u8] =
     &[0x17, 0, 0, 0, 0, 1, 0x42, 0xc0, 0x1e, 0xff, 0xe1, 0, 4, 0x67, 0x42, 0xc0, 0x1e, 1, 0, 2, 0x68, 0xce];

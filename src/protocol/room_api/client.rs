@@ -197,6 +197,10 @@ pub enum Action {
     Lock,
     /// Lets people in again.
     Unlock,
+    /// Records the room from now on: each stream that is published in it.
+    Record,
+    /// Records nothing more.
+    StopRecording,
     /// Ends the room for everybody.
     End,
 }

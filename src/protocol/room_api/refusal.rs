@@ -43,6 +43,10 @@ pub enum Word {
     TooManyStreams,
     /// There is a publication of this name on the server.
     StreamNameInUse,
+    /// The operator lets nobody record this room.
+    NotRecorded,
+    /// The operator has this room recorded always.
+    AlwaysRecorded,
     /// The server does not know the command.
     UnknownCommand,
     /// The message is not what the protocol says.
@@ -73,6 +77,8 @@ impl Word {
             Self::Kicked => "kicked",
             Self::TooManyStreams => "too_many_streams",
             Self::StreamNameInUse => "stream_name_in_use",
+            Self::NotRecorded => "not_recorded",
+            Self::AlwaysRecorded => "always_recorded",
             Self::UnknownCommand => "unknown_command",
             Self::Malformed => "malformed",
             Self::ShuttingDown => "shutting_down",

@@ -1,16 +1,19 @@
 //! A room as a state machine: commands in, effects out; no clock, no lock, no waiting.
 //!
-//! `enter` has who comes and goes, `memory` what is remembered of them, `publish` what is published, `talk` what is said, `moderate` what hosts may do.
+//! `enter` has who comes and goes, `memory` what is remembered of them, `publish` what is published, `talk` what is said,
+//! `moderate` what hosts may do, `record` what is to be recorded.
 
 mod enter;
 mod memory;
 mod moderate;
 mod publish;
+mod record;
 mod talk;
 #[cfg(test)]
 mod tests;
 
 pub use moderate::Moderation;
+pub use record::Wish;
 
 use self::memory::Memory;
 use super::chat::{Copies, History};
@@ -21,6 +24,7 @@ use super::name::Name;
 use super::publication::Revocation;
 use super::published::{PublishedName, StreamKind};
 use super::rate::Rate;
+use super::recording::Wanted;
 use super::refusal::Refusal;
 use crate::media::MediaKind;
 use crate::time::NtpTime;
@@ -117,6 +121,13 @@ pub enum Command {
     },
     /// Recording of the room began or ended.
     Record(bool),
+    /// Somebody wants something recorded, or no longer.
+    Want {
+        /// Who; `None`: the operator.
+        by: Option<MemberId>,
+        /// What.
+        wish: Wish,
+    },
 }
 
 /// Who enters.
@@ -160,6 +171,8 @@ pub enum Effect {
         /// Nothing, or everything.
         muted: bool,
     },
+    /// Tell whoever observes the room. What all are told is followed by this.
+    Observe(Arc<Event>),
     /// What the one who wrote is told of its line.
     Said(MessageId, NtpTime),
 }
@@ -174,6 +187,7 @@ pub struct Room {
     history: History,
     locked: bool,
     recording: bool,
+    wanted: Wanted,
     memory: Memory,
     vacant_since: Option<Instant>,
     /// Counts publications, for their order.
@@ -221,6 +235,7 @@ impl Room {
             history: History::new(limits.history),
             locked: false,
             recording: false,
+            wanted: Wanted::default(),
             memory: Memory::default(),
             vacant_since: Some(now.instant),
             published: 0,
@@ -247,9 +262,11 @@ impl Room {
             }
             Command::Moderate { member, action } => self.moderate(member, action, now, &mut effects)?,
             Command::Record(recording) => {
-                self.recording = recording;
-                self.tell_all(&Event::Recording(recording), &mut effects);
+                if std::mem::replace(&mut self.recording, recording) != recording {
+                    self.tell_all(&Event::Recording(recording), &mut effects);
+                }
             }
+            Command::Want { by, wish } => self.want(by, wish, &mut effects)?,
         }
         Ok(effects)
     }
@@ -323,12 +340,14 @@ impl Room {
         let event = Arc::new(event.clone());
         let others = self.members.values().filter(|member| member.listens && member.id != but);
         effects.extend(others.map(|member| Effect::Tell { to: member.id, event: event.clone() }));
+        effects.push(Effect::Observe(event));
     }
 
     fn tell_all(&self, event: &Event, effects: &mut Vec<Effect>) {
         let event = Arc::new(event.clone());
         let all = self.members.values().filter(|member| member.listens);
         effects.extend(all.map(|member| Effect::Tell { to: member.id, event: event.clone() }));
+        effects.push(Effect::Observe(event));
     }
 }
 

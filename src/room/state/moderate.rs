@@ -144,13 +144,18 @@ impl Room {
             effects.push(Effect::End { stream, why: Revocation::Ended });
         }
         let event = Arc::new(Event::Expelled(Expulsion::Ended { by: by.clone() }));
-        for member in std::mem::take(&mut self.members).into_values() {
+        for (login, member) in std::mem::take(&mut self.members) {
+            if member.present {
+                let reason = LeaveReason::Ended;
+                effects.push(Effect::Observe(Arc::new(Event::Left { login, reason })));
+            }
             if member.listens {
                 effects.push(Effect::Tell { to: member.id, event: event.clone() });
             }
             effects.push(Effect::Expel(member.id));
         }
         *self = Self::new(self.name.clone(), self.limits, now);
+        effects.push(Effect::Observe(Arc::new(Event::Wanted(self.wanted()))));
     }
 
     fn is_last_host(&self, login: &Name) -> bool {

@@ -64,6 +64,7 @@ impl Room {
 
     pub(super) fn finish(&mut self, stream: &PublishedName, failed: bool, effects: &mut Vec<Effect>) {
         let Some(Published { login, media, .. }) = self.streams.remove(stream) else { return };
+        self.wanted.streams.remove(stream);
         let Some(member) = self.members.get(&login).filter(|_| media.is_some()) else { return };
         let event = Event::Unpublished { login, stream: stream.clone(), failed };
         self.tell_others(member.id, &event, effects);

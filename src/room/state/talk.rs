@@ -55,7 +55,8 @@ impl Room {
             }
         };
         if !private && let Some(line) = self.copied(id, recipient) {
-            self.history.keep(line);
+            self.history.keep(line.clone());
+            effects.push(Effect::Observe(Arc::new(Event::Message(line))));
         }
         effects.push(Effect::Said(line.id, line.time));
         if listens {

@@ -1,4 +1,5 @@
 mod again;
+mod record;
 
 use super::super::event::{Event, Expulsion, LeaveReason};
 use super::*;
@@ -14,6 +15,8 @@ struct World {
     heard: BTreeMap<MemberId, Vec<String>>,
     /// Effects that are no news, in words.
     acts: Vec<String>,
+    /// What whoever observes the room has heard.
+    observed: Vec<String>,
 }
 
 impl World {
@@ -25,6 +28,7 @@ impl World {
             members: 0,
             heard: BTreeMap::new(),
             acts: Vec::new(),
+            observed: Vec::new(),
         }
     }
 
@@ -41,6 +45,7 @@ impl World {
                 Effect::Gate { stream, medium, muted } => {
                     self.acts.push(format!("gate {stream} {} {muted}", medium.as_str()));
                 }
+                Effect::Observe(event) => self.observed.push(words(&event)),
                 Effect::Said(id, _) => self.acts.push(format!("said {}", id.0)),
             }
         }
@@ -136,6 +141,7 @@ fn words(event: &Event) -> String {
         Event::Role { login, role } => format!("role {login} {}", role.as_str()),
         Event::Locked { locked, by } => format!("locked {locked} by {by}"),
         Event::Recording(recording) => format!("recording {recording}"),
+        Event::Wanted(wanted) => format!("wanted {} and {}", wanted.room, wanted.streams.len()),
         Event::Expelled(Expulsion::Kicked { by }) => format!("kicked by {by}"),
         Event::Expelled(Expulsion::Ended { by }) => format!("ended by {by}"),
         Event::Expelled(Expulsion::TakenOver) => "taken over".to_owned(),
@@ -503,6 +509,7 @@ impl Client {
             }
             Event::Locked { locked, .. } => self.locked = *locked,
             Event::Recording(recording) => self.recording = *recording,
+            Event::Wanted(_) => panic!("for observers alone"),
             Event::Data { .. } | Event::Role { .. } | Event::Held { .. } | Event::Expelled(_) => {}
         }
     }
@@ -555,7 +562,7 @@ proptest! {
                     Effect::Expel(id) => drop(clients.remove(&id)),
                     Effect::End { stream, .. } => drop(gates.remove(&stream)),
                     Effect::Gate { stream, muted, .. } => drop(gates.insert(stream, muted)),
-                    Effect::Said(..) => {}
+                    Effect::Said(..) | Effect::Observe(_) => {}
                 }
             }
             let here: Vec<_> = world.room.participants();

@@ -34,6 +34,8 @@ impl From<Refusal> for Refused {
             Refusal::NotJoined => Word::NotJoined,
             Refusal::UnknownParticipant(_) => Word::UnknownRecipient,
             Refusal::UnknownStream => Word::UnknownStream,
+            Refusal::NotRecorded => Word::NotRecorded,
+            Refusal::AlwaysRecorded => Word::AlwaysRecorded,
             Refusal::RateLimited => Word::RateLimited,
             Refusal::TextTooLong(_) => Word::TextTooLong,
             Refusal::DataTooLong => Word::TextTooLong,

@@ -9,7 +9,7 @@ use crate::protocol::room_api::{
     self as api, Adapt, Available, Info, Label, Layer, LayerLimit, MuteState, Notice, Play, Publish,
     ServerMessage, Status, StreamEvent, StreamNotice, StreamStatus,
 };
-use crate::room::{Media, Name, PublishedName, Refusal, StreamKind};
+use crate::room::{Media, Name, PublishedName, Refusal, StreamKind, Wish};
 use crate::server::webrtc::{
     Adaptation, Answer, End, Limit, Options, Picture, Progress, SessionId, Transport,
 };
@@ -89,6 +89,10 @@ impl Session {
             .membership
             .publish_as(name.clone(), kind, origin)
             .map_err(|refusal| refuse::no_place(&refusal))?;
+        if request.record {
+            // A wish: policy grants it or not.
+            drop(seat.membership.record(Wish::Stream(name.clone())));
+        }
         let options = Options { transport: transport(request.transport.as_deref()), ..Options::default() };
         let answer = self
             .conference

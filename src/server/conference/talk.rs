@@ -9,7 +9,7 @@ use crate::protocol::room_api::{
     ServerMessage, StreamQuality, Word, shown,
 };
 use crate::room::{
-    Entry, Event, Events, Expulsion, InvalidName, Media, Membership, Moderation, Name, PublishedName,
+    Entry, Event, Events, Expulsion, InvalidName, Media, Membership, Moderation, Name, PublishedName, Wish,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -63,6 +63,10 @@ impl Session {
         let entry = Entry { login: login.clone(), protocol: self.protocol, key, listens: true };
         let (membership, events) = self.conference.rooms.join(room.clone(), entry)?;
         info!(%room, %login, protocol = self.protocol.as_str(), "joined");
+        if options.record {
+            // A wish, and nothing that could keep anybody from joining: what became of it is told to all who are in.
+            drop(membership.record(Wish::Room(true)));
+        }
         let serial = self.number();
         self.seats
             .insert(room.clone(), Seat { membership, serial, muted: HashMap::new(), quality: Vec::new() });
@@ -97,6 +101,10 @@ impl Session {
 
     fn moderate(&self, options: Moderate) -> Outcome {
         let seat = self.seat(&options.name)?;
+        let record = |recorded| {
+            seat.membership.record(Wish::Room(recorded))?;
+            Ok(None)
+        };
         let mute = |Mute { login, stream, medium }: Mute, muted| {
             let unknown = || Refused::new(Word::UnknownStream, "there is no such stream");
             let stream = stream.map(|name| name.as_str().parse().map_err(|_| unknown())).transpose()?;
@@ -110,6 +118,8 @@ impl Session {
             Action::Role { login, role } => Moderation::SetRole(login_of(&login)?, translate::role_of(role)),
             Action::Lock => Moderation::Lock(true),
             Action::Unlock => Moderation::Lock(false),
+            Action::Record => return record(true),
+            Action::StopRecording => return record(false),
             Action::End => Moderation::End,
         })?;
         Ok(None)

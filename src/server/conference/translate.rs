@@ -98,7 +98,8 @@ fn addition(event: &Event, member: &room::Name) -> Option<api::Event> {
         | Event::Left { .. }
         | Event::Published { .. }
         | Event::Unpublished { .. }
-        | Event::Message(_) => return None,
+        | Event::Message(_)
+        | Event::Wanted(_) => return None,
     })
 }
 

@@ -50,6 +50,8 @@ export const english = {
   refused_unknown_recipient: 'That participant is not here any more.',
   refused_not_host: 'Only hosts may do that.',
   refused_not_speaker: 'Viewers cannot do that. Ask a host to let you speak.',
+  refused_not_recorded: 'This room is not recorded.',
+  refused_always_recorded: 'This room is always recorded.',
   refused_last_host: 'A room keeps at least one host.',
   refused_too_many_streams: 'You send as many streams as one participant may.',
   refused_stream_name_in_use: 'A stream of this name is being sent already.',

@@ -53,6 +53,8 @@ export const russian = {
   refused_unknown_recipient: 'Этого участника здесь больше нет.',
   refused_not_host: 'Это могут только ведущие.',
   refused_not_speaker: 'Зрителям это нельзя. Попросите ведущего разрешить вам говорить.',
+  refused_not_recorded: 'Эта комната не записывается.',
+  refused_always_recorded: 'Эта комната записывается всегда.',
   refused_last_host: 'В комнате должен остаться хотя бы один ведущий.',
   refused_too_many_streams: 'Вы передаёте столько потоков, сколько можно одному участнику.',
   refused_stream_name_in_use: 'Поток с таким именем уже передаётся.',
