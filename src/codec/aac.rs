@@ -1,7 +1,7 @@
-//! AudioSpecificConfig (ISO/IEC 14496-3, section 1.6.2.1).
+//! AudioSpecificConfig (ISO/IEC 14496-3, section 1.6.2.1), and silence under it.
 
 use crate::time::ClockRate;
-use crate::wire::{BitReader, Truncated};
+use crate::wire::{BitReader, BitWriter, Truncated};
 use bytes::Bytes;
 use thiserror::Error;
 
@@ -39,6 +39,29 @@ pub enum AacConfigError {
     TooLong,
 }
 
+/// `id_syn_ele` (ISO/IEC 14496-3, table 4.85).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Element {
+    Single = 0,
+    Pair = 1,
+    Low = 3,
+}
+
+/// Which elements a packet has, by the number of channels (table 1.19; no configuration has seven).
+const ELEMENTS: [&[Element]; 8] = {
+    use Element::{Low, Pair, Single};
+    [
+        &[Single],
+        &[Pair],
+        &[Single, Pair],
+        &[Single, Pair, Single],
+        &[Single, Pair, Pair],
+        &[Single, Pair, Pair, Low],
+        &[],
+        &[Single, Pair, Pair, Pair, Low],
+    ]
+};
+
 impl AudioSpecificConfig {
     /// AAC-LC of 1024 samples a packet; `None` for a rate without an index or more than 2 channels.
     pub fn aac_lc(sample_rate: u32, channels: u8) -> Option<Self> {
@@ -74,6 +97,35 @@ impl AudioSpecificConfig {
         Ok(Self { bytes, object_type, sample_rate, channels, frame_samples })
     }
 
+    /// A packet of silence, one of the core coder's: as long as every other. `None` for object types whose packets are laid
+    /// out in another way (low delay, scalable), which no publisher over RTMP sends.
+    pub fn silence(&self) -> Option<Bytes> {
+        // Of the types that follow table 4.50: Main, LC, LTP; and SBR and PS around them.
+        matches!(self.object_type, 1 | 2 | 4 | 5 | 29).then_some(())?;
+        let elements = ELEMENTS.get(usize::from(self.channels).checked_sub(1)?)?;
+        let mut bits = BitWriter::default();
+        let mut tags = [0; 4];
+        for element in *elements {
+            let kind = *element as usize;
+            let tag = tags.get_mut(kind)?;
+            bits.bits(*element as u32, 3);
+            bits.bits(*tag, 4); // element_instance_tag
+            *tag += 1;
+            if *element == Element::Pair {
+                bits.bit(true); // common_window
+                window_without_bands(&mut bits);
+                bits.bits(0, 2); // ms_mask_present
+                (0..2).for_each(|_| nothing_in_channel(&mut bits));
+            } else {
+                bits.bits(0, 8); // global_gain
+                window_without_bands(&mut bits);
+                bits.bits(0, 3); // no pulses, no noise shaping, no gain control
+            }
+        }
+        bits.bits(7, 3); // ID_END
+        Some(bits.into_bytes().into())
+    }
+
     /// The record as it came.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
@@ -98,6 +150,19 @@ impl AudioSpecificConfig {
     pub const fn frame_samples(&self) -> u16 {
         self.frame_samples
     }
+}
+
+/// `ics_info` of a long window with `max_sfb` 0 (table 4.6): no bands, so no spectrum.
+fn window_without_bands(bits: &mut BitWriter) {
+    bits.bits(0, 4); // reserved, window_sequence, window_shape
+    bits.bits(0, 6); // max_sfb
+    bits.bit(false); // predictor_data_present
+}
+
+/// `individual_channel_stream` under a common window (table 4.50).
+fn nothing_in_channel(bits: &mut BitWriter) {
+    bits.bits(0, 8); // global_gain
+    bits.bits(0, 3); // no pulses, no noise shaping, no gain control
 }
 
 #[cfg(test)]
@@ -141,5 +206,17 @@ mod tests {
         };
         assert!(padded(MAX_LEN).is_ok());
         assert_eq!(padded(MAX_LEN + 1), Err(AacConfigError::TooLong));
+    }
+
+    #[test]
+    fn silence_is_laid_out_by_channels() {
+        let of = |channels| AudioSpecificConfig::aac_lc(48_000, channels).unwrap().silence().unwrap();
+        assert_eq!(of(1)[..], [0, 0, 0, 0x07]);
+        assert_eq!(of(2)[..], [0x21, 0, 0, 0, 0, 0x07 << 2]);
+        let with = |bytes: &'static [u8]| AudioSpecificConfig::parse(Bytes::from_static(bytes)).unwrap();
+        let surround = with(&[0x11, 0xb0]);
+        assert_eq!((surround.channels(), surround.silence().unwrap().len()), (6, 19));
+        assert!(with(&[0x2b, 0x92, 0x08, 0x00]).silence().is_some(), "HE-AAC");
+        assert_eq!(with(&[0xb9, 0x90]).silence(), None, "low delay");
     }
 }

@@ -1,6 +1,8 @@
 //! H.264 as ITU-T H.264 and ISO/IEC 14496-15 lay it out: NAL units, parameter sets, the avcC record.
 
 mod avc_config;
+mod black;
+mod in_band;
 mod nal;
 mod parameter_sets;
 mod references;
@@ -8,6 +10,8 @@ mod slice;
 mod sps;
 
 pub use avc_config::{AvcConfig, AvcConfigError};
+pub use black::{Black, BlackError};
+pub use in_band::InBand;
 pub use nal::{NalKind, is_recovery_point, length_prefixed};
 pub use parameter_sets::ParameterSets;
 pub use references::{Pending, PictureInfo, References};

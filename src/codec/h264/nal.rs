@@ -1,5 +1,6 @@
 //! NAL unit headers, emulation prevention and the length-prefixed framing.
 
+use bytes::{BufMut, Bytes, BytesMut};
 use smallvec::SmallVec;
 
 /// `nal_unit_type` (ITU-T H.264, table 7-1), as far as a gateway tells them apart.
@@ -100,6 +101,22 @@ pub(super) fn unescape(body: &[u8], limit: usize) -> SmallVec<[u8; 64]> {
         out.push(*byte);
     }
     out
+}
+
+/// A NAL unit of this header and payload, with emulation prevention (section 7.4.1).
+pub(super) fn nal_unit(header: u8, payload: &[u8]) -> Bytes {
+    let mut out = BytesMut::with_capacity(payload.len() + 8);
+    out.put_u8(header);
+    let mut zeros = 0;
+    for byte in payload {
+        if zeros == 2 && *byte <= 3 {
+            out.put_u8(3);
+            zeros = 0;
+        }
+        zeros = if *byte == 0 { zeros + 1 } else { 0 };
+        out.put_u8(*byte);
+    }
+    out.freeze()
 }
 
 #[cfg(test)]

@@ -98,6 +98,12 @@ pub(super) enum Operation {
 }
 
 impl Pps {
+    /// The id of a PPS NAL unit, whatever else it says.
+    pub(super) fn peek_id(nal: &[u8]) -> Option<u8> {
+        let mut bits = BitReader::new(nal.get(1..)?);
+        u8::try_from(bits.ue().ok()?).ok()
+    }
+
     /// Reads a PPS NAL unit.
     pub fn parse(nal: &[u8]) -> Result<Self, HeaderError> {
         let (0x08, Some(body)) = (nal.first().map_or(0, |header| header & 0x1f), nal.get(1..)) else {

@@ -1,8 +1,8 @@
 //! What a sequence parameter set says that a gateway wants to know.
 
-use super::nal::unescape;
+use super::nal::{nal_unit, unescape};
 use crate::wire::{BitReader as Bits, Truncated};
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use h264_reader::nal::sps::{ChromaFormat, FrameMbsFlags, PicOrderCntType, SeqParameterSet};
 use h264_reader::rbsp::{BitReader, decode_nal};
 use std::panic::catch_unwind;
@@ -35,6 +35,14 @@ pub struct Sps {
     pub(super) fields: bool,
     pub(super) separate_colour_planes: bool,
     pub(super) monochrome: bool,
+    /// Macroblocks in a row and in a column of a frame, what is cropped included.
+    pub(super) macroblocks: (u32, u32),
+    /// Pairs of macroblocks may be coded by fields, in frames too (MBAFF).
+    pub(super) adaptive_fields: bool,
+    /// 4:2:0 of 8 bits.
+    pub(super) plain: bool,
+    /// Luma has all values from 0 on and not only those from 16.
+    pub(super) full_range: bool,
 }
 
 /// `pic_order_cnt_type` with what slice headers depend on.
@@ -91,7 +99,14 @@ impl Sps {
             }
             PicOrderCntType::TypeTwo => PocType::DecodeOrder,
         };
-        let separate_colour_planes = sps.chroma_info.separate_colour_plane_flag;
+        let chroma = &sps.chroma_info;
+        let separate_colour_planes = chroma.separate_colour_plane_flag;
+        let plain = chroma.chroma_format == ChromaFormat::YUV420
+            && (chroma.bit_depth_luma_minus8, chroma.bit_depth_chroma_minus8) == (0, 0);
+        let fields = matches!(sps.frame_mbs_flags, FrameMbsFlags::Fields { .. });
+        let rows = sps.pic_height_in_map_units_minus1.checked_add(1).ok_or(HeaderError::OutOfRange)?;
+        let columns = sps.pic_width_in_mbs_minus1.checked_add(1).ok_or(HeaderError::OutOfRange)?;
+        let rows = rows.checked_mul(1 + u32::from(fields)).ok_or(HeaderError::OutOfRange)?;
         Ok(Self {
             id: sps.seq_parameter_set_id.id(),
             profile_level_id,
@@ -103,9 +118,18 @@ impl Sps {
             gaps_in_frame_num_allowed: sps.gaps_in_frame_num_value_allowed_flag,
             log2_max_frame_num: u32::from(sps.log2_max_frame_num()),
             poc,
-            fields: matches!(sps.frame_mbs_flags, FrameMbsFlags::Fields { .. }),
+            fields,
             separate_colour_planes,
-            monochrome: separate_colour_planes || sps.chroma_info.chroma_format == ChromaFormat::Monochrome,
+            monochrome: separate_colour_planes || chroma.chroma_format == ChromaFormat::Monochrome,
+            macroblocks: (columns, rows),
+            adaptive_fields: matches!(
+                sps.frame_mbs_flags,
+                FrameMbsFlags::Fields { mb_adaptive_frame_field_flag: true }
+            ),
+            plain,
+            full_range: vui
+                .and_then(|vui| vui.video_signal_type.as_ref())
+                .is_some_and(|signal| signal.video_full_range_flag),
         })
     }
 }
@@ -121,18 +145,7 @@ pub fn allow_gaps(nal: &[u8]) -> Option<Bytes> {
         return None;
     }
     *byte |= mask;
-    let mut out = BytesMut::with_capacity(nal.len() + 8);
-    out.put_u8(*header);
-    let mut zeros = 0;
-    for byte in rbsp {
-        if zeros == 2 && byte <= 3 {
-            out.put_u8(3);
-            zeros = 0;
-        }
-        zeros = if byte == 0 { zeros + 1 } else { 0 };
-        out.put_u8(byte);
-    }
-    Some(out.freeze())
+    Some(nal_unit(*header, &rbsp))
 }
 
 /// At which bit the flag stands (section 7.3.2.1.1).

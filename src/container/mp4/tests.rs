@@ -515,7 +515,7 @@ fn the_largest_fragment_that_is_written_is_read() {
 #[test]
 fn others_are_refused_and_left_alone() {
     let file = ordinary();
-    let mut other = file.bytes.clone();
+    let mut other = file.bytes;
     other[SLOT as usize + 4..][..4].copy_from_slice(b"skip");
     for bytes in [&b""[..], b"\0\0\0\x1cftyp", &[0xff; 4_000], &other] {
         let mut disk = Disk::new(bytes);
