@@ -29,6 +29,7 @@ mod layers;
 mod modules;
 mod pages;
 mod publish;
+mod recorded;
 mod rtmp;
 mod sdk;
 mod snapshot;
