@@ -3,6 +3,7 @@
 
 pub mod mp4;
 mod storage;
+pub mod webm;
 
 use crate::codec::MediaKind;
 use crate::time::{MediaDuration, Timestamp};
