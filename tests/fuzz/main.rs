@@ -139,6 +139,7 @@ smoke! {
     h264_sps
     h264_slices
     aac_config
+    mp4_file
     webrtc_publisher
     webrtc_viewer
     room_api_json

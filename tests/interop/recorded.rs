@@ -1,11 +1,12 @@
 //! Files as the recorder writes them: black under the stream's own parameters, then the stream, growing and finished, read
 //! by ffmpeg and Chromium.
 
-use crate::ffmpeg::{AAC, probe, run, scratch};
+use crate::browser::Browser;
+use crate::ffmpeg::{AAC, heights, probe, run, scratch};
 use bytes::Bytes;
 use commonroom::codec::MediaKind;
 use commonroom::codec::aac::AudioSpecificConfig;
-use commonroom::codec::h264::{AvcConfig, Black};
+use commonroom::codec::h264::{AvcConfig, Black, InBand};
 use commonroom::container::Sample;
 use commonroom::container::mp4::{AudioEntry, State, VideoEntry, Writer, faststart, finalise, scan};
 use commonroom::protocol::flv::{AudioTag, VideoTag};
@@ -258,3 +259,77 @@ fn black_before_every_kind_of_stream() {
         }
     }
 }
+
+#[test]
+fn a_stream_that_changes_its_size_plays_on() {
+    let (_, small) = Encoded::make("small", "320x240", &["-bf", "2"]);
+    let (_, large) = Encoded::make("large", "640x480", &["-profile:v", "main"]);
+    let mut sets = InBand::new(small.config.clone());
+    let mut samples = small.moved(0);
+    for (encoded, from) in [(&large, 2_000), (&small, 4_000)] {
+        sets.change(&encoded.config);
+        samples.extend(encoded.moved(from).into_iter().filter(|sample| sample.kind == MediaKind::Video).map(
+            |sample| {
+                let prefix = if sample.keyframe { sets.prefix() } else { Bytes::new() };
+                Sample { prefix, ..sample }
+            },
+        ));
+    }
+    let growing = scratch("recorded-sizes.mp4");
+    write(&growing, &small.config, small.audio.as_ref(), &samples);
+    for file in all_forms(&growing) {
+        assert_eq!(heights(&file), [240, 480, 240], "{}", file.display());
+        assert_eq!(pictures(&file).len(), 150);
+        assert!(probe(&file, "stream=codec_tag_string").contains("avc3"), "{}", file.display());
+    }
+}
+
+#[test]
+fn other_tools_agree() {
+    let (_, encoded) = Encoded::make("agreed", "640x360", &["-profile:v", "main", "-bf", "2"]);
+    let black = Black::new(&encoded.config).expect("8 bits and 4:2:0");
+    let growing = scratch("recorded-agreed.mp4");
+    let samples = [encoded.lead_in(&black), encoded.moved(LEAD_IN)].concat();
+    write(&growing, black.config(), encoded.audio.as_ref(), &samples);
+    let [growing, finished, fast] = all_forms(&growing);
+    for file in [&finished, &fast] {
+        let told = run(Command::new("mediainfo").arg("--Output=JSON").arg(file)).stdout;
+        let told: serde_json::Value = serde_json::from_slice(&told).expect("JSON");
+        let text = told.to_string();
+        assert!(!text.contains("Conformance") && !text.contains("IsTruncated"), "{text}");
+        let pictures = samples.iter().filter(|sample| sample.kind == MediaKind::Video).count();
+        let track = told["media"]["track"]
+            .as_array()
+            .and_then(|tracks| tracks.iter().find(|t| t["@type"] == "Video"));
+        assert_eq!(track.expect("pictures")["FrameCount"], pictures.to_string());
+    }
+    // Chromium: from the first picture to the end, at the pace of the file.
+    let browser = Browser::start();
+    for file in [&growing, &finished, &fast] {
+        browser.go(&format!("file://{}", file.display()));
+        let played = browser.evaluate(PLAY);
+        println!("{}: {played}", file.display());
+        let number = |name: &str| played[name].as_f64().unwrap_or(f64::NAN);
+        let end = (LEAD_IN + 2_000) as f64 / 1_000.0;
+        assert!((number("duration") - end).abs() < 0.06, "{played}");
+        assert!(number("ended") > end - 0.06 && number("pictures") > 20.0, "{played}");
+        assert_eq!((number("width"), number("height")), (640.0, 360.0));
+    }
+}
+
+/// Plays the file that is opened, from its beginning.
+const PLAY: &str = "(async () => {
+    const video = document.querySelector('video');
+    video.muted = true;
+    await new Promise((done, failed) => {
+        video.onended = done;
+        video.onerror = () => failed(video.error.message);
+        video.currentTime = 0;
+        video.play().catch(failed);
+        setTimeout(() => failed(`stands at ${video.currentTime}`), 15000);
+    });
+    return {
+        duration: video.duration, ended: video.currentTime, width: video.videoWidth, height: video.videoHeight,
+        pictures: video.getVideoPlaybackQuality().totalVideoFrames,
+    };
+})()";

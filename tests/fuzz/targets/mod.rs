@@ -4,6 +4,7 @@ mod codec;
 mod dtls;
 mod ice;
 mod member;
+mod mp4;
 mod payload;
 mod peer;
 mod room_api;
@@ -12,7 +13,7 @@ mod rtp;
 mod sdp;
 mod srtp;
 
-/// One thing that reads bytes from the network.
+/// One thing that reads bytes from the network, or from a file.
 pub(crate) struct Target {
     /// Its name.
     pub(crate) name: &'static str,
@@ -46,6 +47,7 @@ pub(crate) const ALL: &[Target] = &[
     Target { name: "h264_sps", run: codec::sps, seeds: codec::sps_seeds },
     Target { name: "h264_slices", run: codec::slices, seeds: codec::slice_seeds },
     Target { name: "aac_config", run: codec::aac_config, seeds: codec::aac_seeds },
+    Target { name: "mp4_file", run: mp4::file, seeds: mp4::file_seeds },
     Target { name: "webrtc_publisher", run: peer::publisher, seeds: peer::publisher_seeds },
     Target { name: "webrtc_viewer", run: peer::viewer, seeds: peer::viewer_seeds },
     Target { name: "room_api_json", run: room_api::json, seeds: room_api::json_seeds },
