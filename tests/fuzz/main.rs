@@ -140,6 +140,7 @@ smoke! {
     h264_slices
     aac_config
     mp4_file
+    webm_file
     webrtc_publisher
     webrtc_viewer
     room_api_json

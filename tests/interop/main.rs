@@ -35,3 +35,4 @@ mod sdk;
 mod snapshot;
 mod trouble;
 mod watch;
+mod webm;

@@ -2,7 +2,7 @@
 //!
 //! Matroska (RFC 9559) within EBML (RFC 8794), of which WebM is a subset. While it grows a file is a segment without a
 //! size: what it is, then clusters of about a second, each with its size before it, so that a file that was cut anywhere still
-//! has all those before the cut. [`finalise`] gives it an index, its duration and a size, in places that were left free,
+//! has all those before the cut. [`finalise()`] gives it an index, its duration and a size, in places that were left free,
 //! or appended; nothing is moved.
 //!
 //! **Times are whole milliseconds**, as WebM has them everywhere: sound and picture are each rounded to the nearest

@@ -12,6 +12,7 @@ mod rtmp;
 mod rtp;
 mod sdp;
 mod srtp;
+mod webm;
 
 /// One thing that reads bytes from the network, or from a file.
 pub(crate) struct Target {
@@ -48,6 +49,7 @@ pub(crate) const ALL: &[Target] = &[
     Target { name: "h264_slices", run: codec::slices, seeds: codec::slice_seeds },
     Target { name: "aac_config", run: codec::aac_config, seeds: codec::aac_seeds },
     Target { name: "mp4_file", run: mp4::file, seeds: mp4::file_seeds },
+    Target { name: "webm_file", run: webm::file, seeds: webm::file_seeds },
     Target { name: "webrtc_publisher", run: peer::publisher, seeds: peer::publisher_seeds },
     Target { name: "webrtc_viewer", run: peer::viewer, seeds: peer::viewer_seeds },
     Target { name: "room_api_json", run: room_api::json, seeds: room_api::json_seeds },
