@@ -46,7 +46,7 @@ pub enum State {
     Growing,
     /// Behind the last whole fragment stands what is none: a piece of one, or bytes that make no sense.
     Cut,
-    /// [`finalise`](super::finalise) was not allowed to end.
+    /// [`finalise`](super::finalise()) was not allowed to end.
     HalfFinalised,
     /// An ordinary file with its index.
     Finalised,
