@@ -8,11 +8,7 @@
 //!
 //! [`Writer`] gives the bytes of the growing file. [`finalise()`] appends the index, read off the fragments themselves,
 //! and then makes the 16 bytes of `free` the head of one `mdat` over everything between: the same after an orderly end
-<<<<<<< Updated upstream
 //! as after a crash. [`scan()`] says what a file holds, [`faststart()`] copies one with the index in front.
-=======
-//! as after a crash. [`scan()`] says what a file holds, [`faststart`] copies one with the index in front.
->>>>>>> Stashed changes
 
 mod boxes;
 mod entry;
