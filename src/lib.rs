@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! main.rs -> gateway.rs                        assemble, run, shut down
+//!         -> compose/  probe/                  commands that lead FFmpeg's programs; no server in them
 //! server/      rtmp    webrtc    http          sockets and the real clock: only here
 //! room/                                        who is here, what is published
 //! bridge/                                      who needs which codec; renditions, shared and on demand
@@ -16,11 +17,13 @@
 pub mod bridge;
 pub mod certificate;
 pub mod codec;
+pub mod compose;
 pub mod config;
 pub mod container;
 pub mod gateway;
 pub mod media;
 pub mod metrics;
+pub mod probe;
 pub mod protocol;
 pub mod recording;
 pub mod room;

@@ -2,8 +2,10 @@
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
+use commonroom::compose::{self, Outcome, Progress};
 use commonroom::config::{Config, ConfigError, Format, Log};
 use commonroom::gateway::Gateway;
+use commonroom::probe;
 use commonroom::shutdown::Signals;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -38,6 +40,17 @@ enum Command {
         #[arg(long, value_name = "KEY")]
         print: Option<String>,
     },
+    /// Makes one film of a recorded session, with FFmpeg.
+    ///
+    /// Everybody has a tile while they are there, with the name, and chapters begin where somebody comes or goes. The
+    /// session may be aligned or not; recordings that are missing or broken are left out with a warning. It takes some
+    /// tenths of the session's duration.
+    Compose(compose::Options),
+    /// Says what a file or a live stream is like, with ffprobe.
+    ///
+    /// Codecs, sizes, rates, B-frames, keyframes, how sound and picture lie against each other, gaps, and what all that
+    /// means. Nothing is decoded, so a file of hours takes seconds.
+    Probe(probe::Options),
 }
 
 #[derive(Args)]
@@ -64,6 +77,8 @@ fn main() -> ExitCode {
         Some(Command::Check { options, print }) => {
             check(&options, print.as_deref()).map(|()| ExitCode::SUCCESS)
         }
+        Some(Command::Compose(options)) => until_signal(async |stop| compose(&options, &stop).await),
+        Some(Command::Probe(options)) => until_signal(async |stop| probe(&options, &stop).await),
     };
     match result {
         Ok(code) => code,
@@ -109,6 +124,51 @@ async fn run(config: Config) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::from(wish.exit_code()))
         }
     }
+}
+
+async fn compose(options: &compose::Options, stop: &CancellationToken) -> anyhow::Result<()> {
+    let mut progress = Progress::new();
+    let outcome = compose::run(options, stop, |note| progress.show(note)).await;
+    progress.finish();
+    match outcome? {
+        Outcome::Composed(film) => eprintln!("{} is there", film.display()),
+        Outcome::Command(command) => print!("{command}"),
+    }
+    Ok(())
+}
+
+async fn probe(options: &probe::Options, stop: &CancellationToken) -> anyhow::Result<()> {
+    let report = probe::run(options, stop).await?;
+    if options.json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        print!("{report}");
+    }
+    Ok(())
+}
+
+/// Runs a command that ends by itself, or in an orderly way at the first signal, with the exit code of that.
+fn until_signal(
+    command: impl AsyncFnOnce(CancellationToken) -> anyhow::Result<()>,
+) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the tokio runtime does not start")?;
+    runtime.block_on(async {
+        let mut signals = Signals::listen().context("signals cannot be handled")?;
+        let stop = CancellationToken::new();
+        let mut running = std::pin::pin!(command(stop.clone()));
+        let wish = tokio::select! {
+            ended = running.as_mut() => return ended.map(|()| ExitCode::SUCCESS),
+            wish = signals.next() => wish,
+        };
+        stop.cancel();
+        if let Err(error) = running.await {
+            eprintln!("commonroom: {error:#}");
+        }
+        Ok(ExitCode::from(wish.exit_code()))
+    })
 }
 
 fn check(options: &Options, print: Option<&str>) -> anyhow::Result<()> {

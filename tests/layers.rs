@@ -60,6 +60,9 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "wire",
         ],
     ),
+    // Commands beside the gateway: they lead FFmpeg's programs and know nothing of a running server.
+    ("compose", &["probe", "recording"]),
+    ("probe", &[]),
     // Leaves: everybody above the bus may use them, they lean on nobody.
     ("certificate", &[]),
     ("config", &["certificate"]),

@@ -24,10 +24,12 @@ mod signal;
 // The cases.
 mod acme;
 mod app;
+mod compose;
 mod encoders;
 mod layers;
 mod modules;
 mod pages;
+mod probe;
 mod publish;
 mod recorded;
 mod rtmp;
