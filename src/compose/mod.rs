@@ -1,6 +1,6 @@
 //! `commonroom compose DIR`: a recorded session as one film, by FFmpeg as a child process.
 //!
-//! The manifest says who was there when; from that a plan is made ([`plan`], pure), which is then run or printed.
+//! The manifest says who was there when; from that a plan is made (`plan`, pure), which is then run or printed.
 
 mod chapters;
 mod font;

@@ -1,6 +1,6 @@
 //! `commonroom probe FILE|URL`: what one asks of an unknown file or live stream, by ffprobe as a child process.
 //!
-//! ffprobe says what the streams are, then lists their packets, which are looked at one by one ([`track`], pure): a
+//! ffprobe says what the streams are, then lists their packets, which are looked at one by one (`track`, pure): a
 //! recording of many hours takes no more memory than a short one, and nothing is decoded.
 
 mod boxes;
