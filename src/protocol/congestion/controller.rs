@@ -77,10 +77,14 @@ impl Controller {
     /// Takes a report of one of the transports. `throughput` is the sum over all of them.
     pub fn report(&mut self, now: Instant, report: &Report, throughput: BitRate) {
         let before = self.heard.replace(now);
-        self.throughput = throughput;
         self.last = *report;
         let loss = self.loss.add(now, report);
         self.note_queue(now, report.queue);
+        // While it is not known how fast things arrive, no bound can be told.
+        if self.estimate.is_none() && report.throughput.is_none() {
+            return;
+        }
+        self.throughput = throughput;
         if let Some(outcome) = self.probe.as_mut().map(|probe| probe.report(now, report, throughput)) {
             match outcome {
                 Outcome::Open => {}

@@ -82,6 +82,11 @@ impl History {
         }
     }
 
+    /// The number of the next packet.
+    pub(super) const fn next(&self) -> u16 {
+        self.next
+    }
+
     /// The bytes of `count` packets from a number on, as far as they are remembered.
     pub(super) fn bytes(&self, from: u16, count: u16) -> u32 {
         let behind = usize::from(self.next.wrapping_sub(from));

@@ -9,6 +9,8 @@
 //! It differs from a video sender's in one thing: what we send is not ours to make, so most of the time it is less than
 //! the line carries. Until something has gone wrong there is no estimate, and nothing is held back or probed for.
 //!
+//! Feedback is dear, so a line that is calm is only glanced at now and then; [`Vigilance`] says when.
+//!
 //! Sans-IO: times come in, everything is bounded, and the peer's word is never trusted with an index or an allocation.
 
 mod controller;
@@ -17,11 +19,13 @@ mod history;
 mod probe;
 mod throughput;
 mod transport;
+mod vigilance;
 
 pub use controller::Controller;
 pub use delay::Signal;
 pub use probe::Filler;
 pub use transport::{Report, Transport};
+pub use vigilance::Vigilance;
 
 #[cfg(test)]
 mod simulation;

@@ -1,7 +1,7 @@
 //! A line with a bottleneck, a receiver that reports as browsers do, and a sender of sound and of the best layer that the
 //! estimate allows. Time is simulated.
 
-use super::{Controller, Filler, Transport};
+use super::{Controller, Filler, Transport, Vigilance};
 use crate::protocol::rtcp::{Packet, packets};
 use crate::protocol::rtp::Ssrc;
 use crate::protocol::rtp::test_start;
@@ -34,6 +34,10 @@ pub(super) struct Line {
     pub(super) lost_feedback: u64,
     /// The stream has a picture alone.
     pub(super) is_soundless: bool,
+    /// Numbers are left out while all is calm.
+    pub(super) is_spared: bool,
+    /// What is missing of the picture is not asked for.
+    pub(super) is_unasked: bool,
 }
 
 impl Default for Line {
@@ -47,6 +51,8 @@ impl Default for Line {
             lost: 0,
             lost_feedback: 0,
             is_soundless: false,
+            is_spared: false,
+            is_unasked: false,
         }
     }
 }
@@ -68,6 +74,10 @@ pub(super) struct Second {
     /// Which layer was sent at its end: 0 is the best, 3 none.
     pub(super) layer: usize,
     pub(super) estimate: Option<BitRate>,
+    /// Packets, those of them with numbers, and feedbacks that have come back.
+    pub(super) packets: u32,
+    pub(super) numbered: u32,
+    pub(super) feedbacks: u32,
 }
 
 pub(super) struct Simulation {
@@ -76,17 +86,24 @@ pub(super) struct Simulation {
     now: Duration,
     /// When the bottleneck has sent what it has.
     free: Duration,
-    /// What is on its way: arrival, and number.
-    under_way: BTreeMap<(Duration, u64), u16>,
+    /// What is on its way: arrival, and number; and the place among all packets of the picture.
+    under_way: BTreeMap<(Duration, u64), (Option<u16>, Option<u64>)>,
     count: u64,
+    /// Packets of the picture sent, and the place behind the last that has arrived.
+    pictures: u64,
+    shown: u64,
     arrival: Duration,
-    /// Feedback that is on its way back.
+    /// Feedback that is on its way back, and how many packets are asked for again.
     returning: Vec<(Duration, Vec<u8>)>,
+    asked: Vec<(Duration, u32)>,
     recorder: Recorder,
     transport: Transport,
     controller: Controller,
     sent: u64,
     filler: Filler,
+    vigilance: Vigilance,
+    /// Whether what is sent now is numbered.
+    is_numbered: bool,
     layer: usize,
     second: Second,
 }
@@ -100,13 +117,18 @@ impl Simulation {
             free: Duration::ZERO,
             under_way: BTreeMap::new(),
             count: 0,
+            pictures: 0,
+            shown: 0,
             arrival: Duration::ZERO,
             returning: Vec::new(),
+            asked: Vec::new(),
             recorder: Recorder::new(),
             transport: Transport::new(),
             controller: Controller::new(),
             sent: 0,
             filler: Filler::default(),
+            vigilance: Vigilance::default(),
+            is_numbered: true,
             layer: 0,
             second: Second::default(),
         }
@@ -132,6 +154,7 @@ impl Simulation {
         if cross > 0 {
             self.bottleneck((cross * 5 / 8) as usize);
         }
+        self.watch(ms);
         if ms.is_multiple_of(20) && !self.line.is_soundless {
             self.sound();
         }
@@ -141,7 +164,8 @@ impl Simulation {
             let mut bytes = (layer * 40 / 8) as usize;
             while bytes > 0 {
                 let packet = bytes.min(PACKET);
-                self.packet(packet);
+                self.pictures += 1;
+                self.packet(packet, Some(self.pictures));
                 bytes -= packet;
             }
         }
@@ -153,15 +177,31 @@ impl Simulation {
 
     fn sound(&mut self) {
         self.second.sound_sent += 1;
-        match self.packet(SOUND_PACKET) {
+        match self.packet(SOUND_PACKET, None) {
             Some(delay) => self.second.sound_delay = self.second.sound_delay.max(delay),
             None => self.second.sound_lost += 1,
         }
     }
 
+    /// Whether what is sent now is numbered.
+    fn watch(&mut self, ms: u64) {
+        let now = start() + self.now;
+        if ms == 5 {
+            self.vigilance.alarm(now);
+        }
+        if self.transport.take_missed(now) {
+            self.vigilance.alarm(now);
+        }
+        let is_calm = self.vigilance.is_calm(now, self.controller.estimate().is_some());
+        self.is_numbered = self.transport.numbers(now, is_calm && self.line.is_spared);
+    }
+
     /// Sends a packet; gives how long it waits on the way, `None` if it is lost.
-    fn packet(&mut self, bytes: usize) -> Option<Duration> {
-        let number = self.transport.send(start() + self.now, bytes);
+    fn packet(&mut self, bytes: usize, picture: Option<u64>) -> Option<Duration> {
+        let now = start() + self.now;
+        let number = self.is_numbered.then(|| self.transport.send(now, bytes));
+        self.second.packets += 1;
+        self.second.numbered += u32::from(self.is_numbered);
         self.sent += bytes as u64;
         let waits = self.bottleneck(bytes)?;
         if self.random(1_000) < self.line.lost {
@@ -171,7 +211,7 @@ impl Simulation {
         self.count += 1;
         // What jitters does not overtake.
         self.arrival = self.arrival.max(self.now + waits + self.line.delay + jitter);
-        self.under_way.insert((self.arrival, self.count), number);
+        self.under_way.insert((self.arrival, self.count), (number, picture));
         Some(self.arrival - self.now - self.line.delay)
     }
 
@@ -188,7 +228,17 @@ impl Simulation {
     fn receive(&mut self) {
         while let Some(first) = self.under_way.first_entry().filter(|first| first.key().0 <= self.now) {
             let at = first.key().0;
-            self.recorder.packet(first.remove(), start() + at);
+            let (number, picture) = first.remove();
+            if let Some(number) = number {
+                self.recorder.packet(number, start() + at);
+            }
+            if let Some(picture) = picture {
+                let missing = picture - self.shown - 1;
+                if missing > 0 && !self.line.is_unasked {
+                    self.asked.push((at + self.line.delay, missing as u32));
+                }
+                self.shown = picture;
+            }
         }
         if self.recorder.deadline().is_some_and(|at| at <= start() + self.now) {
             let mut out = Vec::new();
@@ -206,8 +256,15 @@ impl Simulation {
         self.returning = rest;
         for (_, bytes) in due {
             let Some(Ok(Packet::TransportFeedback(feedback))) = packets(&bytes).next() else { panic!() };
+            self.second.feedbacks += 1;
             if let Some(report) = self.transport.feedback(now, &feedback) {
+                self.vigilance.report(now, &report);
                 self.controller.report(now, &report, report.throughput.unwrap_or_default());
+            }
+        }
+        for (_, missing) in self.asked.extract_if(.., |(at, _)| *at <= self.now) {
+            if self.transport.asked(now, missing) {
+                self.vigilance.alarm(now);
             }
         }
         if self.transport.take_silence(now) {
@@ -220,7 +277,7 @@ impl Simulation {
         let mut padding = self.filler.due(start() + self.now, rate, self.sent);
         while padding > 0 {
             let bytes = padding.min(300);
-            self.packet(bytes);
+            self.packet(bytes, None);
             padding -= bytes;
         }
     }

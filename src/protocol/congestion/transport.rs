@@ -1,9 +1,10 @@
 //! One peer's transport: its numbers, and what its feedback says.
 
 use super::delay::{Delay, Signal};
-use super::history::{History, News};
+use super::history::{History, News, Sent};
 use super::throughput::Throughput;
-use crate::protocol::rtp::twcc::Feedback;
+use super::vigilance::Glances;
+use crate::protocol::rtp::twcc::{Arrived, Feedback};
 use crate::time::BitRate;
 use std::time::{Duration, Instant};
 
@@ -36,6 +37,10 @@ pub struct Transport {
     is_silent: bool,
     /// Statuses of feedback that may be read.
     statuses: u32,
+    glances: Glances,
+    /// Whether numbers are left out. Before `complete_since` too little was numbered to tell how fast bytes arrive.
+    is_glanced_at: bool,
+    complete_since: Option<Instant>,
 }
 
 /// What a feedback says that was not known before.
@@ -45,7 +50,7 @@ pub struct Report {
     pub arrived: u32,
     /// Packets that are missing, less those that came late after all.
     pub lost: i32,
-    /// How fast bytes have arrived over the last half second, once that long is known.
+    /// How fast bytes have arrived over the last half second, once that long is known; `None` while numbers are left out.
     pub throughput: Option<BitRate>,
     /// Whether a queue builds up.
     pub signal: Signal,
@@ -66,6 +71,9 @@ impl Default for Transport {
             unanswered_since: None,
             is_silent: false,
             statuses: MAX_STATUSES,
+            glances: Glances::default(),
+            is_glanced_at: false,
+            complete_since: None,
         }
     }
 }
@@ -81,7 +89,31 @@ impl Transport {
         self.unanswered = self.unanswered.saturating_add(1);
         self.unanswered_since.get_or_insert(now);
         self.statuses = (self.statuses + STATUSES_PER_PACKET).min(MAX_STATUSES);
+        self.glances.numbered(now);
         self.history.push(now, bytes)
+    }
+
+    /// Whether what goes out now is to be numbered: on a line that is calm hardly anything is. Who gives no feedback costs
+    /// none, so there it makes no difference.
+    pub fn numbers(&mut self, now: Instant, is_calm: bool) -> bool {
+        let is_glanced_at = is_calm && self.is_answered();
+        if std::mem::replace(&mut self.is_glanced_at, is_glanced_at) && !is_glanced_at {
+            // What has arrived till now was not all that was sent, and what was not numbered is not missing.
+            self.throughput = Throughput::default();
+            self.complete_since = Some(now);
+            self.expected = Some(self.history.next());
+        }
+        !is_glanced_at || self.glances.is_due(now)
+    }
+
+    /// Whether feedback on a glance has stayed away, which is a sign of trouble. Says so once.
+    pub fn take_missed(&mut self, now: Instant) -> bool {
+        self.is_glanced_at && self.glances.take_missed(now)
+    }
+
+    /// So many packets are asked for again; true if that is a sign of trouble.
+    pub fn asked(&mut self, now: Instant, packets: u32) -> bool {
+        self.glances.asked(now, packets)
     }
 
     /// Reads a feedback. `None` if it tells nothing new of any packet that is remembered, or there has been more of it
@@ -100,13 +132,13 @@ impl Transport {
                 (News::Arrived(sent), Some(at)) => {
                     report.arrived += 1;
                     report.round_trip = Some(now.saturating_duration_since(sent.at));
-                    self.throughput.add(at, u32::from(sent.bytes) + std::mem::take(&mut unreported));
+                    self.count(&sent, at, &mut unreported);
                     self.delay.add(sent.at, at);
                 }
                 (News::Late(sent), Some(at)) => {
                     report.arrived += 1;
                     report.lost -= 1;
-                    self.throughput.add(at, u32::from(sent.bytes) + std::mem::take(&mut unreported));
+                    self.count(&sent, at, &mut unreported);
                 }
                 (News::Missing, _) | (_, None) => report.lost += 1,
             }
@@ -115,11 +147,23 @@ impl Transport {
             return None;
         }
         (self.unanswered, self.unanswered_since, self.is_silent) = (0, None, false);
-        self.expected = Some(feedback.end());
-        report.throughput = self.throughput.rate();
+        // Feedback that was overtaken on its way is behind: what follows it has been counted.
+        let end = feedback.end();
+        if self.expected.is_none_or(|expected| end.wrapping_sub(expected) < 1 << 15) {
+            self.expected = Some(end);
+        }
+        report.throughput = self.throughput.rate().filter(|_| !self.is_glanced_at);
         report.signal = self.delay.signal();
         report.queue = self.delay.queue();
+        self.glances.answered(report.round_trip);
         Some(report)
+    }
+
+    /// Counts what has arrived, and with it what was `unreported`.
+    fn count(&mut self, sent: &Sent, at: Arrived, unreported: &mut u32) {
+        if self.complete_since.is_none_or(|since| sent.at >= since) {
+            self.throughput.add(at, u32::from(sent.bytes) + std::mem::take(unreported));
+        }
     }
 
     /// The bytes between the last feedback and one that begins with this number.

@@ -68,7 +68,7 @@ pub(super) struct Out<'a> {
     pub(super) now: Instant,
     pub(super) path: Path,
     pub(super) sealer: &'a Sealer,
-    /// Numbers packets, where that was agreed on.
+    /// Numbers packets, where that was agreed on and unless numbers are left out at the moment.
     pub(super) transport: Option<&'a mut Transport>,
     pub(super) batch: &'a mut Batch,
     /// Bytes sent so, with what the network adds.
@@ -216,7 +216,7 @@ impl Leg {
         self.seal(&header, &values, index, PADDED, &[], &PADDING, out);
     }
 
-    /// Whether packets carry transport-wide numbers.
+    /// Whether packets may carry transport-wide numbers.
     pub(super) fn is_numbered(&self) -> bool {
         self.section.is_numbered()
     }
@@ -303,13 +303,12 @@ impl Leg {
         out: &mut Out<'_>,
     ) {
         let ids = &self.section.extensions;
-        let mut values = Values { transport_cc: self.is_numbered().then_some(0), ..*values };
+        let transport = out.transport.as_mut().filter(|_| self.is_numbered());
+        let mut values = Values { transport_cc: transport.is_some().then_some(0), ..*values };
         let header_len = Header::written_len(&values, ids);
         let len = header_len + prefix.len() + payload.len() + out.sealer.overhead();
         let bytes = len + NETWORK;
-        if self.is_numbered() {
-            values.transport_cc = out.transport.as_mut().map(|transport| transport.send(out.now, bytes));
-        }
+        values.transport_cc = transport.map(|transport| transport.send(out.now, bytes));
         out.sent += bytes as u64; // usize is at most 64 bits
         let sealer = out.sealer;
         out.batch.write(out.path, len, |place| {

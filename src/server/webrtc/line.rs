@@ -5,10 +5,10 @@
 //! times a second.
 
 use super::picture::{Adaptation, Choice, Claim, Rungs, share_out};
-use crate::protocol::congestion::{Controller, Report};
+use crate::protocol::congestion::{Controller, Report, Vigilance};
 use crate::time::BitRate;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -33,6 +33,8 @@ pub(super) struct Line {
     state: Mutex<State>,
     /// Bytes sent by all sessions, with what the network adds.
     sent: AtomicU64,
+    /// Whether numbers are left out; read with each burst, so it stands beside the lock.
+    is_calm: AtomicBool,
 }
 
 /// A session's share of a line; given back when it is dropped.
@@ -44,6 +46,7 @@ pub(super) struct Share {
 #[derive(Default)]
 struct State {
     controller: Controller,
+    vigilance: Vigilance,
     members: Vec<Member>,
     next: u64,
     /// Who sends the padding of the probe that runs, and when it has asked last.
@@ -111,6 +114,23 @@ impl Share {
         self.with_claim(|claim| claim.wants.adaptation = adaptation);
     }
 
+    /// Whether it is enough to glance at the line.
+    pub(super) fn is_calm(&self) -> bool {
+        self.line.is_calm.load(Ordering::Relaxed)
+    }
+
+    /// This session begins, what it is sent changes, or it shows a sign of trouble: all sessions of the line number all.
+    pub(super) fn alarm(&self, now: Instant) {
+        let mut state = self.line.lock();
+        state.vigilance.alarm(now);
+        self.line.look(now, &state);
+    }
+
+    /// Looks whether the line has become calm. To be asked about once a second.
+    pub(super) fn watch(&self, now: Instant) {
+        self.line.look(now, &self.line.lock());
+    }
+
     /// Takes what a feedback says of this session's packets.
     pub(super) fn report(&self, now: Instant, report: &Report) {
         let mut state = self.line.lock();
@@ -119,14 +139,26 @@ impl Share {
             member.silent_until = None;
             member.throughput = report.throughput.map(|rate| (now, rate)).or(member.throughput);
         }
-        let throughput = state.members.iter().filter_map(|member| member.fresh(now)).sum();
-        state.controller.report(now, report, throughput);
+        // As long as not all are heard again, it would be less than what arrives.
+        let is_whole = state.members.len() == 1 || state.vigilance.is_settled(now);
+        if is_whole || state.controller.estimate().is_some() {
+            let throughput = state.members.iter().filter_map(|member| member.fresh(now)).sum();
+            state.controller.report(now, report, throughput);
+        }
+        state.vigilance.report(now, report);
+        self.line.look(now, state);
     }
 
-    /// Takes the share of packets lost, 0 to 1, from a receiver that reports no more than that.
-    pub(super) fn receiver_report(&self, now: Instant, fraction_lost: f64) {
+    /// Takes the share of packets lost, 0 to 1, of a receiver report. Where the receiver tells `no_more`, the line is judged
+    /// by it.
+    pub(super) fn receiver_report(&self, now: Instant, fraction_lost: f64, no_more: bool) {
         let sent = self.line.sent.load(Ordering::Relaxed);
         let mut state = self.line.lock();
+        state.vigilance.receiver_report(now, fraction_lost);
+        self.line.look(now, &state);
+        if !no_more {
+            return;
+        }
         let Some(member) = state.member(self.id) else { return };
         let Some((since, before)) = member.reported else {
             member.reported = Some((now, sent));
@@ -207,6 +239,12 @@ impl Member {
 }
 
 impl Line {
+    /// Looks whether the line is calm.
+    fn look(&self, now: Instant, state: &State) {
+        let is_calm = state.vigilance.is_calm(now, state.controller.estimate().is_some());
+        self.is_calm.store(is_calm, Ordering::Relaxed);
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -302,15 +340,45 @@ mod tests {
         let [one, other] = [lines.join(Some(&name)), lines.join(Some(&name))];
         let start = Wall::read().instant();
         let at = |ms| start + Duration::from_millis(ms);
-        one.receiver_report(at(0), 0.0);
-        other.receiver_report(at(990), 0.0);
+        one.receiver_report(at(0), 0.0, true);
+        other.receiver_report(at(990), 0.0, true);
         one.note_sent(125_000);
         // A second report of the same datagram, or of another session shortly before, does not make a rate of a moment.
-        one.receiver_report(at(1_000), 0.5);
+        one.receiver_report(at(1_000), 0.5, true);
         assert_eq!(one.estimate(), Some(BitRate::from_kbps(500).percent(85)));
-        other.receiver_report(at(1_010), 0.5);
-        one.receiver_report(at(1_300), 0.5);
+        other.receiver_report(at(1_010), 0.5, true);
+        one.receiver_report(at(1_300), 0.5, true);
         assert_eq!(one.estimate(), Some(BitRate::from_kbps(500).percent(85)));
+    }
+
+    #[test]
+    fn a_sign_at_one_session_makes_all_number_and_no_bound_before_all_are_heard() {
+        let (lines, name) = (Lines::default(), Arc::from("tab"));
+        let [one, other] = [lines.join(Some(&name)), lines.join(Some(&name))];
+        let start = Wall::read().instant();
+        let at = |ms| start + Duration::from_millis(ms);
+        let is_calm = || [&one, &other].map(Share::is_calm);
+        one.alarm(start);
+        one.watch(at(9_999));
+        assert_eq!(is_calm(), [false; 2]);
+        one.watch(at(10_000));
+        assert_eq!(is_calm(), [true; 2]);
+        // What a glance says is a sign and no more: nobody knows what arrives.
+        other.report(at(20_000), &Report { throughput: None, ..over(0) });
+        assert_eq!((is_calm(), one.estimate()), ([false; 2], None));
+        one.report(at(20_300), &over(150));
+        assert_eq!(one.estimate(), None, "the other has not been heard again");
+        other.report(at(20_400), &over(150));
+        assert_eq!(one.estimate(), Some(BitRate::from_kbps(255)));
+        one.watch(at(60_000));
+        assert_eq!(is_calm(), [false; 2], "a line with a bound is measured");
+        let lossy = lines.join(None);
+        lossy.alarm(start);
+        lossy.watch(at(10_000));
+        lossy.receiver_report(at(10_500), 0.01, false);
+        assert!(lossy.is_calm());
+        lossy.receiver_report(at(11_500), 0.2, false);
+        assert!(!lossy.is_calm() && lossy.estimate().is_none());
     }
 
     #[test]

@@ -99,14 +99,21 @@ impl Socket {
         mut each: impl FnMut(Path, &[u8]),
     ) -> io::Result<usize> {
         let mut metas = [RecvMeta::default(); MESSAGES];
-        let count = {
+        let mut count = 0;
+        let received = {
             let mut slices = buffer.0.chunks_exact_mut(MESSAGE_BUFFER).map(IoSliceMut::new);
             let mut slices: [IoSliceMut<'_>; MESSAGES] =
                 std::array::from_fn(|_| slices.next().unwrap_or_else(|| IoSliceMut::new(&mut [])));
             self.io.try_io(Interest::READABLE, |socket| {
-                self.state.recv(UdpSockRef::from(socket), &mut slices, &mut metas)
-            })?
+                count = self.state.recv(UdpSockRef::from(socket), &mut slices, &mut metas)?;
+                // A call that brings less than it could has found the end, as the next would, at the price of another.
+                // Readiness is of edges and counted, so what has come meanwhile is not forgotten with it.
+                if count < MESSAGES { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+            })
         };
+        if count == 0 {
+            received?;
+        }
         for (message, meta) in buffer.0.chunks_exact(MESSAGE_BUFFER).zip(&metas).take(count) {
             // Nobody can be answered at port 0, and trying to would look to the kernel like a bad argument.
             if meta.addr.port() == 0 {
@@ -156,5 +163,33 @@ impl Wire for Socket {
 
     fn max_segments(&self) -> usize {
         self.state.max_gso_segments()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use tokio::time::timeout;
+
+    #[tokio::test]
+    async fn what_comes_behind_a_short_read_is_heard_of() {
+        let local = free_address(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let socket = BoundSocket::bind(local).unwrap().into_socket().unwrap();
+        let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let mut buffer = ReceiveBuffer::default();
+        // Fewer than a call can bring, as many, and more.
+        for count in (1..=2 * MESSAGES + 1).cycle().take(500) {
+            (0..count).for_each(|index| assert_eq!(peer.send_to(&[index as u8], local).unwrap(), 1));
+            let mut received = 0;
+            while received < count {
+                timeout(Duration::from_secs(10), socket.readable())
+                    .await
+                    .expect("something is there")
+                    .unwrap();
+                while socket.receive(&mut buffer, |_, _| received += 1).is_ok() {}
+            }
+            assert_eq!(received, count);
+        }
     }
 }

@@ -53,6 +53,8 @@ pub(super) struct Viewer {
     video: Option<Leg>,
     /// Numbers packets and reads feedback, where that was agreed on.
     transport: Option<Transport>,
+    /// The way is another since something was sent last.
+    is_moved: bool,
     /// When a receiver report came last.
     reported: Option<Instant>,
     share: Arc<Share>,
@@ -117,6 +119,7 @@ impl Viewer {
             audio,
             video,
             transport: is_numbered.then(Transport::new),
+            is_moved: false,
             reported: None,
             share,
             filler: Filler::default(),
@@ -133,6 +136,7 @@ impl Viewer {
     /// What is sent goes this way from now on.
     pub(super) const fn set_path(&mut self, path: Path) {
         self.path = path;
+        self.is_moved = true;
     }
 
     /// The layer of which a key picture is waited for.
@@ -151,11 +155,12 @@ impl Viewer {
         let (mut packets, mut bytes) = (0, 0);
         let mut begins = false;
         let before = self.current;
+        let is_numbered = self.numbers(now);
         let mut out = Out {
             now,
             path: self.path,
             sealer: &self.sealer,
-            transport: self.transport.as_mut(),
+            transport: self.transport.as_mut().filter(|_| is_numbered),
             batch,
             sent: 0,
         };
@@ -197,8 +202,18 @@ impl Viewer {
         }
         // Without a report of each track the viewer plays them as they come; so it gets them with the first packets.
         if begins && packets > 0 {
+            self.share.alarm(now);
             self.send_reports(now, batch);
         }
+    }
+
+    /// Whether what goes out now is numbered: all of one burst is or nothing, so that its packets stay of one size.
+    fn numbers(&mut self, now: Instant) -> bool {
+        let Some(transport) = &mut self.transport else { return false };
+        if std::mem::take(&mut self.is_moved) || transport.take_missed(now) {
+            self.share.alarm(now);
+        }
+        transport.numbers(now, self.share.is_calm())
     }
 
     /// The source of a layer counts anew.
@@ -217,6 +232,7 @@ impl Viewer {
         rings: &Rings,
         batch: &mut Batch,
     ) {
+        let is_numbered = self.numbers(now);
         let legs = [(&mut self.audio, MediaKind::Audio), (&mut self.video, MediaKind::Video)];
         let leg = legs.into_iter().filter_map(|(leg, kind)| Some((leg.as_mut()?, kind)));
         let Some((leg, kind)) = leg.into_iter().find(|(leg, _)| leg.sources().media == media) else { return };
@@ -228,12 +244,13 @@ impl Viewer {
             now,
             path: self.path,
             sealer: &self.sealer,
-            transport: self.transport.as_mut(),
+            transport: self.transport.as_mut().filter(|_| is_numbered),
             batch,
             sent: 0,
         };
-        let mut count = 0;
+        let (mut count, mut asked) = (0, 0);
         for sequence in lost {
+            asked += 1;
             let Some(given) = leg.given(sequence) else { continue };
             let Some(packet) = rings.get(kind, given.part.layer, given.source) else { continue };
             let Some(rest) = self.allowance.checked_sub(packet.payload.len()) else { break };
@@ -243,6 +260,9 @@ impl Viewer {
             }
         }
         self.share.note_sent(out.sent);
+        if self.transport.as_mut().is_some_and(|transport| transport.asked(now, asked)) {
+            self.share.alarm(now);
+        }
         self.session.figures.retransmitted.fetch_add(count, Ordering::Relaxed);
     }
 
@@ -253,9 +273,7 @@ impl Viewer {
         if main.is_some_and(|leg| leg.sources().media == block.ssrc) {
             figures.lost.store(u64::try_from(block.lost).unwrap_or(0), Ordering::Relaxed);
             self.reported = Some(now);
-            if !self.is_answered() {
-                self.share.receiver_report(now, f64::from(block.fraction_lost) / 256.0);
-            }
+            self.share.receiver_report(now, f64::from(block.fraction_lost) / 256.0, !self.is_answered());
         }
         if let Some(round_trip) = block.round_trip(self.wall.at(now)) {
             let micros = u32::try_from(round_trip.as_micros()).unwrap_or(u32::MAX);
@@ -281,6 +299,7 @@ impl Viewer {
         if is_silent && (self.is_answered() || !is_reported) {
             self.share.silent(now);
         }
+        self.share.watch(now);
         let is_changed = self.choose(now);
         self.probe(now);
         is_changed
@@ -317,6 +336,7 @@ impl Viewer {
         let wanted = if self.rungs.is_empty() { Some(Layer::BEST) } else { choice.layer };
         let is_changed = wanted != self.wanted;
         if is_changed {
+            self.share.alarm(now);
             self.wanted = wanted;
             // A line that cannot carry what is sent is relieved at once; it is not before a key picture comes that less
             // is sent instead. Otherwise what is sent goes on until then.

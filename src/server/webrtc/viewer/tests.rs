@@ -10,6 +10,7 @@ use crate::media::Extensions;
 use crate::protocol::ice::Credentials;
 use crate::protocol::rtcp;
 use crate::protocol::rtp::PacketView;
+use crate::protocol::rtp::twcc::Recorder;
 use crate::protocol::sdp::{DtlsRole, Fingerprint, HashKind, Local, Offer, Sending, Want, answer};
 use crate::protocol::srtp::{Keys, Opener, Profile};
 use crate::stream::StreamName;
@@ -377,4 +378,82 @@ fn who_gives_no_feedback_is_judged_by_its_reports() {
     }
     second(&mut seat, None);
     assert!(seat.share.estimate() < lossy, "there are no reports any more either");
+}
+
+/// A numbered seat whose receiver gives feedback.
+struct Heard {
+    seat: Seat,
+    recorder: Recorder,
+    next: i64,
+}
+
+impl Heard {
+    fn new() -> Self {
+        let mut seat = Seat::numbered();
+        seat.take(&[VP8]);
+        Self { seat, recorder: Recorder::new(), next: 0 }
+    }
+
+    /// Three pictures in one burst, and the feedback on them if they have numbers; says whether they have.
+    fn tenth(&mut self) -> bool {
+        let Self { seat, recorder, next } = self;
+        seat.now += Duration::from_millis(100);
+        let pictures: Vec<_> = (*next..*next + 3).map(|sequence| video(sequence, sequence == 0)).collect();
+        *next += 3;
+        seat.viewer.borrow_mut().take(seat.now, Layer::BEST, &pictures, &mut seat.batch);
+        let ids = seat.negotiated.extensions();
+        let rtp = seat.packets().into_iter().filter(|packet| !is_rtcp(packet));
+        let numbers: Vec<_> =
+            rtp.map(|packet| PacketView::parse(&packet).unwrap().values(&ids).transport_cc).collect();
+        let mut viewer = seat.viewer.borrow_mut();
+        if *next % 30 == 0 {
+            viewer.tick(seat.now);
+        }
+        let [Some(_), Some(_), Some(_)] = numbers[..] else {
+            assert_eq!(numbers, [None; 3], "a burst is of one kind");
+            return false;
+        };
+        numbers.into_iter().flatten().for_each(|number| recorder.packet(number, seat.now));
+        let mut feedback = Vec::new();
+        assert!(recorder.feedback(Ssrc(9), Ssrc(2), &mut feedback));
+        let Some(Ok(rtcp::Packet::TransportFeedback(feedback))) = rtcp::packets(&feedback).next() else {
+            panic!()
+        };
+        viewer.feedback(seat.now + Duration::from_millis(20), &feedback);
+        true
+    }
+
+    /// Of so many tenths of a second, those that were numbered.
+    fn numbered(&mut self, tenths: usize) -> usize {
+        (0..tenths).filter(|_| self.tenth()).count()
+    }
+
+    /// All is numbered for ten seconds, and then hardly anything.
+    #[track_caller]
+    fn calms_down(&mut self) {
+        assert_eq!(self.numbered(100), 100);
+        self.numbered(12);
+        assert_eq!(self.numbered(100), 20, "two glances a second");
+    }
+}
+
+#[test]
+fn numbers_are_left_out_while_a_line_is_calm() {
+    let mut heard = Heard::new();
+    heard.calms_down();
+    heard.seat.share.alarm(heard.seat.now);
+    heard.calms_down();
+    let path = heard.seat.viewer.borrow().path;
+    heard.seat.viewer.borrow_mut().set_path(path);
+    heard.calms_down();
+    let ask = |heard: &mut Heard, lost: std::ops::Range<u16>| {
+        let Seat { viewer, batch, now, .. } = &mut heard.seat;
+        viewer.borrow_mut().retransmit(*now, Ssrc(2), lost, &Rings::default(), batch);
+    };
+    ask(&mut heard, 0..2);
+    heard.seat.now += Duration::from_secs(2);
+    assert_eq!(heard.numbered(10), 2, "stray packets");
+    ask(&mut heard, 0..9);
+    heard.calms_down();
+    assert_eq!(heard.seat.share.estimate(), None);
 }
