@@ -3,6 +3,7 @@
 use crate::bridge::Bridge;
 use crate::config::{self, Config};
 use crate::metrics;
+use crate::recording::{Recorder, RecorderError};
 use crate::room::{Limits, RecordingPolicy, Rooms};
 use crate::server::conference::{Conference, Services};
 use crate::server::tls::{Tls, TlsError};
@@ -22,6 +23,8 @@ const FAREWELL: Duration = Duration::from_millis(4_500);
 pub struct Gateway {
     rooms: Rooms,
     bridge: Bridge,
+    /// Where anything may be recorded.
+    recorder: Option<Recorder>,
     rtmp: rtmp::Server,
     conference: Conference,
     webrtc: webrtc::Server,
@@ -61,24 +64,30 @@ pub enum StartError {
     /// There is no certificate to be had.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// Nothing can be recorded, though it may be asked for.
+    #[error(transparent)]
+    Recorder(#[from] RecorderError),
 }
 
 impl Gateway {
     /// Binds everything; nothing is served yet. Must be called within a tokio runtime.
     pub fn start(config: Config) -> Result<Self, StartError> {
-        let Config { rtmp, http, webrtc, rooms, bridge, log: _ } = config;
+        let Config { rtmp, http, webrtc, rooms, bridge, recording, log: _ } = config;
         // Before any counter is looked up.
         metrics::handle();
         let stop = CancellationToken::new();
         #[expect(clippy::disallowed_methods, reason = "the time of day for all rooms, read once")]
         let wall = NtpTime::from(SystemTime::now());
-        let limits = limits(&rooms);
+        let limits = limits(&rooms, recording.policy);
         let rooms = Rooms::new(limits, wall);
         let bridge = Bridge::new(bridge);
         let (rtmp_listen, webrtc_listen) = (rtmp.listen, webrtc.listen);
         let (http_listen, https_listen) = (http.listen, http.tls.listen);
         let failed = |address, key| move |source| StartError::Listen { address, key, source };
         let tls = Tls::start(&http.tls)?;
+        let recorder = (recording.policy != config::Policy::Never)
+            .then(|| Recorder::open(recording, rooms.clone(), bridge.clone()))
+            .transpose()?;
 
         let rtmp = rtmp::Server::bind(rtmp, rooms.clone(), bridge.clone(), tls.clone(), stop.clone())
             .map_err(failed(rtmp_listen, "rtmp.listen"))?;
@@ -114,7 +123,7 @@ impl Gateway {
             http: http.local_addr().map_err(failed(http_listen, "http.listen"))?,
             https,
         };
-        Ok(Self { rooms, bridge, rtmp, conference, webrtc, http, tls, addresses, stop })
+        Ok(Self { rooms, bridge, recorder, rtmp, conference, webrtc, http, tls, addresses, stop })
     }
 
     /// Where it listens.
@@ -127,8 +136,13 @@ impl Gateway {
         let Addresses { rtmp, webrtc, http, https } = self.addresses;
         info!(%rtmp, %webrtc, %http, https = https.map(tracing::field::display), "ready");
         let (media_ended, http_stop) = (CancellationToken::new(), CancellationToken::new());
+        let recorder = async {
+            if let Some(recorder) = &self.recorder {
+                recorder.run(self.stop.clone()).await;
+            }
+        };
         let media = async {
-            tokio::join!(self.rtmp.run(&self.conference), self.webrtc.closed());
+            tokio::join!(self.rtmp.run(&self.conference), self.webrtc.closed(), recorder);
             self.bridge.shutdown().await;
             media_ended.cancel();
         };
@@ -156,7 +170,7 @@ impl Gateway {
     }
 }
 
-fn limits(rooms: &config::Rooms) -> Limits {
+fn limits(rooms: &config::Rooms, policy: config::Policy) -> Limits {
     Limits {
         rooms: rooms.max_rooms,
         participants: rooms.max_participants,
@@ -165,7 +179,11 @@ fn limits(rooms: &config::Rooms) -> Limits {
         message_length: rooms.message_length,
         history: rooms.history,
         linger: rooms.linger.0,
-        recording: RecordingPolicy::Never,
+        recording: match policy {
+            config::Policy::Never => RecordingPolicy::Never,
+            config::Policy::OnRequest => RecordingPolicy::OnRequest,
+            config::Policy::Always => RecordingPolicy::Always,
+        },
     }
 }
 

@@ -102,6 +102,26 @@ const COUNTERS: &[Description] = &[
     ("commonroom_tls_orders_total", Unit::Count, "Certificates ordered from an ACME authority, by result."),
     ("commonroom_tls_reloads_total", Unit::Count, "Changes of the certificate's files, by result."),
     (
+        "commonroom_recordings_total",
+        Unit::Count,
+        "Recordings that have come to an end, by outcome: finished, failed, recovered, lost.",
+    ),
+    (
+        "commonroom_recording_left_out_frames_total",
+        Unit::Count,
+        "Frames that recordings have no place for: before a key picture, or where there is something already.",
+    ),
+    (
+        "commonroom_recording_clock_jumps_total",
+        Unit::Count,
+        "Clocks of recorded publishers that stood still or leapt, and were put right.",
+    ),
+    (
+        "commonroom_recording_slow_disk_total",
+        Unit::Count,
+        "Times at which a recording left media out because the disk was too slow.",
+    ),
+    (
         "commonroom_stream_warnings_total",
         Unit::Count,
         "Streams of which somebody got less than was sent, by reason; each reason once a stream.",

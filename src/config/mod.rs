@@ -9,6 +9,7 @@ mod explain;
 mod http;
 mod load;
 mod log;
+mod recording;
 mod rooms;
 mod rtmp;
 mod rules;
@@ -21,6 +22,7 @@ pub use bridge::Bridge;
 pub use error::{ConfigError, Place};
 pub use http::{Http, InvalidOrigin, Origin, Origins};
 pub use log::{Filter, Format, InvalidFilter, Log};
+pub use recording::{Align, Policy, RecordedAudio, Recording};
 pub use rooms::Rooms;
 pub use rtmp::Rtmp;
 pub use tls::{CertificateSource, Tls};
@@ -43,6 +45,8 @@ pub struct Config {
     pub rooms: Rooms,
     /// Conversions between codecs.
     pub bridge: Bridge,
+    /// What is recorded, where, and how.
+    pub recording: Recording,
     /// What is logged, and how.
     pub log: Log,
 }

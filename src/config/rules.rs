@@ -37,7 +37,7 @@ pub(super) struct Fault {
 impl Config {
     /// The first fault there is.
     pub(super) fn fault(&self) -> Option<Fault> {
-        let Self { rtmp, http, webrtc, rooms, bridge, log: _ } = self;
+        let Self { rtmp, http, webrtc, rooms, bridge, recording, log: _ } = self;
         let mut listen = vec![
             ("rtmp.listen", rtmp.listen),
             ("http.listen", http.listen),
@@ -69,6 +69,8 @@ impl Config {
             .or_else(|| outside("rooms.history", rooms.history, &HISTORY))
             .or_else(|| outside("rooms.linger", rooms.linger, &(Span(Duration::ZERO)..=LONGEST)))
             .or_else(|| outside("bridge.linger", bridge.linger, &(Span(Duration::ZERO)..=LONGEST)))
+            .or_else(|| outside("recording.grace", recording.grace, &(Span(Duration::ZERO)..=LONGEST)))
+            .or_else(|| outside("recording.sync", recording.sync, &(Span(Duration::ZERO)..=LONGEST)))
     }
 }
 

@@ -1,5 +1,19 @@
 //! Recording: each stream in a file of its own, all of a room's on one clock.
 
+mod clock;
+mod disk;
+mod file;
+mod format;
+mod intake;
 pub mod manifest;
-#[expect(dead_code, unused_imports, reason = "the files that it is for come next")]
+mod recover;
+mod service;
+mod session;
+mod store;
+mod template;
 mod timeline;
+
+pub use recover::{Recovered, recover};
+pub use service::{Recorder, RecorderError};
+pub use store::{SessionFolder, Store};
+pub use template::InvalidTemplate;

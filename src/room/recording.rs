@@ -7,6 +7,7 @@ use super::refusal::Refusal;
 use super::registry::{Rooms, State};
 use super::state::{Command, Wish};
 use crate::stream::Stream;
+use crate::time::NtpTime;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
@@ -74,6 +75,11 @@ impl Rooms {
     pub fn observe(&self, room: &Name) -> Option<Observed> {
         let (outbox, events) = mpsc::channel(OUTBOX);
         self.shared.lock().observe(room, outbox, events)
+    }
+
+    /// The time of day, as rooms have it.
+    pub fn wall(&self) -> NtpTime {
+        self.shared.now().wall
     }
 
     /// A publication, whether others may play it or not.

@@ -212,7 +212,7 @@ impl Shared {
     }
 
     /// The time of day advances with the steady clock, so that the lines of a room never go back in time.
-    fn now(&self) -> Now {
+    pub(super) fn now(&self) -> Now {
         let instant = Instant::now();
         let span = MediaDuration::from(instant - self.began.instant);
         Now { instant, wall: self.began.wall.plus(span) }

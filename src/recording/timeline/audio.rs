@@ -4,7 +4,8 @@
 //! far from there. Where they are, something is missing. Filler is counted so that the number of samples never is off by
 //! more than half a packet, since there are programs that go by samples alone; stamps are right to the sample.
 
-use super::{Run, Sample};
+use super::Run;
+use crate::container::Sample;
 use crate::media::MediaKind;
 use crate::time::{ClockRate, MediaDuration, Timestamp};
 use bytes::Bytes;
@@ -179,6 +180,7 @@ impl AudioLine {
             pts: at,
             duration: end - at,
             keyframe: true,
+            prefix: Bytes::new(),
             payload: packet.payload,
         }
     }

@@ -14,6 +14,7 @@ pub(crate) use clock::ClockMap;
 pub(crate) use video::BlackPictures;
 
 use super::manifest::{Alignment, Cause, Gap, Track};
+use crate::container::Sample;
 use crate::media::MediaKind;
 use crate::time::{ClockRate, MediaDuration, Timestamp};
 use audio::AudioLine;
@@ -24,23 +25,6 @@ use video::VideoLine;
 const MARGIN: MediaDuration = MediaDuration::from_millis(2_000);
 /// So many gaps of a file are told.
 const MAX_GAPS: usize = 10_000;
-
-/// A coded picture or a packet of sound as a file has it; times count from the file's zero.
-#[derive(Clone, Debug)]
-pub(crate) struct Sample {
-    /// Of which track.
-    pub(crate) kind: MediaKind,
-    /// When it is decoded: where the one before it ends.
-    pub(crate) dts: Timestamp,
-    /// When it is shown.
-    pub(crate) pts: Timestamp,
-    /// Up to the next one of its track.
-    pub(crate) duration: MediaDuration,
-    /// Whether a decoder can start here.
-    pub(crate) keyframe: bool,
-    /// The coded data.
-    pub(crate) payload: Bytes,
-}
 
 /// A span in which something is missing, or is filled.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,6 +39,8 @@ pub(crate) struct Timeline {
     align: Alignment,
     /// The file's zero on the session's clock.
     zero: Timestamp,
+    /// The zero of what is told.
+    session_zero: Timestamp,
     audio: Option<AudioLine>,
     video: Option<VideoLine>,
     /// Why what is missing next is missing, of sound and picture.
@@ -67,17 +53,19 @@ pub(crate) struct Timeline {
 }
 
 impl Timeline {
-    /// A file whose zero lies at `zero` of the session; with sound of a rate, and what silence is there, or none; with a picture
+    /// A file whose zero lies at `zero` of the session, which itself tells times from `session_zero` on; with sound of a rate, and what silence is there, or none; with a picture
     /// or none. Without silence and [black](Self::set_black) nothing is filled.
     pub(crate) fn new(
         align: Alignment,
         zero: Timestamp,
+        session_zero: Timestamp,
         audio: Option<(ClockRate, Option<Silence>)>,
         has_video: bool,
     ) -> Self {
         Self {
             align,
             zero,
+            session_zero,
             audio: audio.map(|(rate, silence)| AudioLine::new(rate, silence)),
             video: has_video.then(VideoLine::new),
             causes: [None; 2],
@@ -88,10 +76,15 @@ impl Timeline {
         }
     }
 
-    /// How black is made from now on, and how long such a picture lasts.
-    pub(crate) fn set_black(&mut self, black: Option<Box<dyn BlackPictures>>, step: MediaDuration) {
+    /// How black is made from now on, how long such a picture lasts, and what stands before each key picture.
+    pub(crate) fn set_black(
+        &mut self,
+        black: Option<Box<dyn BlackPictures>>,
+        step: MediaDuration,
+        prefix: Bytes,
+    ) {
         if let Some(video) = &mut self.video {
-            video.set_black(black, step);
+            video.set_black(black, step, prefix);
         }
     }
 
@@ -245,7 +238,7 @@ impl Timeline {
             MediaKind::Audio => Track::Audio,
             MediaKind::Video => Track::Video,
         };
-        let seconds = |at: Timestamp| (at + self.zero.since_origin()).since_origin().as_secs_f64();
+        let seconds = |at: Timestamp| (at + self.zero.since_origin() - self.session_zero).as_secs_f64();
         let (start, end) = (seconds(run.from), seconds(run.to));
         // What is filled piece by piece is one gap.
         let is_full = self.gaps.len() >= MAX_GAPS;

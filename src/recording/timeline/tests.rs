@@ -26,8 +26,8 @@ const fn ms(span: MediaDuration) -> i64 {
 /// A file of both; packets of sound have 20 ms, pictures 40 ms.
 fn timeline(align: Alignment, zero: i64) -> Timeline {
     let silence = Silence { packet: Bytes::from_static(b"silence"), ticks: 960 };
-    let mut timeline = Timeline::new(align, at(zero), Some((RATE, Some(silence))), true);
-    timeline.set_black(Some(Box::new(Black)), STEP);
+    let mut timeline = Timeline::new(align, at(zero), Timestamp::ZERO, Some((RATE, Some(silence))), true);
+    timeline.set_black(Some(Box::new(Black)), STEP, Bytes::new());
     timeline
 }
 

@@ -3,7 +3,8 @@
 //! Black pictures are coded pictures of their own that begin with a key picture, so what comes behind them has to begin with one
 //! as well. Where the publisher's pictures refer to those before a gap nothing can stand in it: the last picture stays.
 
-use super::{Run, Sample};
+use super::Run;
+use crate::container::Sample;
 use crate::media::MediaKind;
 use crate::time::{ClockRate, MediaDuration, Timestamp};
 use bytes::Bytes;
@@ -26,6 +27,8 @@ pub(super) struct VideoLine {
     black: Option<Box<dyn BlackPictures>>,
     /// How long a black picture lasts.
     step: MediaDuration,
+    /// Stands before each key picture.
+    prefix: Bytes,
     last: Option<Pending>,
     /// The latest time at which something is shown.
     shown: Timestamp,
@@ -42,6 +45,7 @@ struct Pending {
     dts: Timestamp,
     pts: Timestamp,
     keyframe: bool,
+    prefix: Bytes,
     payload: Bytes,
 }
 
@@ -50,6 +54,7 @@ impl VideoLine {
         Self {
             black: None,
             step: MediaDuration::from_millis(100),
+            prefix: Bytes::new(),
             last: None,
             shown: Timestamp::ZERO,
             waits_for_key: true,
@@ -59,7 +64,13 @@ impl VideoLine {
     }
 
     /// How black is made from now on, and how many pictures a second.
-    pub(super) fn set_black(&mut self, black: Option<Box<dyn BlackPictures>>, step: MediaDuration) {
+    pub(super) fn set_black(
+        &mut self,
+        black: Option<Box<dyn BlackPictures>>,
+        step: MediaDuration,
+        prefix: Bytes,
+    ) {
+        self.prefix = prefix;
         self.black = black;
         self.step = step.clamp(MediaDuration::from_millis(10), MediaDuration::from_millis(1_000));
         // Pictures under other parameters begin anew.
@@ -106,7 +117,7 @@ impl VideoLine {
         self.waits_for_key = false;
         self.black_since = None;
         let dts = self.last.as_ref().map_or(dts, |last| dts.max(last.dts + tick()));
-        self.emit(Pending { dts, pts: pts.max(dts), keyframe, payload }, out);
+        self.emit((dts, pts.max(dts)), keyframe, payload, out);
         missing
     }
 
@@ -115,12 +126,13 @@ impl VideoLine {
         let from = self.end().unwrap_or(Timestamp::ZERO);
         let mut at = from;
         let mut black = self.black.take()?;
-        while at < to {
+        // The last one stays for up to half as long again, so that none comes right before what follows.
+        while at + self.step / 2 <= to {
             let key = self.black_since.is_none_or(|since| at - since >= BLACK_GOP);
             if key {
                 self.black_since = Some(at);
             }
-            self.emit(Pending { dts: at, pts: at, keyframe: key, payload: black.picture(key) }, out);
+            self.emit((at, at), key, black.picture(key), out);
             at += self.step;
         }
         self.black = Some(black);
@@ -140,10 +152,16 @@ impl VideoLine {
         }
     }
 
-    fn emit(&mut self, picture: Pending, out: &mut Vec<Sample>) {
-        self.shown = self.shown.max(picture.pts + self.step);
-        let dts = picture.dts;
-        if let Some(last) = self.last.replace(picture) {
+    fn emit(
+        &mut self,
+        (dts, pts): (Timestamp, Timestamp),
+        keyframe: bool,
+        payload: Bytes,
+        out: &mut Vec<Sample>,
+    ) {
+        self.shown = self.shown.max(pts + self.step);
+        let prefix = if keyframe { self.prefix.clone() } else { Bytes::new() };
+        if let Some(last) = self.last.replace(Pending { dts, pts, keyframe, prefix, payload }) {
             out.push(sample(last, dts));
         }
     }
@@ -155,6 +173,6 @@ fn tick() -> MediaDuration {
 }
 
 fn sample(picture: Pending, end: Timestamp) -> Sample {
-    let Pending { dts, pts, keyframe, payload } = picture;
-    Sample { kind: MediaKind::Video, dts, pts, duration: end - dts, keyframe, payload }
+    let Pending { dts, pts, keyframe, prefix, payload } = picture;
+    Sample { kind: MediaKind::Video, dts, pts, duration: end - dts, keyframe, prefix, payload }
 }

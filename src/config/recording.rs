@@ -1,0 +1,84 @@
+//! Section `[recording]`.
+
+use super::units::Span;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What is recorded, where, and how.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Recording {
+    /// The folder for recordings.
+    pub dir: PathBuf,
+    /// Who decides whether a room is recorded.
+    pub policy: Policy,
+    /// Where the files of a session begin and end.
+    pub align: Align,
+    /// What the sound is recorded in.
+    pub audio: RecordedAudio,
+    /// How files are called, without the ending.
+    pub file: String,
+    /// How long a publisher that has vanished may take to go on in the same file.
+    pub grace: Span,
+    /// How often what was written is forced onto the disk.
+    pub sync: Span,
+}
+
+/// Who decides whether a room is recorded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Policy {
+    /// Nothing is.
+    #[default]
+    Never,
+    /// Hosts of the room, publishers for their own streams, and the API.
+    OnRequest,
+    /// Everything is.
+    Always,
+}
+
+/// Where the files of a session begin and end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Align {
+    /// Each where its stream does.
+    #[default]
+    Off,
+    /// All with the first, in black and silence until the stream begins.
+    LeadIn,
+    /// The same, with gaps and the end filled, too.
+    Full,
+}
+
+/// What the sound is recorded in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RecordedAudio {
+    /// AAC, which everything plays, beside H.264.
+    #[default]
+    Aac,
+    /// What is published.
+    Source,
+}
+
+impl Recording {
+    /// How often what was written is forced onto the disk; `None`: only at the end.
+    pub fn sync_every(&self) -> Option<Duration> {
+        (self.sync.0 > Duration::ZERO).then_some(self.sync.0)
+    }
+}
+
+impl Default for Recording {
+    fn default() -> Self {
+        Self {
+            dir: "recordings".into(),
+            policy: Policy::Never,
+            align: Align::Off,
+            audio: RecordedAudio::Aac,
+            file: "{participant}-{kind}".to_owned(),
+            grace: Span(Duration::from_secs(30)),
+            sync: Span(Duration::from_secs(5)),
+        }
+    }
+}

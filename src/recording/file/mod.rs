@@ -1,0 +1,368 @@
+//! One recording: a stream, or several of the same participant one behind the other, in one file.
+//!
+//! `open` waits until it is known what the stream has, [`record`] drives the rest: frames go from the bus onto the session's
+//! clock, into the file's timeline, second by second into the container, and to the disk. Nothing here waits for the disk;
+//! where it is too slow, media is left out and told.
+
+pub(super) mod close;
+mod open;
+
+use super::clock::SessionClock;
+use super::disk::Disk;
+use super::format::{self, Container, FormatError, Picture, Tracks, Writer};
+use super::intake::{Intake, Item};
+use super::manifest::{self, Alignment, Cause, Part, Size};
+use super::store::SessionFolder;
+use super::timeline::Timeline;
+use crate::bridge::Bridge;
+use crate::container::Sample;
+use crate::media::{CodecParams, Frame, MediaKind};
+use crate::stream::{EndReason, Start, Stream};
+use crate::time::Timestamp;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
+
+/// What has come is handed to the disk this often, so that a second is what a crash may take.
+const FRAGMENT: Duration = Duration::from_millis(900);
+/// Time passes in steps of this.
+const TICK: Duration = Duration::from_millis(100);
+/// Samples that wait for the next fragment: with more it comes at once.
+const MAX_SAMPLES: usize = 8_192;
+/// Streams and sizes of one file that are told.
+const MAX_TOLD: usize = 1_000;
+
+/// What a recording is made with.
+#[derive(Clone)]
+pub(super) struct Setting {
+    pub(super) bridge: Bridge,
+    pub(super) clock: Arc<SessionClock>,
+    pub(super) folder: SessionFolder,
+    pub(super) align: Alignment,
+    /// Sound is kept in the publisher's codec where the container has it.
+    pub(super) as_published: bool,
+    /// How often what was written is forced onto the disk; `None`: at the end.
+    pub(super) sync: Option<Duration>,
+    /// The name of the file, without its ending.
+    pub(super) name: String,
+}
+
+/// What the session tells a recording.
+#[derive(Debug)]
+pub(super) enum Order {
+    /// The participant publishes again.
+    Continue(Stream),
+    /// Something is muted, or no longer.
+    Muted(MediaKind, bool),
+    /// It is over. `Some`: the session ends there, and with it a file that is to be filled.
+    Close(Option<Timestamp>),
+}
+
+/// What a recording tells the session.
+#[derive(Debug)]
+pub(super) enum News {
+    /// Its stream has ended; the file waits for another one, or to be closed.
+    Idle(EndReason),
+    /// It is closed, and whatever is known of it is told. What this stream sends goes into another file.
+    Closed(Option<Stream>),
+}
+
+/// A recording that has begun.
+struct Recording {
+    setting: Setting,
+    container: Container,
+    stream: Stream,
+    intake: Option<Intake>,
+    /// What came before it was open, and orders that came meanwhile.
+    early: (Vec<Item>, Vec<Order>),
+    tracks: Tracks,
+    writer: Writer,
+    timeline: Timeline,
+    disk: Disk,
+    samples: Vec<Sample>,
+    flushed: Instant,
+    /// The disk cannot keep up: media is left out until it can.
+    is_behind: bool,
+    told: watch::Sender<manifest::File>,
+}
+
+/// What came of what was taken in.
+#[derive(PartialEq, Eq)]
+enum Taken {
+    On,
+    Ended(EndReason),
+    /// What comes now does not fit into this file.
+    Unfit,
+}
+
+/// Records a stream until it is told to close, or it cannot go on.
+pub(super) async fn record(
+    setting: Setting,
+    stream: Stream,
+    start: Start,
+    mut orders: mpsc::Receiver<Order>,
+    told: watch::Sender<manifest::File>,
+    (number, news): (usize, mpsc::Sender<(usize, News)>),
+) {
+    let mut left = None;
+    if let Some(mut recording) = Recording::open(setting, stream, start, &mut orders, told).await {
+        left = recording.run(&mut orders, (number, &news)).await;
+        recording.close().await;
+    }
+    // A session that is gone needs no news.
+    drop(news.send((number, News::Closed(left))).await);
+}
+
+impl Recording {
+    /// Records. Gives a stream that needs another file.
+    async fn run(
+        &mut self,
+        orders: &mut mpsc::Receiver<Order>,
+        (number, news): (usize, &mpsc::Sender<(usize, News)>),
+    ) -> Option<Stream> {
+        let mut ticks = ticks();
+        let clock = self.setting.clock.clone();
+        let mut early = std::mem::take(&mut self.early.1).into_iter();
+        loop {
+            let mut order = early.next();
+            if order.is_none() {
+                tokio::select! {
+                    biased;
+                    outcome = self.disk.written() => if let Err(error) = outcome {
+                        self.fail(&error.to_string());
+                        return None;
+                    },
+                    got = orders.recv() => order = Some(got.unwrap_or(Order::Close(None))),
+                    () = next(&mut self.intake, &clock) => {}
+                    _ = ticks.tick() => {}
+                }
+            }
+            match order {
+                Some(Order::Close(end)) => {
+                    // Whatever has come by now belongs to it.
+                    self.take_in(clock.now());
+                    self.timeline.finish(end);
+                    return None;
+                }
+                Some(Order::Muted(kind, muted)) => {
+                    self.timeline.explain(kind, muted.then_some(Cause::Mute));
+                }
+                Some(Order::Continue(stream)) => {
+                    self.stream = stream;
+                    if Container::of(&self.stream) != self.container {
+                        self.timeline.finish(None);
+                        return Some(self.stream.clone());
+                    }
+                    let Setting { bridge, as_published, clock, .. } = &self.setting;
+                    let start = Start::CachedGop;
+                    self.intake =
+                        Some(Intake::new(bridge, &self.stream, self.container, *as_published, start, clock));
+                }
+                None => {}
+            }
+            match self.take_in(clock.now()) {
+                Taken::On => {}
+                Taken::Ended(reason) => {
+                    self.leave();
+                    self.timeline.absent(Cause::Reconnect);
+                    if news.send((number, News::Idle(reason))).await.is_err() {
+                        self.timeline.finish(None);
+                        return None;
+                    }
+                }
+                Taken::Unfit => {
+                    self.timeline.finish(None);
+                    return Some(self.stream.clone());
+                }
+            }
+            if !self.is_behind {
+                self.timeline.advance(clock.now());
+            }
+            if let Err(error) = self.flush(false) {
+                self.fail(&error.to_string());
+                return None;
+            }
+        }
+    }
+
+    /// Reads its stream no more.
+    fn leave(&mut self) {
+        self.tell();
+        if let Some(intake) = self.intake.take() {
+            let jumps = metrics::counter!("commonroom_recording_clock_jumps_total");
+            jumps.increment(intake.map().jumps());
+        }
+    }
+
+    /// Takes what has come and has its place.
+    fn take_in(&mut self, now: Timestamp) -> Taken {
+        let mut items = std::mem::take(&mut self.early.0);
+        if let Some(intake) = &mut self.intake {
+            items.extend(intake.take(now));
+        }
+        for item in items {
+            match item {
+                Item::Params(params) => {
+                    if !self.take_params(params) {
+                        return Taken::Unfit;
+                    }
+                }
+                Item::Frame(frame) => self.take_frame(&frame),
+                Item::Torn(kind) => self.timeline.torn(kind, Cause::Loss),
+                Item::Ended(reason) => return Taken::Ended(reason),
+            }
+        }
+        Taken::On
+    }
+
+    /// Whether the file goes on with these.
+    fn take_params(&mut self, params: CodecParams) -> bool {
+        if !self.tracks.continues_with(&params) {
+            return false;
+        }
+        if params.codec().kind() == MediaKind::Video && self.tracks.video.as_ref() != Some(&params) {
+            self.tracks.video = Some(params);
+            // From now on players cannot go by what stands at the head of the file.
+            self.show(true);
+        }
+        true
+    }
+
+    /// Pictures have other parameters, or another size.
+    fn show(&mut self, in_band: bool) {
+        let picture = self.tracks.video.as_ref().and_then(|params| Picture::of(params, self.tracks.size));
+        let Some(Picture { size: (width, height), black, step, sets }) = picture else { return };
+        self.timeline.set_black(black, step, if in_band { sets } else { Default::default() });
+        let clock = &self.setting.clock;
+        let time = clock.seconds(self.timeline.end().or_else(|| clock.zero()).unwrap_or_default());
+        self.told.send_if_modified(|told| {
+            let Some(video) = &mut told.video else { return false };
+            let is_new = video.sizes.last().is_none_or(|last| (last.width, last.height) != (width, height));
+            if is_new && video.sizes.len() < MAX_TOLD {
+                video.sizes.push(Size { time, width, height });
+            }
+            is_new
+        });
+    }
+
+    fn take_frame(&mut self, frame: &Frame) {
+        if self.is_behind {
+            return;
+        }
+        self.note_part(frame.dts);
+        match frame.kind {
+            MediaKind::Audio => {
+                let length = self.tracks.audio.as_ref().and_then(|params| format::length(params, frame));
+                if let Some(length) = length {
+                    self.timeline.audio(frame.pts, frame.payload.bytes().clone(), length);
+                }
+            }
+            MediaKind::Video => {
+                let size = format::size_of(frame);
+                if size.is_some() && size != self.tracks.size {
+                    self.tracks.size = size;
+                    self.show(true);
+                }
+                self.timeline.video(frame.dts, frame.pts, frame.keyframe, frame.payload.bytes().clone());
+            }
+        }
+    }
+
+    /// The first frame of a stream begins a part of the file.
+    fn note_part(&self, at: Timestamp) {
+        let name = &self.stream.name().stream;
+        let is_known = self.told.borrow().streams.last().is_some_and(|part| *part.stream == **name);
+        if !is_known {
+            let start = self.setting.clock.seconds(at);
+            let part = Part { stream: name.to_string(), start, end: start, clock: Vec::new() };
+            self.told.send_modify(|told| {
+                if told.streams.len() < MAX_TOLD {
+                    told.streams.push(part);
+                }
+            });
+        }
+    }
+
+    /// Hands what is complete to the disk, if it is time.
+    fn flush(&mut self, at_once: bool) -> Result<(), FormatError> {
+        self.samples.append(&mut self.timeline.take());
+        let is_due = self.flushed.elapsed() >= FRAGMENT || self.samples.len() > MAX_SAMPLES;
+        if !(at_once || is_due) {
+            return Ok(());
+        }
+        if self.disk.is_behind() && !at_once {
+            self.fall_behind();
+            return Ok(());
+        }
+        self.flushed = Instant::now();
+        for samples in self.samples.chunks(MAX_SAMPLES) {
+            self.disk.write(self.writer.chunk(samples)?);
+        }
+        self.samples.clear();
+        if std::mem::take(&mut self.is_behind) {
+            self.intake.iter().for_each(Intake::request_keyframe);
+        }
+        self.tell();
+        Ok(())
+    }
+
+    fn fall_behind(&mut self) {
+        if !std::mem::replace(&mut self.is_behind, true) {
+            tracing::warn!(stream = %self.stream.name(), "the disk is too slow; media is left out of the recording");
+            metrics::counter!("commonroom_recording_slow_disk_total").increment(1);
+            self.timeline.torn(MediaKind::Audio, Cause::SlowDisk);
+            self.timeline.torn(MediaKind::Video, Cause::SlowDisk);
+        }
+    }
+
+    /// Tells how far it is.
+    fn tell(&self) {
+        let clock = &self.setting.clock;
+        let end = self.timeline.end().map(|end| clock.seconds(end));
+        let points = self.intake.as_ref().map(|intake| {
+            let began = clock.at(self.stream.began());
+            let point = |(stream, session): &(Timestamp, Timestamp)| {
+                (stream.since_origin().as_secs_f64(), clock.seconds(*session))
+            };
+            let points: Vec<_> = intake.map().points().iter().map(point).collect();
+            if points.is_empty() { vec![(0.0, clock.seconds(began))] } else { points }
+        });
+        let (gaps, size) = (self.timeline.gaps(), self.disk.total());
+        self.told.send_modify(|told| {
+            told.end = end.unwrap_or(told.end);
+            told.size = size;
+            if told.gaps != gaps {
+                told.gaps = gaps.to_vec();
+            }
+            if let Some(part) = told.streams.last_mut() {
+                part.end = told.end;
+                part.clock = points.unwrap_or_else(|| std::mem::take(&mut part.clock));
+            }
+        });
+    }
+
+    /// It cannot go on.
+    fn fail(&mut self, error: &str) {
+        tracing::error!(stream = %self.stream.name(), error, "the recording ends early");
+        self.timeline.finish(None);
+        self.told.send_modify(|told| {
+            told.state = manifest::FileState::Failed;
+            told.error = Some(error.to_owned());
+        });
+    }
+}
+
+fn ticks() -> Interval {
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+/// Waits for more of a stream; for ever where there is none.
+async fn next(intake: &mut Option<Intake>, clock: &SessionClock) {
+    match intake {
+        Some(intake) => intake.next(clock).await,
+        None => std::future::pending().await,
+    }
+}

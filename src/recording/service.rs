@@ -1,0 +1,356 @@
+//! Which rooms are recorded: one task for each room that may be.
+
+use super::manifest::{Event, FileState};
+use super::recover::{self, Recovered};
+use super::session::Session;
+use super::store::Store;
+use super::template::Template;
+use crate::bridge::Bridge;
+use crate::config;
+use crate::room::{self, Name, Observed, PublishedName, Rooms, StreamKind, Wanted};
+use crate::stream::Start;
+use std::collections::{BTreeMap, HashSet};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use thiserror::Error;
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Time passes in steps of this.
+const TICK: Duration = Duration::from_millis(500);
+
+/// Records rooms.
+pub struct Recorder {
+    service: Arc<Service>,
+    /// The sessions that were there when it was opened, by room and name.
+    earlier: Arc<[(String, String)]>,
+}
+
+/// Why nothing can be recorded.
+#[derive(Debug, Error)]
+pub enum RecorderError {
+    /// The folder cannot be used.
+    #[error("recordings cannot be written to {} (recording.dir): {source}", path.display())]
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The names of files are not to be had.
+    #[error("recording.file: {0}")]
+    Template(#[from] super::template::InvalidTemplate),
+}
+
+/// What all sessions share.
+pub(super) struct Service {
+    pub(super) config: config::Recording,
+    pub(super) template: Template,
+    pub(super) store: Store,
+    pub(super) bridge: Bridge,
+    pub(super) tasks: TaskTracker,
+    rooms: Rooms,
+}
+
+impl Recorder {
+    /// Opens the folder of recordings.
+    pub fn open(config: config::Recording, rooms: Rooms, bridge: Bridge) -> Result<Self, RecorderError> {
+        let template = config.file.parse()?;
+        let failed = |source| RecorderError::Folder { path: config.dir.clone(), source };
+        let store = Store::open(&config.dir).map_err(failed)?;
+        let earlier = store.sessions().map_err(failed)?.into();
+        let tasks = TaskTracker::new();
+        let service = Service { config, template, store, bridge, tasks, rooms };
+        Ok(Self { service: Arc::new(service), earlier })
+    }
+
+    /// Completes these, as far as an earlier run of the server could not. Nobody may write to them.
+    fn recover(store: &Store, sessions: &[(String, String)]) {
+        for (room, session) in sessions {
+            match recover::session(store, room, session) {
+                Ok(None) => {}
+                Ok(Some(Recovered { files, lost })) => {
+                    tracing::warn!(
+                        room,
+                        session,
+                        files,
+                        lost,
+                        "session was interrupted; completed what is there"
+                    );
+                    (0..files).for_each(|_| count_closed(FileState::Recovered));
+                    (0..lost).for_each(|_| count_closed(FileState::Lost));
+                }
+                Err(error) => tracing::error!(room, session, %error, "session was interrupted, and stays so"),
+            }
+        }
+    }
+
+    /// The folder of recordings.
+    pub fn store(&self) -> &Store {
+        &self.service.store
+    }
+
+    /// Records until it is stopped; then completes what is open.
+    pub async fn run(&self, stop: CancellationToken) {
+        // While these are completed new ones begin in folders of their own.
+        let store = self.service.store.clone();
+        let recovery = tokio::task::spawn_blocking({
+            let sessions = self.earlier.clone();
+            move || Self::recover(&store, &sessions)
+        });
+        self.serve(stop).await;
+        // A panic of its was told where it happened.
+        drop(recovery.await);
+    }
+
+    async fn serve(&self, stop: CancellationToken) {
+        let mut arrivals = self.service.rooms.arrivals();
+        let (mut tasks, mut watched) = (JoinSet::new(), HashSet::new());
+        loop {
+            arrivals.mark_unchanged();
+            for room in self.service.rooms.names() {
+                if watched.insert(room.clone()) {
+                    let watch = Watch::new(self.service.clone(), room.clone());
+                    let stop = stop.clone();
+                    tasks.spawn(async move {
+                        watch.run(stop).await;
+                        room
+                    });
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => break,
+                changed = arrivals.changed() => if changed.is_err() { break },
+                Some(ended) = tasks.join_next() => if let Ok(room) = ended {
+                    watched.remove(&room);
+                },
+            }
+        }
+        while tasks.join_next().await.is_some() {}
+    }
+}
+
+/// What is known of one room.
+struct Watch {
+    service: Arc<Service>,
+    room: Name,
+    /// Who is in, and by which protocol.
+    present: BTreeMap<Name, String>,
+    /// What is published.
+    streams: BTreeMap<PublishedName, (Name, StreamKind)>,
+    wanted: Wanted,
+    session: Option<Session>,
+}
+
+impl Watch {
+    fn new(service: Arc<Service>, room: Name) -> Self {
+        let (present, streams, wanted) = Default::default();
+        Self { service, room, present, streams, wanted, session: None }
+    }
+
+    /// Records what is wanted of the room until it is no more, and nothing of it is left to be completed.
+    async fn run(mut self, stop: CancellationToken) {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut events = None;
+        loop {
+            if events.is_none() {
+                match self.service.rooms.observe(&self.room) {
+                    Some(observed) => events = Some(self.begin(observed).await),
+                    None => break,
+                }
+            }
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                event = async {
+                    match &mut events {
+                        Some(events) => events.recv().await,
+                        None => std::future::pending().await,
+                    }
+                } => match event {
+                    Some(event) => self.handle(&event).await,
+                    None => events = None,
+                },
+                news = next(&mut self.session) => if let Some(session) = &mut self.session {
+                    session.take(news);
+                    self.show();
+                },
+                _ = ticks.tick() => if let Some(session) = &mut self.session
+                    && session.tick().await
+                {
+                    self.end_session().await;
+                },
+            }
+        }
+        self.end_session().await;
+    }
+
+    /// Takes over what there is: at first, and where too much happened to be followed.
+    async fn begin(&mut self, observed: Observed) -> tokio::sync::mpsc::Receiver<Arc<room::Event>> {
+        let Observed { participants, wanted, events } = observed;
+        let gone: Vec<_> = self
+            .present
+            .keys()
+            .filter(|login| !participants.iter().any(|participant| participant.login == **login))
+            .cloned()
+            .collect();
+        for login in gone {
+            self.left(&login, "vanished");
+        }
+        self.streams.clear();
+        self.wanted = wanted;
+        for participant in participants {
+            self.joined(&participant);
+            for stream in &participant.streams {
+                self.streams.insert(stream.name.clone(), (participant.login.clone(), stream.kind));
+            }
+        }
+        self.follow(Start::CachedGop).await;
+        events
+    }
+
+    async fn handle(&mut self, event: &room::Event) {
+        match event {
+            room::Event::Joined(participant) => self.joined(participant),
+            room::Event::Left { login, reason } => self.left(login, reason.as_str()),
+            room::Event::Published { login, stream } => {
+                self.streams.insert(stream.name.clone(), (login.clone(), stream.kind));
+                self.follow(Start::CachedGop).await;
+            }
+            // Its recording hears of it from the stream itself.
+            room::Event::Unpublished { stream, .. } => drop(self.streams.remove(stream)),
+            room::Event::Muted { stream, medium, silent, .. } => {
+                if let Some(session) = &self.session {
+                    session.mute(stream.as_str(), *medium, *silent);
+                }
+            }
+            room::Event::Message(line) if line.to.is_none() => {
+                let (from, text) = (line.from.to_string(), line.text.to_string());
+                self.note(Event::Message { id: line.id.0, from, text });
+            }
+            room::Event::Wanted(wanted) => {
+                self.wanted = wanted.clone();
+                // What went on before anybody wanted it recorded is nobody's business.
+                self.follow(Start::NextKeyframe).await;
+                if wanted.is_nothing() {
+                    self.end_session().await;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Records what is wanted and not recorded, and stops what is recorded and not wanted.
+    async fn follow(&mut self, start: Start) {
+        let streams: Vec<_> =
+            self.streams.iter().map(|(name, (login, kind))| (name.clone(), login.clone(), *kind)).collect();
+        for (name, login, kind) in streams {
+            let is_recorded = self.session.as_ref().is_some_and(|session| session.records(name.as_str()));
+            match (self.wanted.has(&name), is_recorded) {
+                (true, false) => {
+                    if let Some(stream) = self.service.rooms.publication(&self.room, &name)
+                        && let Some(session) = self.session().await
+                    {
+                        session.record(&login, kind, stream, start);
+                    }
+                }
+                (false, true) => {
+                    if let Some(session) = &mut self.session {
+                        session.stop(name.as_str());
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.show();
+    }
+
+    /// The session, which begins if there is none.
+    async fn session(&mut self) -> Option<&mut Session> {
+        if self.session.is_none() {
+            let wall = self.service.rooms.wall();
+            match Session::begin(self.service.clone(), &self.room, wall).await {
+                Ok(mut session) => {
+                    for (login, protocol) in &self.present {
+                        let (login, protocol) = (login.to_string(), protocol.clone());
+                        session.note(Event::Joined { login, protocol });
+                    }
+                    self.session = Some(session);
+                }
+                Err(error) => {
+                    tracing::error!(room = %self.room, %error, "the room cannot be recorded");
+                    count_closed(FileState::Lost);
+                }
+            }
+        }
+        self.session.as_mut()
+    }
+
+    async fn end_session(&mut self) {
+        if let Some(session) = self.session.take() {
+            self.service.rooms.set_recording(&self.room, false);
+            session.end().await;
+        }
+    }
+
+    /// Tells the room whether it is recorded.
+    fn show(&self) {
+        let is_live = self.session.as_ref().is_some_and(Session::is_live);
+        self.service.rooms.set_recording(&self.room, is_live);
+    }
+
+    fn joined(&mut self, participant: &room::Participant) {
+        let protocol = participant.protocol.as_str().to_owned();
+        let (login, before) =
+            (participant.login.to_string(), self.present.insert(participant.login.clone(), protocol.clone()));
+        if before.is_none() {
+            self.note(Event::Joined { login, protocol });
+        }
+    }
+
+    fn left(&mut self, login: &Name, reason: &str) {
+        if self.present.remove(login).is_some() {
+            self.note(Event::Left { login: login.to_string(), reason: reason.to_owned() });
+        }
+    }
+
+    fn note(&mut self, event: Event) {
+        if let Some(session) = &mut self.session {
+            session.note(event);
+        }
+    }
+}
+
+/// Waits for news of the session; for ever where there is none.
+async fn next(session: &mut Option<Session>) -> (usize, super::file::News) {
+    match session {
+        Some(session) => session.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// One recording has come to its end.
+pub(super) fn count_closed(outcome: FileState) {
+    let outcome = match outcome {
+        FileState::Recording | FileState::Finished => "finished",
+        FileState::Failed => "failed",
+        FileState::Recovered => "recovered",
+        FileState::Lost => "lost",
+    };
+    metrics::counter!("commonroom_recordings_total", "outcome" => outcome).increment(1);
+}
+
+impl From<config::Align> for super::manifest::Alignment {
+    fn from(align: config::Align) -> Self {
+        match align {
+            config::Align::Off => Self::Off,
+            config::Align::LeadIn => Self::LeadIn,
+            config::Align::Full => Self::Full,
+        }
+    }
+}

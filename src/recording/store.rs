@@ -1,0 +1,200 @@
+//! The folder of all recordings: one folder a room, in it one a session.
+//!
+//! Names of rooms and participants never become paths: all is opened relative to a handle of the folder, out of which no name
+//! and no symbolic link leads.
+
+use super::manifest::{self, Manifest};
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, OpenOptions};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// So many files of a session may want the same name.
+const MAX_NUMBER: u32 = 10_000;
+/// A manifest is no longer.
+const MAX_MANIFEST: u64 = 64 << 20;
+
+/// The folder of all recordings. Cloning gives another handle to the same.
+#[derive(Clone, Debug)]
+pub struct Store {
+    root: Arc<Dir>,
+    path: Arc<Path>,
+}
+
+/// The folder of one session.
+#[derive(Clone, Debug)]
+pub struct SessionFolder {
+    folder: Arc<Dir>,
+    room: String,
+    session: String,
+}
+
+impl Store {
+    /// Opens the folder, which is made if it is not there.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        Dir::create_ambient_dir_all(path, ambient_authority())?;
+        let root = Dir::open_ambient_dir(path, ambient_authority())?;
+        Ok(Self { root: Arc::new(root), path: path.into() })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes the folder of a new session; a number is added to a name that is taken.
+    pub fn create(&self, room: &str, session: &str) -> io::Result<SessionFolder> {
+        self.root.create_dir_all(room)?;
+        let rooms = self.root.open_dir(room)?;
+        for name in numbered(session, "") {
+            match rooms.create_dir(&name) {
+                Ok(()) => {
+                    let folder = Arc::new(rooms.open_dir(&name)?);
+                    return Ok(SessionFolder { folder, room: room.to_owned(), session: name });
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(io::ErrorKind::AlreadyExists.into())
+    }
+
+    /// The folder of a session that is there.
+    pub fn session(&self, room: &str, session: &str) -> io::Result<SessionFolder> {
+        let folder = Arc::new(self.root.open_dir(room)?.open_dir(session)?);
+        Ok(SessionFolder { folder, room: room.to_owned(), session: session.to_owned() })
+    }
+
+    /// All sessions, by room and name.
+    pub fn sessions(&self) -> io::Result<Vec<(String, String)>> {
+        let mut found = Vec::new();
+        for room in folders(&self.root)? {
+            let Ok(rooms) = self.root.open_dir(&room) else { continue };
+            found.extend(folders(&rooms)?.into_iter().map(|session| (room.clone(), session)));
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    /// Bytes that may still be written.
+    pub fn free(&self) -> io::Result<u64> {
+        let stat = rustix::fs::fstatvfs(&*self.root)?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
+    /// Removes a session with all it has, and the folder of its room if that was all.
+    pub fn remove(&self, room: &str, session: &str) -> io::Result<()> {
+        let rooms = self.root.open_dir(room)?;
+        rooms.remove_dir_all(session)?;
+        drop(self.root.remove_dir(room));
+        Ok(())
+    }
+}
+
+impl SessionFolder {
+    /// The folder at a path, whatever it is called.
+    pub(super) fn at(path: &Path) -> io::Result<Self> {
+        let folder = Arc::new(Dir::open_ambient_dir(path, ambient_authority())?);
+        Ok(Self { folder, room: String::new(), session: String::new() })
+    }
+
+    /// The room.
+    pub fn room(&self) -> &str {
+        &self.room
+    }
+
+    /// The name of the session.
+    pub fn session(&self) -> &str {
+        &self.session
+    }
+
+    /// Makes a file; a number is added to a name that is taken. Gives its name.
+    pub fn create(&self, name: &str, extension: &str) -> io::Result<(String, File)> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true);
+        for name in numbered(name, extension) {
+            match self.folder.open_with(&name, &options) {
+                Ok(file) => return Ok((name, file.into_std())),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(io::ErrorKind::AlreadyExists.into())
+    }
+
+    /// Opens a file for reading.
+    pub fn open(&self, name: &str) -> io::Result<File> {
+        Ok(self.folder.open(name)?.into_std())
+    }
+
+    /// Opens a file to be repaired.
+    pub fn open_to_mend(&self, name: &str) -> io::Result<File> {
+        Ok(self.folder.open_with(name, OpenOptions::new().read(true).write(true))?.into_std())
+    }
+
+    /// Removes a file.
+    pub fn remove(&self, name: &str) -> io::Result<()> {
+        self.folder.remove_file(name)
+    }
+
+    /// The names of its files.
+    pub fn files(&self) -> io::Result<Vec<String>> {
+        let mut found = Vec::new();
+        for entry in self.folder.entries()? {
+            let entry = entry?;
+            if entry.file_type()?.is_file()
+                && let Ok(name) = entry.file_name().into_string()
+            {
+                found.push(name);
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    /// Writes the manifest: the old one stands until the new one is whole.
+    pub fn write_manifest(&self, manifest: &Manifest) -> io::Result<()> {
+        let text = serde_json::to_string_pretty(manifest)? + "\n";
+        let new = format!(".{}.new", manifest::FILE_NAME);
+        let mut file = self.folder.create(&new)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_data()?;
+        self.folder.rename(&new, &self.folder, manifest::FILE_NAME)
+    }
+
+    /// Reads the manifest.
+    pub fn read_manifest(&self) -> io::Result<Manifest> {
+        let mut text = String::new();
+        self.folder.open(manifest::FILE_NAME)?.take(MAX_MANIFEST).read_to_string(&mut text)?;
+        Ok(serde_json::from_str(&text)?)
+    }
+
+    /// Where a file is, for programs and people.
+    pub fn path(&self, store: &Store, name: &str) -> PathBuf {
+        store.path().join(&self.room).join(&self.session).join(name)
+    }
+}
+
+/// `name.ext`, `name-2.ext`, `name-3.ext`, ...
+fn numbered<'a>(name: &'a str, extension: &'a str) -> impl Iterator<Item = String> + 'a {
+    let dot = if extension.is_empty() { "" } else { "." };
+    (1..=MAX_NUMBER).map(move |number| match number {
+        1 => format!("{name}{dot}{extension}"),
+        number => format!("{name}-{number}{dot}{extension}"),
+    })
+}
+
+fn folders(dir: &Dir) -> io::Result<Vec<String>> {
+    let mut found = Vec::new();
+    for entry in dir.entries()? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir()
+            && let Ok(name) = entry.file_name().into_string()
+        {
+            found.push(name);
+        }
+    }
+    Ok(found)
+}
