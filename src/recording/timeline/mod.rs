@@ -23,6 +23,8 @@ use video::VideoLine;
 
 /// What is filled while nothing comes ends so far behind the present: what is on its way belongs there.
 const MARGIN: MediaDuration = MediaDuration::from_millis(2_000);
+/// A picture that begins so soon behind a file's zero may be decoded there.
+const AT_ONCE: Timestamp = Timestamp::from_millis(100);
 /// So many gaps of a file are told.
 const MAX_GAPS: usize = 10_000;
 
@@ -115,6 +117,9 @@ impl Timeline {
             self.note(MediaKind::Video, Some(run), true, filled);
         }
         let Some(line) = &mut self.video else { return };
+        // What begins so soon that no black fits before it is decoded a moment earlier.
+        let at_once = begins && leads && line.end().is_none() && dts < AT_ONCE;
+        let dts = if at_once { Timestamp::ZERO } else { dts };
         let missing = line.push((dts, pts), keyframe, payload, fills, &mut self.out);
         self.note(MediaKind::Video, missing, false, fills && keyframe);
     }

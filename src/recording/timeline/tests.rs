@@ -92,6 +92,17 @@ fn a_late_comer_begins_in_black_and_silence() {
 }
 
 #[test]
+fn a_picture_that_comes_a_moment_later_begins_the_file() {
+    let mut timeline = timeline(Alignment::LeadIn, 0);
+    play(&mut timeline, 15, 1_015);
+    timeline.finish(None);
+    let samples = timeline.take();
+    let first = of(&samples, MediaKind::Video)[0];
+    assert_eq!((first.dts, first.pts), (Timestamp::ZERO, at(15)), "shown when it should be");
+    assert_eq!(runs(&samples, MediaKind::Video), [run("picture", 0, 1_015)]);
+}
+
+#[test]
 fn without_alignment_a_file_begins_where_its_stream_does() {
     let mut timeline = timeline(Alignment::Off, 45_000);
     play(&mut timeline, 45_000, 46_000);
