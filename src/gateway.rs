@@ -3,7 +3,7 @@
 use crate::bridge::Bridge;
 use crate::config::{self, Config};
 use crate::metrics;
-use crate::recording::{Recorder, RecorderError};
+use crate::recording::{Recorder, RecorderError, Store};
 use crate::room::{Limits, RecordingPolicy, Rooms};
 use crate::server::conference::{Conference, Services};
 use crate::server::tls::{Tls, TlsError};
@@ -85,9 +85,18 @@ impl Gateway {
         let (http_listen, https_listen) = (http.listen, http.tls.listen);
         let failed = |address, key| move |source| StartError::Listen { address, key, source };
         let tls = Tls::start(&http.tls)?;
+        let (browse, dir) = (recording.browse, recording.dir.clone());
         let recorder = (recording.policy != config::Policy::Never)
             .then(|| Recorder::open(recording, rooms.clone(), bridge.clone()))
             .transpose()?;
+        // What was recorded may be browsed even where nothing is recorded any more.
+        let recordings = match (&recorder, browse) {
+            (_, false) => None,
+            (Some(recorder), true) => Some(recorder.store().clone()),
+            (None, true) => Some(
+                Store::open(&dir).map_err(|source| RecorderError::Folder { path: dir.clone(), source })?,
+            ),
+        };
 
         let rtmp = rtmp::Server::bind(rtmp, rooms.clone(), bridge.clone(), tls.clone(), stop.clone())
             .map_err(failed(rtmp_listen, "rtmp.listen"))?;
@@ -109,6 +118,7 @@ impl Gateway {
             webrtc: webrtc.clone(),
             players: rtmp.players(),
             rtmp_port: rtmp_address.port(),
+            recordings,
             tls: tls.clone(),
             stop: stop.clone(),
         };

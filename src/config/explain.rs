@@ -29,6 +29,9 @@ impl Config {
         };
         writeln!(text, "WebRTC peers are told to send to: {announced}").expect("a String takes all");
         writeln!(text, "TLS: {}", self.http.tls.explain()).expect("a String takes all");
+        if self.recording.browse {
+            text.push_str("recordings: whoever reaches HTTP may play and delete them (recording.browse)\n");
+        }
         let changed = self.changed();
         if changed.is_empty() {
             text.push_str("every option has its default\n");

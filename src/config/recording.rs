@@ -23,6 +23,8 @@ pub struct Recording {
     pub grace: Span,
     /// How often what was written is forced onto the disk.
     pub sync: Span,
+    /// Whether recordings may be listed, played, downloaded and deleted over HTTP, by everybody who reaches it.
+    pub browse: bool,
 }
 
 /// Who decides whether a room is recorded.
@@ -79,6 +81,7 @@ impl Default for Recording {
             file: "{participant}-{kind}".to_owned(),
             grace: Span(Duration::from_secs(30)),
             sync: Span(Duration::from_secs(5)),
+            browse: false,
         }
     }
 }

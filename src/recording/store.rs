@@ -6,10 +6,11 @@
 use super::manifest::{self, Manifest};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// So many files of a session may want the same name.
 const MAX_NUMBER: u32 = 10_000;
@@ -21,6 +22,7 @@ const MAX_MANIFEST: u64 = 64 << 20;
 pub struct Store {
     root: Arc<Dir>,
     path: Arc<Path>,
+    busy: Busy,
 }
 
 /// The folder of one session.
@@ -29,6 +31,37 @@ pub struct SessionFolder {
     folder: Arc<Dir>,
     room: String,
     session: String,
+    /// While it is recorded: it is busy for as long as anybody has this.
+    _held: Option<Arc<Held>>,
+}
+
+/// The sessions that are being recorded.
+#[derive(Clone, Default, Debug)]
+struct Busy(Arc<Mutex<HashSet<(String, String)>>>);
+
+/// Keeps one of them.
+#[derive(Debug)]
+struct Held {
+    busy: Busy,
+    session: (String, String),
+}
+
+impl Busy {
+    fn lock(&self) -> MutexGuard<'_, HashSet<(String, String)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn hold(&self, room: &str, session: &str) -> Arc<Held> {
+        let session = (room.to_owned(), session.to_owned());
+        self.lock().insert(session.clone());
+        Arc::new(Held { busy: self.clone(), session })
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.busy.lock().remove(&self.session);
+    }
 }
 
 impl Store {
@@ -36,7 +69,7 @@ impl Store {
     pub fn open(path: &Path) -> io::Result<Self> {
         Dir::create_ambient_dir_all(path, ambient_authority())?;
         let root = Dir::open_ambient_dir(path, ambient_authority())?;
-        Ok(Self { root: Arc::new(root), path: path.into() })
+        Ok(Self { root: Arc::new(root), path: path.into(), busy: Busy::default() })
     }
 
     /// Where it is.
@@ -52,7 +85,8 @@ impl Store {
             match rooms.create_dir(&name) {
                 Ok(()) => {
                     let folder = Arc::new(rooms.open_dir(&name)?);
-                    return Ok(SessionFolder { folder, room: room.to_owned(), session: name });
+                    let held = Some(self.busy.hold(room, &name));
+                    return Ok(SessionFolder { folder, room: room.to_owned(), session: name, _held: held });
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
@@ -64,7 +98,21 @@ impl Store {
     /// The folder of a session that is there.
     pub fn session(&self, room: &str, session: &str) -> io::Result<SessionFolder> {
         let folder = Arc::new(self.root.open_dir(room)?.open_dir(session)?);
-        Ok(SessionFolder { folder, room: room.to_owned(), session: session.to_owned() })
+        Ok(SessionFolder { folder, room: room.to_owned(), session: session.to_owned(), _held: None })
+    }
+
+    /// Whether a session is being recorded.
+    pub fn is_recorded(&self, room: &str, session: &str) -> bool {
+        self.busy.lock().contains(&(room.to_owned(), session.to_owned()))
+    }
+
+    /// The sessions of one room; none of a room that has never been recorded.
+    pub fn sessions_of(&self, room: &str) -> io::Result<Vec<String>> {
+        match self.root.open_dir(room) {
+            Ok(rooms) => folders(&rooms),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
     }
 
     /// All sessions, by room and name.
@@ -84,8 +132,12 @@ impl Store {
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 
-    /// Removes a session with all it has, and the folder of its room if that was all.
+    /// Removes a session with all it has, and the folder of its room if that was all. One that is being recorded is
+    /// [busy](io::ErrorKind::ResourceBusy).
     pub fn remove(&self, room: &str, session: &str) -> io::Result<()> {
+        if self.is_recorded(room, session) {
+            return Err(io::ErrorKind::ResourceBusy.into());
+        }
         let rooms = self.root.open_dir(room)?;
         rooms.remove_dir_all(session)?;
         drop(self.root.remove_dir(room));
@@ -97,7 +149,7 @@ impl SessionFolder {
     /// The folder at a path, whatever it is called.
     pub(super) fn at(path: &Path) -> io::Result<Self> {
         let folder = Arc::new(Dir::open_ambient_dir(path, ambient_authority())?);
-        Ok(Self { folder, room: String::new(), session: String::new() })
+        Ok(Self { folder, room: String::new(), session: String::new(), _held: None })
     }
 
     /// The room.

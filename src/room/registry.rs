@@ -39,6 +39,8 @@ pub struct RoomInfo {
     pub name: Name,
     /// Whether nobody else may enter.
     pub locked: bool,
+    /// Whether it is being recorded.
+    pub recording: bool,
     /// Who is in, by name.
     pub participants: Vec<ParticipantInfo>,
 }
@@ -496,6 +498,7 @@ impl Hall {
         (!participants.is_empty()).then(|| RoomInfo {
             name: name.clone(),
             locked: self.room.is_locked(),
+            recording: self.room.is_recorded(),
             participants,
         })
     }

@@ -75,6 +75,7 @@ impl Site {
             conference: Conference::new(services),
             players: rtmp::Players::default(),
             rtmp_port: 1935,
+            recordings: None,
             tls: None,
             stop: stop.clone(),
         };

@@ -298,6 +298,11 @@ impl Room {
         self.locked
     }
 
+    /// Whether it is being recorded.
+    pub const fn is_recorded(&self) -> bool {
+        self.recording
+    }
+
     /// Everybody by name, and whether the others have been told.
     pub fn members(&self) -> impl Iterator<Item = (Participant, bool)> {
         self.members.iter().map(|(login, member)| (self.view(login, member), member.present))

@@ -37,6 +37,7 @@ pub(super) struct RoomsReport {
 pub(super) struct RoomReport {
     name: String,
     locked: bool,
+    recording: bool,
     participants: Vec<ParticipantReport>,
 }
 
@@ -228,7 +229,12 @@ impl RoomReport {
     fn new(app: &App, room: &RoomInfo, present: &Present) -> Self {
         let participants =
             room.participants.iter().map(|participant| ParticipantReport::new(app, participant, present));
-        Self { name: room.name.to_string(), locked: room.locked, participants: participants.collect() }
+        Self {
+            name: room.name.to_string(),
+            locked: room.locked,
+            recording: room.recording,
+            participants: participants.collect(),
+        }
     }
 }
 

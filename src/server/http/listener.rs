@@ -1,10 +1,12 @@
 //! Accepts connections, within limits, until the server goes down.
 
+use super::recordings::Recordings;
 use super::router::{App, Shared, router};
 use super::sampler::Sampler;
 use super::secure;
 use crate::bridge::Bridge;
 use crate::config::Http;
+use crate::recording::Store;
 use crate::room::Rooms;
 use crate::server::conference::Conference;
 use crate::server::places::{self, Places};
@@ -75,6 +77,8 @@ pub struct Parts {
     pub players: rtmp::Players,
     /// Where RTMP listens, for people to be told.
     pub rtmp_port: u16,
+    /// The recordings, if they may be browsed.
+    pub recordings: Option<Store>,
     /// TLS, if it is on.
     pub tls: Option<Tls>,
     /// Cancelled when the whole server begins to go down: it is no longer ready.
@@ -85,7 +89,7 @@ impl Server {
     /// Opens the ports; nothing is accepted before [`run`](Self::run).
     pub fn bind(config: Http, parts: Parts) -> Result<Self, BindError> {
         let failed = |key| move |source| BindError { key, source };
-        let Parts { rooms, bridge, webrtc, conference, players, rtmp_port, tls, stop } = parts;
+        let Parts { rooms, bridge, webrtc, conference, players, rtmp_port, recordings, tls, stop } = parts;
         let listener = listen(config.listen).map_err(failed("http.listen"))?;
         let secure = match tls.clone() {
             Some(tls) => Some((listen(config.tls.listen).map_err(failed("http.tls.listen"))?, tls)),
@@ -102,6 +106,7 @@ impl Server {
             started: Instant::now(),
             rtmp_port,
             https_port: https_port.map(|address| address.port()),
+            recordings: recordings.map(Recordings::new),
             tls,
             stop,
         };

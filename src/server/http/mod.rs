@@ -1,7 +1,8 @@
 //! HTTP: the pages, WHIP and WHEP signalling, the room API over WebSocket, the API, metrics and health.
 //!
 //! `listener` owns the sockets and their limits; `router` puts the routes together and what surrounds them all; `cors`
-//! decides which foreign pages may speak to us; `secure` has what TLS changes; every refusal is a `problem` in JSON. Nothing here keeps state of its own
+//! decides which foreign pages may speak to us; `secure` has what TLS changes; every refusal is a `problem` in JSON;
+//! `recordings` lists and serves what was recorded, in the pieces (`range`) that players ask for. Nothing here keeps state of its own
 //! but `sampler`, which turns counters into rates.
 
 mod api;
@@ -10,6 +11,8 @@ mod health;
 mod listener;
 mod pages;
 mod problem;
+mod range;
+mod recordings;
 mod router;
 mod sampler;
 mod secure;

@@ -1,8 +1,9 @@
 //! All routes, and what surrounds each of them: counting, a time limit, foreign origins.
 
 use super::problem::Problem;
+use super::recordings::Recordings;
 use super::sampler::Sampler;
-use super::{api, cors, health, pages, secure, signalling, snapshot, websocket};
+use super::{api, cors, health, pages, recordings, secure, signalling, snapshot, websocket};
 use crate::bridge::Bridge;
 use crate::config::Origins;
 use crate::room::{InvalidName, Name, Rooms};
@@ -36,6 +37,8 @@ pub(super) struct Shared {
     pub(super) started: Instant,
     pub(super) rtmp_port: u16,
     pub(super) https_port: Option<u16>,
+    /// The recordings, if they may be browsed.
+    pub(super) recordings: Option<Recordings>,
     pub(super) tls: Option<Tls>,
     /// Cancelled when the server begins to go down.
     pub(super) stop: CancellationToken,
@@ -79,6 +82,8 @@ pub(super) fn router(app: App, origins: Origins, request_timeout: Duration) -> R
         .route("/api/v1/rooms/{room}", get(api::room))
         .route("/api/v1/rooms/{room}/{participant}/snapshot.jpg", get(snapshot::jpeg))
         .route("/api/v1/rooms/{room}/{participant}/snapshot.png", get(snapshot::png))
+        .route("/api/v1/rooms/{room}/recording", post(recordings::record))
+        .merge(recordings::routes())
         .route("/.well-known/acme-challenge/{token}", get(secure::acme_challenge))
         .route("/metrics", get(health::prometheus))
         .route("/healthz", get(health::healthz))

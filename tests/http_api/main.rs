@@ -1,11 +1,14 @@
 //! The HTTP server over real sockets: signalling, the API, foreign origins, bounds, and the order in which all stops.
 
+mod recordings;
+
 use commonroom::bridge::Bridge;
 use commonroom::codec::h264::AvcConfig;
 use commonroom::config::{Config, Http, Span, Webrtc};
 use commonroom::gateway::Gateway;
 use commonroom::media::{Codec, CodecParams};
-use commonroom::room::{Entry, Limits, Moderation, Name, Protocol, Publication, Rooms};
+use commonroom::recording::Store;
+use commonroom::room::{Entry, Limits, Moderation, Name, Protocol, Publication, RecordingPolicy, Rooms};
 use commonroom::server::conference::{Conference, Services};
 use commonroom::server::{http, rtmp, webrtc};
 use commonroom::stream::{FeedKey, Form, Warning};
@@ -19,8 +22,8 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-const WHIP: &str = include_str!("data/sdp/chromium-whip-h264.sdp");
-const WHEP: &str = include_str!("data/sdp/chromium-whep.sdp");
+const WHIP: &str = include_str!("../data/sdp/chromium-whip-h264.sdp");
+const WHEP: &str = include_str!("../data/sdp/chromium-whep.sdp");
 const SDP: (&str, &str) = ("Content-Type", "application/sdp");
 const FRAGMENT: (&str, &str) = ("Content-Type", "application/trickle-ice-sdpfrag");
 /// x264's parameter sets of 1920x1080, High, level 4.0.
@@ -48,7 +51,11 @@ impl Site {
     }
 
     fn with(http: Http, webrtc: Webrtc) -> Self {
-        let limits = Limits { rooms: 3, participants: 2, ..Limits::default() };
+        Self::of(http, webrtc, RecordingPolicy::Never, None)
+    }
+
+    fn of(http: Http, webrtc: Webrtc, recording: RecordingPolicy, recordings: Option<Store>) -> Self {
+        let limits = Limits { rooms: 3, participants: 2, recording, ..Limits::default() };
         let rooms = Rooms::new(limits, NtpTime::default());
         let bridge = Bridge::default();
         let (stop, http_stop, media_stop) =
@@ -71,6 +78,7 @@ impl Site {
             webrtc,
             players: rtmp::Players::default(),
             rtmp_port: 1935,
+            recordings,
             tls: None,
             stop: stop.clone(),
         };
