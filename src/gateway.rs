@@ -4,7 +4,7 @@ use crate::bridge::Bridge;
 use crate::config::{self, Config};
 use crate::metrics;
 use crate::recording::{Recorder, RecorderError, Store};
-use crate::room::{Limits, RecordingPolicy, Rooms};
+use crate::room::{Limits, Name, RecordingPolicy, Rooms};
 use crate::server::conference::{Conference, Services};
 use crate::server::tls::{Tls, TlsError};
 use crate::server::{http, rtmp, webrtc};
@@ -72,23 +72,30 @@ pub enum StartError {
 impl Gateway {
     /// Binds everything; nothing is served yet. Must be called within a tokio runtime.
     pub fn start(config: Config) -> Result<Self, StartError> {
-        let Config { rtmp, http, webrtc, rooms, bridge, recording, log: _ } = config;
+        let Config { rtmp, http, webrtc, rooms, bridge, recording, room: rules, .. } = config;
         // Before any counter is looked up.
         metrics::handle();
         let stop = CancellationToken::new();
         #[expect(clippy::disallowed_methods, reason = "the time of day for all rooms, read once")]
         let wall = NtpTime::from(SystemTime::now());
-        let limits = limits(&rooms, recording.policy);
-        let rooms = Rooms::new(limits, wall);
+        let limits_of = {
+            let (rules, all) = (rules.clone(), limits(&rooms, recording.policy));
+            move |room: &Name| {
+                rules.of(room.as_str()).map_or(all, |rule| limits(&rule.rooms, rule.recording.policy))
+            }
+        };
+        let rooms = Rooms::with_limits(rooms.max_rooms, wall, limits_of);
         let bridge = Bridge::new(bridge);
         let (rtmp_listen, webrtc_listen) = (rtmp.listen, webrtc.listen);
         let (http_listen, https_listen) = (http.listen, http.tls.listen);
         let failed = |address, key| move |source| StartError::Listen { address, key, source };
         let tls = Tls::start(&http.tls)?;
         let (browse, dir) = (recording.browse, recording.dir.clone());
-        let recorder = (recording.policy != config::Policy::Never)
-            .then(|| Recorder::open(recording, rooms.clone(), bridge.clone()))
-            .transpose()?;
+        let mut policies = rules.iter().map(|rule| rule.recording.policy).chain([recording.policy]);
+        let records = policies.any(|policy| policy != config::Policy::Never);
+        drop(policies);
+        let recorder =
+            records.then(|| Recorder::open(recording, rules, rooms.clone(), bridge.clone())).transpose()?;
         // What was recorded may be browsed even where nothing is recorded any more.
         let recordings = match (&recorder, browse) {
             (_, false) => None,
@@ -105,7 +112,6 @@ impl Gateway {
         let rtmp_address = rtmp.local_addr().map_err(failed(rtmp_listen, "rtmp.listen"))?;
         let conference = Conference::new(Services {
             rooms: rooms.clone(),
-            limits,
             bridge: bridge.clone(),
             webrtc: webrtc.clone(),
             rtmp_port: rtmp_address.port(),

@@ -1,7 +1,7 @@
 //! From text and flags to a [`Config`].
 
-use super::Config;
 use super::error::{ConfigError, Place};
+use super::{Config, RoomRule, RoomRules};
 use serde::Deserialize;
 use std::ops::Range;
 use std::path::Path;
@@ -27,8 +27,10 @@ impl Config {
         let source = Source::new(text, path, document.get_ref(), &known);
         source.check_keys()?;
         let mut config: Self = toml::from_str(text).map_err(|error| source.error(&error))?;
+        let rules = std::mem::take(&mut config.tables);
         if !flags.is_empty() {
             let mut table: Table = toml::from_str(text).map_err(|error| source.error(&error))?;
+            table.remove(ROOM);
             // One by one, so that a complaint belongs to the flag that caused it.
             for flag in flags {
                 let default = apply(&mut table, flag, &known)?;
@@ -39,13 +41,21 @@ impl Config {
             }
         }
         // Of the whole, as a flag may mend what the file says.
-        config.fault().map_or(Ok(config), |fault| {
+        if let Some(fault) = config.fault() {
             let flag = flags.iter().rev().find(|flag| fault.keys.iter().any(|key| sets(flag, key)));
             let place = flag.map_or_else(|| source.place(source.find(&fault.keys)), |flag| place(flag));
-            Err(ConfigError::Value { place, message: fault.message })
-        })
+            return Err(ConfigError::Value { place, message: fault.message });
+        }
+        config.room = RoomRules::read(&rules, &config).map_err(|(index, message)| ConfigError::Value {
+            place: source.place(source.rooms().nth(index).map(|(span, _)| span)),
+            message,
+        })?;
+        Ok(config)
     }
 }
+
+/// The tables of some rooms.
+const ROOM: &str = "room";
 
 /// A file: what stands in it, and how messages call it.
 struct Source<'a> {
@@ -61,13 +71,25 @@ impl<'a> Source<'a> {
     }
 
     fn check_keys(&self) -> Result<(), ConfigError> {
-        self.check_section("", self.document, self.known)
+        self.check_section("", self.document, self.known)?;
+        let known = RoomRule::known(self.known);
+        self.rooms().try_for_each(|(_, table)| self.check_section("", table, &known))
+    }
+
+    /// The tables of some rooms, and where each begins.
+    fn rooms(&self) -> impl Iterator<Item = (Range<usize>, &DeTable<'_>)> {
+        let tables = self.document.get(ROOM).and_then(|tables| tables.get_ref().as_array());
+        tables.into_iter().flatten().filter_map(|table| Some((table.span(), table.get_ref().as_table()?)))
     }
 
     /// `name`: of the section, empty for the whole file; `known`: what it may hold.
     fn check_section(&self, name: &str, section: &DeTable<'_>, known: &Table) -> Result<(), ConfigError> {
         for (key, value) in section {
             let (full, span) = (join(name, key.get_ref()), key.span());
+            // Tables of some rooms are looked at by themselves.
+            if full == ROOM && value.get_ref().is_array() {
+                continue;
+            }
             match (known.get(key.get_ref().as_ref()), value.get_ref().as_table()) {
                 (None, _) => return Err(ConfigError::unknown(self.place(Some(span)), &full, self.known)),
                 (Some(Value::Table(known)), Some(keys)) => self.check_section(&full, keys, known)?,

@@ -10,6 +10,7 @@ mod http;
 mod load;
 mod log;
 mod recording;
+mod room;
 mod rooms;
 mod rtmp;
 mod rules;
@@ -23,6 +24,7 @@ pub use error::{ConfigError, Place};
 pub use http::{Http, InvalidOrigin, Origin, Origins};
 pub use log::{Filter, Format, InvalidFilter, Log};
 pub use recording::{Align, Policy, RecordedAudio, Recording};
+pub use room::{Pattern, RoomRule, RoomRules};
 pub use rooms::Rooms;
 pub use rtmp::Rtmp;
 pub use tls::{CertificateSource, Tls};
@@ -49,4 +51,10 @@ pub struct Config {
     pub recording: Recording,
     /// What is logged, and how.
     pub log: Log,
+    /// Options of some rooms, in place of those above.
+    #[serde(skip)]
+    pub room: RoomRules,
+    /// The same as it is written.
+    #[serde(rename = "room", skip_serializing)]
+    pub(crate) tables: Vec<toml::Table>,
 }

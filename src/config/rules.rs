@@ -37,7 +37,7 @@ pub(super) struct Fault {
 impl Config {
     /// The first fault there is.
     pub(super) fn fault(&self) -> Option<Fault> {
-        let Self { rtmp, http, webrtc, rooms, bridge, recording, log: _ } = self;
+        let Self { rtmp, http, webrtc, rooms, bridge, recording, log: _, .. } = self;
         let mut listen = vec![
             ("rtmp.listen", rtmp.listen),
             ("http.listen", http.listen),

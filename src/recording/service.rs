@@ -48,8 +48,8 @@ pub enum RecorderError {
 
 /// What all sessions share.
 pub(super) struct Service {
-    pub(super) config: config::Recording,
-    pub(super) template: Template,
+    config: config::Recording,
+    rules: config::RoomRules,
     pub(super) store: Store,
     pub(super) bridge: Bridge,
     pub(super) tasks: TaskTracker,
@@ -57,14 +57,21 @@ pub(super) struct Service {
 }
 
 impl Recorder {
-    /// Opens the folder of recordings.
-    pub fn open(config: config::Recording, rooms: Rooms, bridge: Bridge) -> Result<Self, RecorderError> {
-        let template = config.file.parse()?;
+    /// Opens the folder of recordings. `rules` are those of rooms that are recorded in another way.
+    pub fn open(
+        config: config::Recording,
+        rules: config::RoomRules,
+        rooms: Rooms,
+        bridge: Bridge,
+    ) -> Result<Self, RecorderError> {
+        for config in rules.iter().map(|rule| &rule.recording).chain([&config]) {
+            config.file.parse::<Template>()?;
+        }
         let failed = |source| RecorderError::Folder { path: config.dir.clone(), source };
         let store = Store::open(&config.dir).map_err(failed)?;
         let earlier = store.sessions().map_err(failed)?.into();
         let tasks = TaskTracker::new();
-        let service = Service { config, template, store, bridge, tasks, rooms };
+        let service = Service { config, rules, store, bridge, tasks, rooms };
         Ok(Self { service: Arc::new(service), earlier })
     }
 
@@ -131,6 +138,13 @@ impl Recorder {
             }
         }
         while tasks.join_next().await.is_some() {}
+    }
+}
+
+impl Service {
+    /// How a room is recorded.
+    pub(super) fn config(&self, room: &Name) -> &config::Recording {
+        self.rules.of(room.as_str()).map_or(&self.config, |rule| &rule.recording)
     }
 }
 

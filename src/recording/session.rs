@@ -5,7 +5,8 @@ use super::file::{self, News, Order, Setting};
 use super::manifest::{self, Alignment, Event, FileState, Manifest, SessionState, TimedEvent};
 use super::service::Service;
 use super::store::SessionFolder;
-use super::template::Elements;
+use super::template::{Elements, Template};
+use crate::config;
 use crate::room::{Name, StreamKind};
 use crate::stream::{EndReason, Start, Stream};
 use crate::time::{NtpTime, Timestamp};
@@ -38,6 +39,8 @@ const RFC_3339: &[BorrowedFormatItem<'_>] =
 /// A session that goes on.
 pub(super) struct Session {
     service: Arc<Service>,
+    config: config::Recording,
+    template: Template,
     folder: SessionFolder,
     clock: Arc<SessionClock>,
     align: Alignment,
@@ -80,13 +83,17 @@ impl Session {
         let (store, name) = (service.store.clone(), (room.to_string(), stamp(wall)));
         let folder = tokio::task::spawn_blocking(move || store.create(&name.0, &name.1));
         let folder = folder.await.map_err(io::Error::other)??;
-        let align = service.config.align.into();
+        let config = service.config(room).clone();
+        // Looked at when the recorder was opened.
+        let template = config.file.parse().unwrap_or_default();
         tracing::info!(%room, session = folder.session(), "session is recorded");
         let (teller, news) = mpsc::channel(NEWS);
         Ok(Self {
             folder,
             clock: Arc::new(SessionClock::new(Instant::now(), wall)),
-            align,
+            align: config.align.into(),
+            config,
+            template,
             takes: Vec::new(),
             events: Vec::new(),
             events_left_out: 0,
@@ -113,7 +120,7 @@ impl Session {
             return;
         }
         let start_stamp = stamp(self.clock.wall(self.clock.now()));
-        let name = self.service.template.fill(&Elements {
+        let name = self.template.fill(&Elements {
             room: self.folder.room(),
             participant: login.as_str(),
             stream: &stream.name().stream,
@@ -121,13 +128,13 @@ impl Session {
             start: &start_stamp,
             media_session_id: &stream.name().stream,
         });
-        let config = &self.service.config;
+        let config = &self.config;
         let setting = Setting {
             bridge: self.service.bridge.clone(),
             clock: self.clock.clone(),
             folder: self.folder.clone(),
             align: self.align,
-            as_published: config.audio == crate::config::RecordedAudio::Source,
+            as_published: config.audio == config::RecordedAudio::Source,
             sync: config.sync_every(),
             name,
         };
@@ -237,7 +244,7 @@ impl Session {
 
     /// Time passes. Whether the session is over: nobody has published for long, and nobody is waited for.
     pub(super) async fn tick(&mut self) -> bool {
-        let grace = self.service.config.grace.0;
+        let grace = self.config.grace.0;
         let full = self.align == Alignment::Full;
         for take in &mut self.takes {
             if let TakeState::Idle(since) = take.state

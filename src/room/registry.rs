@@ -55,7 +55,10 @@ pub struct ParticipantInfo {
 }
 
 pub(super) struct Shared {
-    limits: Limits,
+    /// What holds in a room, by its name.
+    limits: Box<dyn Fn(&Name) -> Limits + Send + Sync>,
+    /// Rooms at the same time.
+    max_rooms: usize,
     /// Counts rooms that came into being.
     pub(super) arrivals: watch::Sender<u64>,
     /// Both clocks at the beginning.
@@ -90,10 +93,20 @@ pub(super) struct Handle {
 impl Rooms {
     /// No rooms yet. `wall` is the time of day now.
     pub fn new(limits: Limits, wall: NtpTime) -> Self {
+        Self::with_limits(limits.rooms, wall, move |_| limits)
+    }
+
+    /// The same for rooms that differ in what holds in them.
+    pub fn with_limits(
+        max_rooms: usize,
+        wall: NtpTime,
+        limits: impl Fn(&Name) -> Limits + Send + Sync + 'static,
+    ) -> Self {
         let began = Now { instant: Instant::now(), wall };
         Self {
             shared: Arc::new(Shared {
-                limits,
+                limits: Box::new(limits),
+                max_rooms,
                 arrivals: watch::Sender::new(0),
                 began,
                 state: Mutex::default(),
@@ -202,6 +215,11 @@ impl Rooms {
         }
     }
 
+    /// What holds in a room.
+    pub fn limits(&self, room: &Name) -> Limits {
+        (self.shared.limits)(room)
+    }
+
     /// Lets nobody in from now on.
     pub fn close(&self) {
         self.shared.lock().closed = true;
@@ -235,8 +253,8 @@ impl Shared {
             state.rooms.remove(room);
         }
         if !state.rooms.contains_key(room) {
-            state.make_room(self.limits.rooms, now)?;
-            state.rooms.insert(room.clone(), Hall::new(Room::new(room.clone(), self.limits, now)));
+            state.make_room(self.max_rooms, now)?;
+            state.rooms.insert(room.clone(), Hall::new(Room::new(room.clone(), (self.limits)(room), now)));
             self.arrivals.send_modify(|count| *count += 1);
         }
         state.members += 1;

@@ -65,7 +65,6 @@ impl Site {
             .expect("loopback has free ports");
         let services = Services {
             rooms: rooms.clone(),
-            limits,
             bridge: bridge.clone(),
             webrtc: webrtc.clone(),
             rtmp_port: 1935,

@@ -68,7 +68,6 @@ impl Gateway {
         let media = config::Webrtc { listen: (Ipv4Addr::LOCALHOST, 0).into(), ..config::Webrtc::default() };
         let conference = Conference::new(Services {
             rooms: rooms.clone(),
-            limits: LIMITS,
             bridge: bridge.clone(),
             webrtc: webrtc::Server::bind(media, bridge.clone(), stop.clone()).expect("a free port"),
             rtmp_port: address.port(),

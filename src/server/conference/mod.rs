@@ -20,7 +20,7 @@ pub use close::Close;
 pub use session::{Output, Session};
 
 use crate::bridge::Bridge;
-use crate::room::{Limits, Rooms};
+use crate::room::Rooms;
 use crate::server::webrtc;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -33,8 +33,6 @@ pub struct Conference(Arc<Services>);
 pub struct Services {
     /// The rooms.
     pub rooms: Rooms,
-    /// Their bounds, for clients to be told.
-    pub limits: Limits,
     /// What is made of streams.
     pub bridge: Bridge,
     /// Who answers offers.

@@ -139,7 +139,7 @@ impl Session {
         let Some(event) = event else { return self.lose(&room, Close::Ended) };
         let heard = seat.note(&event);
         let login = seat.membership.login().clone();
-        if let Some(told) = translate::event(&event, &login, declared, &self.conference.limits) {
+        if let Some(told) = translate::event(&event, &login, declared, &self.conference.rooms.limits(&room)) {
             let payload = RoomEvent { room_name: room.to_string(), event: told };
             self.say(ServerMessage::OnData((OnData { payload },)));
         }

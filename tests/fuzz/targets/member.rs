@@ -40,7 +40,6 @@ fn converse(input: &[u8]) -> usize {
     let rooms = Rooms::new(Limits::default(), NtpTime::default());
     let conference = Conference::new(Services {
         rooms: rooms.clone(),
-        limits: Limits::default(),
         bridge: Bridge::default(),
         webrtc: webrtc.clone(),
         rtmp_port: 1935,
