@@ -6,6 +6,7 @@ use commonroom::compose::{self, Outcome, Progress};
 use commonroom::config::{Config, ConfigError, Format, Log};
 use commonroom::gateway::Gateway;
 use commonroom::probe;
+use commonroom::recording::{self, RecoverError};
 use commonroom::shutdown::Signals;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -51,6 +52,16 @@ enum Command {
     /// Codecs, sizes, rates, B-frames, keyframes, how sound and picture lie against each other, gaps, and what all that
     /// means. Nothing is decoded, so a file of hours takes seconds.
     Probe(probe::Options),
+    /// Completes recordings that were interrupted: by a crash, a kill, a power cut.
+    ///
+    /// A server does so by itself when it starts; this is for folders that no server looks after any more. Each file is cut
+    /// behind its last whole second and gets its index, the manifest is completed or, where it is lost, written anew from
+    /// what the files say. What is complete is left alone. Exits with 1 where anything is lost.
+    Recover {
+        /// A session's folder, or one with sessions in it: a room's, or all recordings.
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
 }
 
 #[derive(Args)]
@@ -78,13 +89,18 @@ fn main() -> ExitCode {
             check(&options, print.as_deref()).map(|()| ExitCode::SUCCESS)
         }
         Some(Command::Compose(options)) => until_signal(async |stop| compose(&options, &stop).await),
+        Some(Command::Recover { folder }) => recover(&folder),
         Some(Command::Probe(options)) => until_signal(async |stop| probe(&options, &stop).await),
     };
     match result {
         Ok(code) => code,
         Err(error) => {
             eprintln!("commonroom: {error:#}");
-            let is_usage = error.downcast_ref().is_some_and(ConfigError::is_usage);
+            let is_usage = error.downcast_ref().is_some_and(ConfigError::is_usage)
+                || matches!(
+                    error.downcast_ref(),
+                    Some(RecoverError::Folder { .. } | RecoverError::NoSession(_))
+                );
             ExitCode::from(if is_usage { USAGE } else { FAILED })
         }
     }
@@ -145,6 +161,13 @@ async fn probe(options: &probe::Options, stop: &CancellationToken) -> anyhow::Re
         print!("{report}");
     }
     Ok(())
+}
+
+fn recover(folder: &Path) -> anyhow::Result<ExitCode> {
+    let reports = recording::recover(folder)?;
+    reports.iter().for_each(|report| print!("{report}"));
+    let is_bad = reports.iter().any(recording::Report::is_bad);
+    Ok(if is_bad { ExitCode::from(FAILED) } else { ExitCode::SUCCESS })
 }
 
 /// Runs a command that ends by itself, or in an orderly way at the first signal, with the exit code of that.

@@ -236,3 +236,32 @@ fn a_wrong_option_is_a_usage_error() {
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8(output.stderr).unwrap().contains("rtmp"), "the nearest name is told");
 }
+
+#[test]
+fn interrupted_recordings_are_completed_by_hand() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = folder.path().join("room/2026-11-21T21-31-57Z");
+    let recover = |path: &std::path::Path| {
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_commonroom")).arg("recover").arg(path).output().unwrap();
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        (output.status.code(), said)
+    };
+    let (code, said) = recover(folder.path());
+    assert!(code == Some(2) && said.contains("there is no recorded session in "), "{code:?} {said}");
+    let (code, said) = recover(&session);
+    assert!(code == Some(2) && said.contains("No such file"), "{code:?} {said}");
+
+    std::fs::create_dir_all(&session).unwrap();
+    let manifest = r#"{"version":1,"room":"room","session":"s","state":"recording","align":"off",
+        "start":"2026-11-21T21:31:57.000Z","duration":2.0,"events":[],"files":[{"name":"bob-camera.mp4","state":"recording",
+        "participant":"bob","kind":"camera","streams":[],"start":0.0,"end":2.0,"gaps":[],"size":0}]}"#;
+    std::fs::write(session.join("session.json"), manifest).unwrap();
+    let (code, said) = recover(folder.path());
+    assert!(
+        code == Some(1) && said.contains("bob-camera.mp4: lost: the file is not there"),
+        "{code:?} {said}"
+    );
+    let (code, said) = recover(folder.path());
+    assert!(code == Some(0) && said.contains("nothing to do"), "{code:?} {said}");
+}

@@ -5,6 +5,7 @@ mod disk;
 mod file;
 mod format;
 mod intake;
+mod lock;
 pub mod manifest;
 mod recover;
 mod service;
@@ -13,7 +14,7 @@ mod store;
 mod template;
 mod timeline;
 
-pub use recover::{Recovered, recover};
+pub use recover::{RecoverError, Recovered, Report, recover};
 pub use service::{Recorder, RecorderError};
 pub use store::{SessionFolder, Store};
 pub use template::InvalidTemplate;

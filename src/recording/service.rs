@@ -1,7 +1,8 @@
 //! Which rooms are recorded: one task for each room that may be.
 
+use super::lock::Lock;
 use super::manifest::{Event, FileState};
-use super::recover::{self, Recovered};
+use super::recover;
 use super::session::Session;
 use super::store::Store;
 use super::template::Template;
@@ -41,6 +42,12 @@ pub enum RecorderError {
         /// Why.
         source: io::Error,
     },
+    /// Another process writes there.
+    #[error("another server records to {} (recording.dir); give this one a folder of its own", path.display())]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The names of files are not to be had.
     #[error("recording.file: {0}")]
     Template(#[from] super::template::InvalidTemplate),
@@ -54,6 +61,8 @@ pub(super) struct Service {
     pub(super) bridge: Bridge,
     pub(super) tasks: TaskTracker,
     rooms: Rooms,
+    /// Nobody else writes there.
+    _lock: Lock,
 }
 
 impl Recorder {
@@ -69,9 +78,11 @@ impl Recorder {
         }
         let failed = |source| RecorderError::Folder { path: config.dir.clone(), source };
         let store = Store::open(&config.dir).map_err(failed)?;
+        let lock = store.lock().map_err(failed)?;
+        let lock = lock.ok_or_else(|| RecorderError::InUse { path: config.dir.clone() })?;
         let earlier = store.sessions().map_err(failed)?.into();
         let tasks = TaskTracker::new();
-        let service = Service { config, rules, store, bridge, tasks, rooms };
+        let service = Service { config, rules, store, bridge, tasks, rooms, _lock: lock };
         Ok(Self { service: Arc::new(service), earlier })
     }
 
@@ -80,7 +91,11 @@ impl Recorder {
         for (room, session) in sessions {
             match recover::session(store, room, session) {
                 Ok(None) => {}
-                Ok(Some(Recovered { files, lost })) => {
+                Ok(Some(recovered)) => {
+                    let count = |lost| {
+                        recovered.files().filter(|file| (file.state == FileState::Lost) == lost).count()
+                    };
+                    let (files, lost) = (count(false), count(true));
                     tracing::warn!(
                         room,
                         session,
@@ -88,8 +103,7 @@ impl Recorder {
                         lost,
                         "session was interrupted; completed what is there"
                     );
-                    (0..files).for_each(|_| count_closed(FileState::Recovered));
-                    (0..lost).for_each(|_| count_closed(FileState::Lost));
+                    recovered.files().for_each(|file| count_closed(file.state));
                 }
                 Err(error) => tracing::error!(room, session, %error, "session was interrupted, and stays so"),
             }

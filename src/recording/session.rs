@@ -359,7 +359,7 @@ fn stamp(time: NtpTime) -> String {
     format(time, STAMP)
 }
 
-fn rfc_3339(time: NtpTime) -> String {
+pub(super) fn rfc_3339(time: NtpTime) -> String {
     format(time, RFC_3339)
 }
 

@@ -3,6 +3,7 @@
 //! Names of rooms and participants never become paths: all is opened relative to a handle of the folder, out of which no name
 //! and no symbolic link leads.
 
+use super::lock::{self, Lock};
 use super::manifest::{self, Manifest};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
@@ -77,6 +78,12 @@ impl Store {
         &self.path
     }
 
+    /// The right to write to it, if no other process has it.
+    pub(super) fn lock(&self) -> io::Result<Option<Lock>> {
+        let file = self.root.open_with(lock::FILE_NAME, OpenOptions::new().write(true).create(true))?;
+        Lock::take(file.into_std())
+    }
+
     /// Makes the folder of a new session; a number is added to a name that is taken.
     pub fn create(&self, room: &str, session: &str) -> io::Result<SessionFolder> {
         self.root.create_dir_all(room)?;
@@ -146,10 +153,13 @@ impl Store {
 }
 
 impl SessionFolder {
-    /// The folder at a path, whatever it is called.
+    /// The folder at a path, wherever that is; room and session are called as it and the folder around it are.
     pub(super) fn at(path: &Path) -> io::Result<Self> {
         let folder = Arc::new(Dir::open_ambient_dir(path, ambient_authority())?);
-        Ok(Self { folder, room: String::new(), session: String::new(), _held: None })
+        let name = |path: Option<&Path>| {
+            path.and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+        };
+        Ok(Self { folder, room: name(path.parent()), session: name(Some(path)), _held: None })
     }
 
     /// The room.
@@ -214,6 +224,11 @@ impl SessionFolder {
         file.write_all(text.as_bytes())?;
         file.sync_data()?;
         self.folder.rename(&new, &self.folder, manifest::FILE_NAME)
+    }
+
+    /// Keeps a manifest that cannot be read beside the one that will be written.
+    pub(super) fn set_manifest_aside(&self) -> io::Result<()> {
+        self.folder.rename(manifest::FILE_NAME, &self.folder, format!("{}.damaged", manifest::FILE_NAME))
     }
 
     /// Reads the manifest.

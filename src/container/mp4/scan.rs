@@ -37,6 +37,10 @@ pub struct Track {
     pub start: Timestamp,
     /// When the last ends.
     pub end: Timestamp,
+    /// Columns and lines, as the head of the file says; 0 by 0 for sound.
+    pub size: (u16, u16),
+    /// Channels, as the head of the file says; 0 for pictures.
+    pub channels: u8,
 }
 
 /// How far a file has come.
@@ -189,6 +193,8 @@ fn state(file: &mut (impl Read + Seek), head: &Head, whole: u64) -> io::Result<S
 struct Line {
     codec: Codec,
     timescale: ClockRate,
+    size: (u16, u16),
+    channels: u8,
     samples: u64,
     start: u64,
     /// When the last sample is decoded, and how long it lasts.
@@ -198,7 +204,14 @@ struct Line {
 impl Line {
     fn of(description: &Description) -> Option<Self> {
         let codec = description.codec()?;
-        Some(Self { codec, timescale: description.timescale, samples: 0, start: 0, last: (0, 0) })
+        let Description { timescale, size, .. } = *description;
+        let channels = match &description.codec {
+            mp4_atom::Codec::Mp4a(entry) => entry.audio.channel_count,
+            mp4_atom::Codec::Opus(entry) => entry.audio.channel_count,
+            _ => 0,
+        };
+        let channels = u8::try_from(channels).unwrap_or(u8::MAX);
+        Some(Self { codec, timescale, size, channels, samples: 0, start: 0, last: (0, 0) })
     }
 
     /// The last sample lasts until the next, in 32 bits.
@@ -225,6 +238,8 @@ impl Line {
             samples: self.samples,
             start: time(self.start),
             end: time(end),
+            size: self.size,
+            channels: self.channels,
         }
     }
 }

@@ -1,0 +1,148 @@
+//! Sessions that were interrupted: what is there is completed, once nobody writes to it any more.
+
+mod command;
+mod salvage;
+
+use super::file::close::hash;
+use super::format::Container;
+use super::manifest::{File, FileState, Manifest, SessionState};
+use super::store::{SessionFolder, Store};
+use std::io;
+use std::path::Path;
+
+pub use command::{RecoverError, Report, recover};
+
+/// Why a file in which nothing was is lost.
+const EMPTY: &str = "not one whole second of it was written";
+
+/// What became of one session.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Recovered {
+    /// What is known of the session now, as it stands in its folder.
+    pub manifest: Manifest,
+    /// Of these files of it something has become, for good or ill.
+    names: Vec<String>,
+    /// Files of which nothing could be made and nobody knows anything, and why. They are left as they are.
+    pub strange: Vec<(String, String)>,
+}
+
+impl Recovered {
+    /// The recordings that were completed, or are lost.
+    pub fn files(&self) -> impl Iterator<Item = &File> {
+        self.manifest.files.iter().filter(|file| self.names.contains(&file.name))
+    }
+}
+
+/// A session that is to be completed.
+struct Interrupted {
+    /// As far as there is one that can be read.
+    manifest: Option<Manifest>,
+    /// There is one, and it cannot be read.
+    is_damaged: bool,
+    recordings: Vec<(String, Container)>,
+}
+
+/// Completes a session of a folder of recordings. `None`: there was nothing to do.
+pub(super) fn session(store: &Store, room: &str, session: &str) -> io::Result<Option<Recovered>> {
+    one(&store.session(room, session)?)
+}
+
+fn one(folder: &SessionFolder) -> io::Result<Option<Recovered>> {
+    let Some(interrupted) = Interrupted::look(folder)? else { return Ok(None) };
+    let Interrupted { manifest, is_damaged, recordings } = interrupted;
+    let is_known = manifest.is_some();
+    let mut manifest = manifest.unwrap_or_else(|| salvage::manifest(folder));
+    let (mut names, mut strange) = (Vec::new(), Vec::new());
+    for (name, container) in recordings {
+        let at = manifest.files.iter().position(|file| file.name == name);
+        let known = at.and_then(|at| manifest.files.get_mut(at));
+        if known.as_ref().is_some_and(|file| file.state != FileState::Recording && file.sha256.is_some()) {
+            continue;
+        }
+        let outcome = complete(folder, &name, container);
+        match (known, outcome) {
+            (Some(file), Ok(Completed { seconds, size, sha256, .. })) => {
+                (file.size, file.sha256) = (size, Some(sha256));
+                file.end = file.start + seconds;
+                if file.state == FileState::Recording {
+                    file.state = FileState::Recovered;
+                }
+                file.streams.iter_mut().for_each(|part| part.end = part.end.min(file.end));
+                if let Some(last) = file.streams.last_mut() {
+                    last.end = file.end;
+                }
+            }
+            (Some(file), Err(error)) => (file.state, file.error) = (FileState::Lost, Some(error)),
+            // Before the first manifest was written there may be a file already.
+            (None, Ok(completed)) => manifest.files.push(salvage::file(&name, completed)),
+            (None, Err(error)) => {
+                strange.push((name, error));
+                continue;
+            }
+        }
+        names.push(name);
+    }
+    if !is_known && manifest.files.is_empty() {
+        // Nothing here is a session's.
+        return Ok(None);
+    }
+    manifest.state = SessionState::Recovered;
+    manifest.duration = manifest.files.iter().map(|file| file.end).fold(0.0, f64::max);
+    for file in manifest.files.iter_mut().filter(|file| file.state == FileState::Recording) {
+        file.state = FileState::Lost;
+        file.error.get_or_insert_with(|| "the file is not there".to_owned());
+        names.push(file.name.clone());
+    }
+    if is_damaged {
+        folder.set_manifest_aside()?;
+    }
+    folder.write_manifest(&manifest)?;
+    Ok(Some(Recovered { manifest, names, strange }))
+}
+
+impl Interrupted {
+    /// `None`: it is complete, or no session.
+    fn look(folder: &SessionFolder) -> io::Result<Option<Self>> {
+        let (manifest, is_damaged) = match folder.read_manifest() {
+            Ok(manifest) if manifest.state != SessionState::Recording => return Ok(None),
+            Ok(manifest) => (Some(manifest), false),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => (None, false),
+            // What stands there is no manifest. Anything else may pass, and is no reason to write another.
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) =>
+            {
+                (None, true)
+            }
+            Err(error) => return Err(error),
+        };
+        let container =
+            |name: &str| Container::by_extension(Path::new(name).extension().and_then(|end| end.to_str())?);
+        let files = folder.files()?.into_iter();
+        let recordings: Vec<_> =
+            files.filter_map(|name| container(&name).map(|container| (name, container))).collect();
+        let is_session = manifest.is_some() || !recordings.is_empty();
+        Ok(is_session.then_some(Self { manifest, is_damaged, recordings }))
+    }
+}
+
+/// A file that is complete.
+struct Completed {
+    seconds: f64,
+    size: u64,
+    sha256: String,
+    contents: salvage::Contents,
+}
+
+fn complete(folder: &SessionFolder, name: &str, container: Container) -> Result<Completed, String> {
+    let mut file = folder.open_to_mend(name).map_err(|error| error.to_string())?;
+    let contents = salvage::Contents::of(container, &mut file)?;
+    let length = container.finalise(&mut file).map_err(|error| error.to_string())?;
+    if length.as_secs_f64() <= 0.0 {
+        return Err(EMPTY.to_owned());
+    }
+    let (size, sha256) = hash(&mut file).map_err(|error| error.to_string())?;
+    Ok(Completed { seconds: length.as_secs_f64(), size, sha256, contents })
+}
+
+#[cfg(test)]
+mod tests;
