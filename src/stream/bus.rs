@@ -4,6 +4,7 @@ use super::feed::{Feed, FeedInfo, FeedKey, FeedWriter};
 use super::gate::Verdict;
 use super::layer::{Layer, Layers};
 use super::queue::{Queue, QueueLimits};
+use super::recorded::Recorded;
 use super::subscriber::{Event, Start, Subscriber};
 use super::warnings::Board;
 use crate::media::{Frame, MediaKind};
@@ -74,6 +75,7 @@ pub(super) struct Shared {
     keyframe_notify: Notify,
     writes: AtomicU64,
     pub(super) warnings: watch::Sender<Board>,
+    pub(super) recorded: watch::Sender<Option<Recorded>>,
     /// Sound and picture that are kept back.
     muted: [AtomicBool; 2],
 }
@@ -105,6 +107,7 @@ impl Stream {
             keyframe_notify: Notify::new(),
             writes: AtomicU64::new(0),
             warnings: watch::Sender::default(),
+            recorded: watch::Sender::default(),
             muted: Default::default(),
         });
         (Self { shared: shared.clone() }, Publisher { shared })

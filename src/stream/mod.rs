@@ -11,6 +11,7 @@ mod feed;
 mod gate;
 mod layer;
 mod queue;
+mod recorded;
 mod subscriber;
 mod warnings;
 
@@ -18,5 +19,6 @@ pub use bus::{EndReason, KeyframeRequests, Publisher, Stream, StreamName};
 pub use feed::{FeedInfo, FeedKey, FeedWriter, Form};
 pub use layer::{Layer, Layers};
 pub use queue::QueueLimits;
+pub use recorded::Recorded;
 pub use subscriber::{Event, Start, Subscriber};
 pub use warnings::{Warning, WarningMark, Warnings};

@@ -128,6 +128,35 @@ async fn offers_are_refused_in_the_words_of_the_sdk() {
 }
 
 #[tokio::test]
+async fn a_publisher_hears_where_its_recording_is() {
+    let site = Site::new();
+    let mut alice = site.member("alice").await;
+    let record = async |alice: &mut Client, id: &str, is_recorded: bool| {
+        alice.offer(id, NAME).await;
+        alice.answer(id).await;
+        let (room, name) = (ROOM.parse().expect("a name"), NAME.parse().expect("a name"));
+        let published = site.rooms.publication(&room, &name).expect("it is there");
+        if is_recorded {
+            published.begin_recording("r1/2026-11-21T21-31-57Z/alice-camera.mp4");
+            // What the recorder has given up is there all the same.
+            published.end_recording();
+        }
+        alice.say(&ClientMessage::UnPublishStream((stream(id),))).await;
+        let told = alice.status().await;
+        assert_eq!((told.media_session_id.as_str(), told.status), (id, Status::Unpublished), "{told:?}");
+        (told.record, told.record_name)
+    };
+    let name = Some("r1/2026-11-21T21-31-57Z/alice-camera.mp4".to_owned());
+    assert_eq!(record(&mut alice, "a1", true).await, (true, name));
+    assert_eq!(
+        record(&mut alice, "a2", false).await,
+        (false, None),
+        "that was another stream of the same name"
+    );
+    site.end().await;
+}
+
+#[tokio::test]
 async fn a_stopped_stream_ends_as_its_client_wanted() {
     let site = Site::new();
     let mut alice = site.member("alice").await;

@@ -505,6 +505,22 @@ async fn a_publisher_hears_each_warning_once_wherever_it_comes_from() {
 }
 
 #[tokio::test]
+async fn a_publisher_hears_that_it_is_recorded_and_no_longer() {
+    let gateway = Gateway::start(|_| {});
+    let (mut alice, mut bob) = (gateway.publish_media("alice").await, gateway.publish_media("bob").await);
+    let stream = gateway.stream("alice");
+    stream.begin_recording("room/2026-11-21T21-31-57Z/alice-camera.mp4");
+    alice.until("onStatus NetStream.Record.Start").await;
+    stream.end_recording();
+    alice.until("onStatus NetStream.Record.Stop").await;
+    stream.begin_recording("room/2026-11-21T21-41-57Z/alice-camera.mp4");
+    alice.until("onStatus NetStream.Record.Start").await;
+    assert!(alice.warned.is_empty() && alice.told.is_empty(), "neither a warning nor an error");
+    bob.settle().await;
+    assert!(!bob.heard.iter().any(|heard| heard.contains("Record")), "{:?}", bob.heard);
+}
+
+#[tokio::test]
 async fn metadata_that_cannot_be_kept_do_not_end_the_publication() {
     let gateway = Gateway::start(|_| {});
     let mut publisher = gateway.publish_media("alice").await;

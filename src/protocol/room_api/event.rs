@@ -178,10 +178,27 @@ pub struct RoomState {
     pub locked: bool,
     /// It is being recorded.
     pub recording: bool,
+    /// Who decides whether it is.
+    #[serde(default, rename = "recordingPolicy")]
+    pub recording_policy: RecordingPolicy,
     /// What was said to everybody, the oldest first.
     pub messages: Vec<Message>,
     /// What the server allows.
     pub limits: Bounds,
+}
+
+/// Who decides whether a room is recorded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub enum RecordingPolicy {
+    /// The operator: it is not.
+    #[default]
+    Never,
+    /// Its hosts, and each publisher for its own streams.
+    OnRequest,
+    /// The operator: everything is.
+    Always,
 }
 
 /// Who you are in a room.

@@ -27,8 +27,8 @@ pub use client::{
 pub use envelope::{Envelope, MAX_DEPTH, MAX_MESSAGE_LEN, Malformed, Unreadable, shown};
 pub use event::{
     Bounds, By, Event, Kind, Left, LeftReason, Line, Locked, Medium, Message, Muted, Participant, Present,
-    Protocol, Published, Quality, Reason, Recording, Role, RoleChange, RoomEvent, RoomState, StreamEnd,
-    StreamEndReason, StreamOf, StreamQuality, StreamState, TakenOver, You,
+    Protocol, Published, Quality, Reason, Recording, RecordingPolicy, Role, RoleChange, RoomEvent, RoomState,
+    StreamEnd, StreamEndReason, StreamOf, StreamQuality, StreamState, TakenOver, You,
 };
 pub use info::Info;
 pub use label::{InvalidLabel, Label};

@@ -37,6 +37,10 @@ pub enum Code {
     PublishRejected,
     /// Something about the publication that the publisher should know; it goes on.
     PublishWarning,
+    /// The publication is recorded from now on.
+    RecordStart,
+    /// It is recorded no longer.
+    RecordStop,
     /// Publishing has ended.
     UnpublishSuccess,
     /// A new stream follows.
@@ -69,6 +73,8 @@ impl Code {
             Self::PublishBadName => "NetStream.Publish.BadName",
             Self::PublishRejected => "NetStream.Publish.Rejected",
             Self::PublishWarning => "NetStream.Publish.Warning",
+            Self::RecordStart => "NetStream.Record.Start",
+            Self::RecordStop => "NetStream.Record.Stop",
             Self::UnpublishSuccess => "NetStream.Unpublish.Success",
             Self::PlayReset => "NetStream.Play.Reset",
             Self::PlayStart => "NetStream.Play.Start",

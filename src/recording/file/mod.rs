@@ -154,6 +154,7 @@ impl Recording {
                         self.timeline.finish(None);
                         return Some(self.stream.clone());
                     }
+                    self.announce();
                     let Setting { bridge, as_published, clock, .. } = &self.setting;
                     let start = Start::CachedGop;
                     self.intake =
@@ -186,8 +187,16 @@ impl Recording {
         }
     }
 
+    /// Tells those who carry its stream that it is recorded.
+    fn announce(&self) {
+        let folder = &self.setting.folder;
+        let name = format!("{}/{}/{}", folder.room(), folder.session(), self.told.borrow().name);
+        self.stream.begin_recording(&name);
+    }
+
     /// Reads its stream no more.
     fn leave(&mut self) {
+        self.stream.end_recording();
         self.tell();
         if let Some(intake) = self.intake.take() {
             let jumps = metrics::counter!("commonroom_recording_clock_jumps_total");

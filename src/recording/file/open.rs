@@ -128,6 +128,7 @@ impl Recording {
             told,
         };
         recording.show(false);
+        recording.announce();
         Ok(recording)
     }
 }

@@ -49,7 +49,10 @@ pub(super) struct Stream {
 }
 
 enum Role {
-    Publication(PublishedName),
+    Publication {
+        name: PublishedName,
+        source: stream::Stream,
+    },
     /// With the offer that waits until it can be answered.
     Playback {
         source: stream::Stream,
@@ -94,6 +97,7 @@ impl Session {
             drop(seat.membership.record(Wish::Stream(name.clone())));
         }
         let options = Options { transport: transport(request.transport.as_deref()), ..Options::default() };
+        let source = publication.publisher().stream();
         let answer = self
             .conference
             .webrtc
@@ -103,7 +107,7 @@ impl Session {
             serial: self.number(),
             room,
             name: request.name,
-            role: Role::Publication(name),
+            role: Role::Publication { name, source },
             session: None,
             connected: false,
             stopping: None,
@@ -249,7 +253,7 @@ impl Session {
                 self.follow(id, serial, watched);
             }
             Progress::Ended(end) => {
-                let is_publication = matches!(stream.role, Role::Publication(_));
+                let is_publication = matches!(stream.role, Role::Publication { .. });
                 let (as_wanted, info) = refuse::ended(end, is_publication);
                 let stopped = stream.stopping.take();
                 let status = match (as_wanted || stopped.is_some(), is_publication) {
@@ -297,7 +301,8 @@ impl Session {
     /// `sendStreamEvent`: to all who play a publication.
     pub(super) fn stream_event(&mut self, event: StreamEvent) {
         let Some(stream) = self.streams.get(&event.media_session_id) else { return };
-        let (Role::Publication(name), Some(seat)) = (&stream.role, self.seats.get(&stream.room)) else {
+        let (Role::Publication { name, .. }, Some(seat)) = (&stream.role, self.seats.get(&stream.room))
+        else {
             return;
         };
         let told = match event.kind.as_str() {
@@ -468,7 +473,7 @@ impl Stream {
     fn plays(&self, name: &PublishedName) -> bool {
         match &self.role {
             Role::Playback { source, .. } => *source.name().stream == *name.as_str(),
-            Role::Publication(_) => false,
+            Role::Publication { .. } => false,
         }
     }
 
@@ -482,7 +487,10 @@ impl Stream {
 
     /// That it runs.
     fn status(&self, media_session_id: Label) -> StreamStatus {
-        let published = matches!(self.role, Role::Publication(_));
+        let (published, recorded) = match &self.role {
+            Role::Publication { source, .. } => (true, source.recorded().borrow().clone()),
+            Role::Playback { .. } => (false, None),
+        };
         StreamStatus {
             media_session_id,
             name: Some(self.name.clone()),
@@ -494,8 +502,8 @@ impl Stream {
             audio_codec: None,
             video_codec: None,
             media_provider: PROVIDER.to_owned(),
-            record: false,
-            record_name: None,
+            record: recorded.is_some(),
+            record_name: recorded.map(|recorded| recorded.name.to_string()),
             audio_state: None,
             video_state: None,
         }

@@ -122,6 +122,11 @@ fn room_state(state: &room::State, limits: &Limits) -> api::RoomState {
         participants: state.participants.iter().map(participant).collect(),
         locked: state.locked,
         recording: state.recording,
+        recording_policy: match limits.recording {
+            room::RecordingPolicy::Never => api::RecordingPolicy::Never,
+            room::RecordingPolicy::OnRequest => api::RecordingPolicy::OnRequest,
+            room::RecordingPolicy::Always => api::RecordingPolicy::Always,
+        },
         messages: state.messages.iter().map(message).collect(),
         limits: api::Bounds {
             participants: u32::try_from(limits.participants).unwrap_or(u32::MAX),

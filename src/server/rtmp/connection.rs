@@ -1,7 +1,7 @@
 //! One client: its socket, its session, and what it publishes and plays.
 
 use super::counters::{Counters, Rejected, error_kind};
-use super::ingest::{self, Ingest};
+use super::ingest::{self, Ingest, Notice};
 use super::listener::Shared;
 use super::member::Member;
 use super::outbox::Outbox;
@@ -399,8 +399,14 @@ impl Connection<'_> {
                 Role::Publisher(ingest) => {
                     if let Some(why) = ingest.revocation() {
                         revoked.push((id, why));
-                    } else if let Some(warning) = ingest.take_notice() {
-                        self.session.warn(id, &warning.to_string());
+                    } else {
+                        match ingest.take_notice() {
+                            Some(Notice::Warning(warning)) => self.session.warn(id, &warning.to_string()),
+                            Some(Notice::Recorded(recorded)) => {
+                                self.session.record(id, recorded.is_live, &recorded.to_string());
+                            }
+                            None => {}
+                        }
                     }
                 }
                 Role::Player(egress) => {

@@ -10,11 +10,12 @@ use crate::protocol::flv::{AudioTag, Metadata, VideoTag};
 use crate::protocol::rtmp::message::MessageError;
 use crate::room::{Publication, Revocation};
 use crate::stream::{
-    EndReason, FeedKey, FeedWriter, Form, Stream, StreamName, Warning, WarningMark, Warnings,
+    EndReason, FeedKey, FeedWriter, Form, Recorded, Stream, StreamName, Warning, WarningMark, Warnings,
 };
 use crate::time::{MediaDuration, RtmpTime};
 use bytes::Bytes;
 use std::fmt;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 const AUDIO: FeedKey = FeedKey::new(Codec::Aac, Form::Frames);
@@ -25,8 +26,9 @@ pub(super) struct Ingest {
     publication: Publication,
     listing: Listing,
     warnings: Warnings,
-    /// A warning that has come and is still to be told.
-    notice: Option<Warning>,
+    recorded: watch::Receiver<Option<Recorded>>,
+    /// What has come and is still to be told.
+    notice: Option<Notice>,
     opened: Instant,
     timeline: Timeline,
     audio: Option<Track<AudioSpecificConfig>>,
@@ -36,6 +38,15 @@ pub(super) struct Ingest {
     reordering: Reordering,
     /// What was found here; it holds until the end.
     found: Vec<(Warning, WarningMark)>,
+}
+
+/// What a publisher should know.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Notice {
+    /// Somebody gets less than it sends.
+    Warning(Warning),
+    /// It is recorded, or no longer.
+    Recorded(Recorded),
 }
 
 /// Why a publication cannot go on.
@@ -51,6 +62,7 @@ impl Ingest {
     /// Begins a publication at `now`, which is the stream's origin.
     pub(super) fn new(publication: Publication, listing: Listing, now: Instant) -> Self {
         Self {
+            recorded: publication.publisher().stream().recorded(),
             warnings: publication.publisher().stream().all_warnings(),
             publication,
             listing,
@@ -84,7 +96,11 @@ impl Ingest {
         tokio::select! {
             biased;
             () = self.publication.revoked().cancelled() => {}
-            warning = self.warnings.next() => self.notice = Some(warning),
+            warning = self.warnings.next() => self.notice = Some(Notice::Warning(warning)),
+            // The stream is ours, and so its end of this is there.
+            Ok(()) = self.recorded.changed() => {
+                self.notice = self.recorded.borrow_and_update().clone().map(Notice::Recorded);
+            }
         }
     }
 
@@ -93,8 +109,8 @@ impl Ingest {
         self.publication.revocation()
     }
 
-    /// The warning that was waited for.
-    pub(super) const fn take_notice(&mut self) -> Option<Warning> {
+    /// What was waited for.
+    pub(super) fn take_notice(&mut self) -> Option<Notice> {
         self.notice.take()
     }
 
@@ -442,8 +458,8 @@ mod tests {
             [Warning::AudioCodec, Warning::VideoConfig, Warning::VideoUnreadable, Warning::AudioConfig];
         assert_eq!(ingest.warnings(), expected);
         ingest.notice().await;
-        assert_eq!(ingest.take_notice(), Some(Warning::AudioCodec));
+        assert_eq!(ingest.take_notice(), Some(Notice::Warning(Warning::AudioCodec)));
         ingest.notice().await;
-        assert_eq!(ingest.take_notice(), Some(Warning::VideoConfig), "each once");
+        assert_eq!(ingest.take_notice(), Some(Notice::Warning(Warning::VideoConfig)), "each once");
     }
 }

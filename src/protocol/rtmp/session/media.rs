@@ -40,6 +40,14 @@ impl ServerSession {
         }
     }
 
+    /// Tells a publisher that it is recorded, or no longer.
+    pub fn record(&mut self, stream: StreamId, is_live: bool, description: &str) {
+        if self.streams.role(stream) == Some(Role::Publishing) {
+            let code = if is_live { Code::RecordStart } else { Code::RecordStop };
+            self.status(stream, code, description);
+        }
+    }
+
     /// Tells a publisher that its publication has ended against its will: encoders show an error to people, and Flash
     /// programs wait for the word that goes with any end. A connection with this one stream is then to be closed.
     pub fn end_publish(&mut self, now: Instant, stream: StreamId, description: &str) {
