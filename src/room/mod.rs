@@ -7,6 +7,7 @@
 
 mod chat;
 mod event;
+mod hall;
 mod limits;
 mod member;
 mod membership;
