@@ -2,6 +2,7 @@
 //!
 //! Whose picture is shown is told by its number, whose voice is heard by its pitch (`people.js`).
 
+use crate::analysis::Recording;
 use crate::browser::Browser;
 use crate::signal;
 use serde_json::Value;
@@ -46,10 +47,43 @@ impl Source {
         Self { numbers: first..first + APART, tone: None }
     }
 
+    /// Expects that a file has this from beginning to end: its pictures in order, and its voice.
+    #[track_caller]
+    pub(crate) fn is_recorded_in(&self, recording: &Recording) {
+        let seen: Vec<_> = recording.shown.iter().filter_map(|shown| shown.number).collect();
+        assert!(
+            seen.len() > 100 && seen.len() * 10 > recording.shown.len() * 9,
+            "{} can be read",
+            seen.len()
+        );
+        assert!(seen.iter().all(|number| self.numbers.contains(number)), "{seen:?} are not of {self:?}");
+        assert!(seen.is_sorted(), "the pictures are out of order: {seen:?}");
+        let Some(tone) = self.tone else { return };
+        let track = recording.track.as_ref().expect("there is sound");
+        for second in track.samples.chunks_exact(track.rate as usize).skip(1) {
+            let loudest = TONES
+                .iter()
+                .max_by(|a, b| level(second, **a / track.rate).total_cmp(&level(second, **b / track.rate)));
+            assert_eq!(loudest, Some(&tone), "another voice");
+            assert!(level(second, tone / track.rate) > 0.03, "the voice is lost");
+        }
+    }
+
     /// The same picture, whatever is heard.
     pub(crate) fn seen(self) -> Self {
         Self { tone: None, ..self }
     }
+}
+
+/// How loud a pitch is, given in cycles a sample.
+fn level(samples: &[f32], pitch: f64) -> f64 {
+    let (mut cosine, mut sine) = (0.0, 0.0);
+    for (at, sample) in samples.iter().enumerate() {
+        let angle = std::f64::consts::TAU * pitch * at as f64;
+        cosine += f64::from(*sample) * angle.cos();
+        sine += f64::from(*sample) * angle.sin();
+    }
+    2.0 * cosine.hypot(sine) / samples.len() as f64
 }
 
 /// Windows of one browser.

@@ -137,6 +137,14 @@ test('what a host holds, it holds over drops and new streams', () => {
   assert.deepEqual([...bob().held], [], 'the room knows better');
 });
 
+test('who decides on recordings is known from the beginning', () => {
+  assert.equal(entered().model.recordingPolicy, 'never', 'an older server does not say');
+  const {model} = entered({recordingPolicy: 'onRequest'});
+  assert.equal(model.recordingPolicy, 'onRequest');
+  model.apply('RECORDING', {recording: true}, 0);
+  assert.deepEqual([model.recording, model.recordingPolicy], [true, 'onRequest']);
+});
+
 test('roles, lock, recording and the end', () => {
   const {model} = entered();
   assert.deepEqual(model.apply('ROLE', {login: 'anna', role: 'viewer'}, 0), [{type: 'role', login: 'anna', role: 'viewer'}]);

@@ -11,6 +11,7 @@ mod first_picture;
 mod hosts;
 mod invitation;
 mod meeting;
+mod recording;
 mod secure;
 mod talk;
 mod trouble;

@@ -200,6 +200,8 @@ export const english = {
   kickYes: 'Remove',
   lock: 'Lock the room',
   unlock: 'Unlock the room',
+  startRecording: 'Record the meeting',
+  stopRecording: 'Stop recording',
   endForAll: 'End for all',
   endTitle: 'End the meeting for all?',
   endText: 'Everybody is taken out of the room.',

@@ -43,6 +43,8 @@ export class Model {
   messages = [];
   locked = false;
   recording = false;
+  /** @type {'never' | 'onRequest' | 'always'} who decides whether it is: the operator, or hosts */
+  recordingPolicy = 'never';
   limits = {participants: 0, textLength: 2_000, messagesPerSecond: 0};
   #entered = false;
 
@@ -108,7 +110,7 @@ export class Model {
     return login === this.self.login ? this.self : this.others.get(login);
   }
 
-  #state({you, participants = [], locked = false, recording = false, messages = [], limits}, now) {
+  #state({you, participants = [], locked = false, recording = false, recordingPolicy = 'never', messages = [], limits}, now) {
     const before = this.others;
     this.others = new Map();
     const own = participants.find(({login}) => login === you.login);
@@ -120,7 +122,7 @@ export class Model {
     for (const [login, old] of before) {
       if (!this.others.has(login) && login !== you.login) this.others.set(login, absent(old, now));
     }
-    Object.assign(this, {locked, recording, limits: {...this.limits, ...limits}});
+    Object.assign(this, {locked, recording, recordingPolicy, limits: {...this.limits, ...limits}});
     const fresh = messages.filter((message) => this.add(message));
     const first = !this.#entered;
     this.#entered = true;

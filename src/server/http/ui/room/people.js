@@ -31,6 +31,7 @@ export class People {
     this.#write = write;
     this.#list.replaceChildren();
     byId('lock').addEventListener('click', () => this.#try(this.#model.locked ? 'unlock' : 'lock'), {signal});
+    byId('record').addEventListener('click', () => this.#try(this.#model.recording ? 'stopRecording' : 'record'), {signal});
     byId('end').addEventListener('click', async () => {
       if (await ask('endTitle', 'endText', 'endForAll')) this.#try('end');
     }, {signal});
@@ -39,7 +40,7 @@ export class People {
   /** @param {import('./model.js').Model} model */
   show(model) {
     this.#model = model;
-    const {self, others, locked} = model;
+    const {self, others, locked, recording, recordingPolicy} = model;
     const all = [self, ...others.values()];
     byId('people-count').textContent = String(all.length);
     for (const [login, {element}] of this.#rows) {
@@ -53,6 +54,10 @@ export class People {
     button(byId('lock'), {icon: locked ? 'unlock' : 'lock'});
     if (!byId('lock').querySelector('span')) byId('lock').append(make('span', {}));
     put(byId('lock').querySelector('span'), locked ? 'unlock' : 'lock');
+    // Where the operator decides, hosts have nothing to press.
+    reveal(byId('record'), recordingPolicy === 'onRequest', byId('lock'));
+    button(byId('record'), {icon: recording ? 'stop' : 'record'});
+    put(byId('record').querySelector('span'), recording ? 'stopRecording' : 'startRecording');
   }
 
   #row(one, self, host) {

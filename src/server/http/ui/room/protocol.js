@@ -100,7 +100,7 @@ export class Session {
    * What hosts may do.
    *
    * @param {string} room
-   * @param {'mute'|'unmute'|'kick'|'role'|'lock'|'unlock'|'end'} action
+   * @param {'mute'|'unmute'|'kick'|'role'|'lock'|'unlock'|'record'|'stopRecording'|'end'} action
    * @param {{login?: string, stream?: string, medium?: string, role?: string}} details
    * @throws {Refused}
    */

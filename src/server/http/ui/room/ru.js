@@ -209,6 +209,8 @@ export const russian = {
   kickYes: 'Удалить',
   lock: 'Закрыть комнату',
   unlock: 'Открыть комнату',
+  startRecording: 'Записать встречу',
+  stopRecording: 'Остановить запись',
   endForAll: 'Завершить для всех',
   endTitle: 'Завершить встречу для всех?',
   endText: 'Все участники будут удалены из комнаты.',

@@ -1,0 +1,58 @@
+//! A host records the meeting by the button, and what is in the file is what was sent.
+
+use super::person::{Person, all_are_content, all_meet};
+use crate::ffmpeg::{read, scratch};
+use crate::gateway::Gateway;
+use crate::people::together;
+use crate::{http, patience};
+use std::fs;
+use std::thread;
+use std::time::Duration;
+
+/// Whether everybody is shown that the room is recorded.
+const SHOWN: &str = "!document.querySelector('#recording').hidden";
+
+/// The button for hosts, where it is offered and says this.
+fn offers(text: &str) -> String {
+    format!(
+        "(({{hidden, textContent}}) => !hidden && textContent.trim() === '{text}')(document.querySelector('#record'))"
+    )
+}
+
+#[test]
+fn a_host_records_the_meeting() {
+    let dir = scratch(&format!("app-recordings-{}", std::process::id()));
+    let folder = format!("recording.dir=\"{}\"", dir.display());
+    let gateway = Gateway::start_with(&["recording.policy=on-request", "recording.browse=true", &folder]);
+    let [anna, bob] = &Person::some(["anna", "bob"]);
+    anna.enter(&gateway, "studio");
+    bob.enter(&gateway, "studio");
+    all_meet([anna, bob]);
+    together([anna, bob], |person| person.click("#open-people"));
+    assert_eq!(bob.get("document.querySelector('#host').hidden"), true, "bob is no host");
+    anna.wait("may record", &offers("Record the meeting"));
+    anna.click("#record");
+    together([anna, bob], |person| person.wait("is shown that it is recorded", SHOWN));
+    bob.reads("#toasts", "This meeting is being recorded");
+    anna.wait("may stop it", &offers("Stop recording"));
+    thread::sleep(Duration::from_secs(8));
+    anna.click("#record");
+    together([anna, bob], |person| person.wait("is shown that it has ended", &format!("!({SHOWN})")));
+    anna.wait("may record again", &offers("Record the meeting"));
+
+    let list = http::request(gateway.http, "GET", "/api/v1/recordings?room=studio", "", "").unwrap().json();
+    let session = list["sessions"][0]["session"].as_str().expect("it is listed").to_owned();
+    let at = format!("/api/v1/recordings/studio/{session}");
+    let manifest = || http::request(gateway.http, "GET", &at, "", "").expect("it answers").json();
+    patience::wait("the session is complete", Duration::from_secs(10), || manifest()["state"] == "finished");
+    let manifest = manifest();
+    let files = manifest["files"].as_array().expect("a list");
+    assert_eq!(files.len(), 2, "{manifest}");
+    for (person, own) in [(anna, anna.camera()), (bob, bob.camera())] {
+        let file = files.iter().find(|file| file["participant"] == person.name).expect("each has one");
+        let file = dir.join("studio").join(&session).join(file["name"].as_str().expect("it has a name"));
+        own.is_recorded_in(&read(&file));
+    }
+    all_are_content([anna, bob]);
+    fs::remove_dir_all(&dir).expect("our own folder");
+}
