@@ -68,6 +68,7 @@ const GAUGES: &[Description] = &[
         Unit::Seconds,
         "When the TLS certificate that is served expires, in seconds since 1970.",
     ),
+    ("commonroom_recording_free_bytes", Unit::Bytes, "What is free on the disk for recordings."),
     ("commonroom_rtmp_connections", Unit::Count, "RTMP connections now."),
     ("commonroom_rtmp_players", Unit::Count, "Streams being played over RTMP now."),
     (
@@ -105,6 +106,11 @@ const COUNTERS: &[Description] = &[
         "commonroom_recordings_total",
         Unit::Count,
         "Recordings that have come to an end, by outcome: finished, failed, recovered, lost.",
+    ),
+    (
+        "commonroom_recording_deleted_sessions_total",
+        Unit::Count,
+        "Recorded sessions that were deleted, by reason: age, size.",
     ),
     (
         "commonroom_recording_left_out_frames_total",

@@ -1,6 +1,6 @@
 //! Section `[recording]`.
 
-use super::units::Span;
+use super::units::{ByteSize, Span};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -25,6 +25,12 @@ pub struct Recording {
     pub sync: Span,
     /// Whether recordings may be listed, played, downloaded and deleted over HTTP, by everybody who reaches it.
     pub browse: bool,
+    /// With less space than this on the disk nothing is recorded.
+    pub min_free: ByteSize,
+    /// How long sessions are kept after their end. 0: for ever.
+    pub max_age: Span,
+    /// What all sessions together may take. 0: whatever there is.
+    pub max_size: ByteSize,
 }
 
 /// Who decides whether a room is recorded.
@@ -82,6 +88,9 @@ impl Default for Recording {
             grace: Span(Duration::from_secs(30)),
             sync: Span(Duration::from_secs(5)),
             browse: false,
+            min_free: ByteSize(1 << 30),
+            max_age: Span(Duration::ZERO),
+            max_size: ByteSize(0),
         }
     }
 }

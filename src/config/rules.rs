@@ -16,6 +16,11 @@ const LONGEST: Span = Span(Duration::from_hours(24));
 /// A picture must fit.
 const QUEUE: RangeInclusive<ByteSize> = ByteSize(64 << 10)..=ByteSize(1 << 30);
 
+/// No disk is larger.
+const DISK: RangeInclusive<ByteSize> = ByteSize(0)..=ByteSize(1 << 60);
+/// A hundred years.
+const KEPT: RangeInclusive<Span> = Span(Duration::ZERO)..=Span(Duration::from_hours(876_600));
+
 /// Streams of one participant.
 const STREAMS: RangeInclusive<usize> = 1..=100;
 /// A person writes less, a program that writes more is a flood.
@@ -71,6 +76,9 @@ impl Config {
             .or_else(|| outside("bridge.linger", bridge.linger, &(Span(Duration::ZERO)..=LONGEST)))
             .or_else(|| outside("recording.grace", recording.grace, &(Span(Duration::ZERO)..=LONGEST)))
             .or_else(|| outside("recording.sync", recording.sync, &(Span(Duration::ZERO)..=LONGEST)))
+            .or_else(|| outside("recording.min_free", recording.min_free, &DISK))
+            .or_else(|| outside("recording.max_age", recording.max_age, &KEPT))
+            .or_else(|| outside("recording.max_size", recording.max_size, &DISK))
     }
 }
 

@@ -3,7 +3,9 @@
 use super::lock::Lock;
 use super::manifest::{Event, FileState};
 use super::recover;
-use super::session::Session;
+use super::retention::{self, Bounds};
+use super::session::{Session, date};
+use super::space::Space;
 use super::store::Store;
 use super::template::Template;
 use crate::bridge::Bridge;
@@ -61,6 +63,7 @@ pub(super) struct Service {
     pub(super) bridge: Bridge,
     pub(super) tasks: TaskTracker,
     rooms: Rooms,
+    pub(super) space: Space,
     /// Nobody else writes there.
     _lock: Lock,
 }
@@ -82,7 +85,10 @@ impl Recorder {
         let lock = lock.ok_or_else(|| RecorderError::InUse { path: config.dir.clone() })?;
         let earlier = store.sessions().map_err(failed)?.into();
         let tasks = TaskTracker::new();
-        let service = Service { config, rules, store, bridge, tasks, rooms, _lock: lock };
+        let space = Space::new(config.min_free.0);
+        // The first recording must know.
+        space.take(store.free());
+        let service = Service { config, rules, store, bridge, tasks, rooms, space, _lock: lock };
         Ok(Self { service: Arc::new(service), earlier })
     }
 
@@ -123,9 +129,34 @@ impl Recorder {
             let sessions = self.earlier.clone();
             move || Self::recover(&store, &sessions)
         });
-        self.serve(stop).await;
+        tokio::select! {
+            () = self.serve(stop) => {}
+            () = self.watch_disk() => {}
+            () = self.delete_old() => {}
+        }
         // A panic of its was told where it happened.
         drop(recovery.await);
+    }
+
+    /// Looks for ever how much is free.
+    async fn watch_disk(&self) {
+        let store = self.service.store.clone();
+        self.service.space.watch(move || store.free()).await;
+    }
+
+    /// Deletes for ever what need not be kept.
+    async fn delete_old(&self) {
+        let Some(bounds) = Bounds::of(&self.service.config) else { return std::future::pending().await };
+        let mut passes = interval(retention::PASS);
+        passes.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            passes.tick().await;
+            let (store, now) = (self.service.store.clone(), date(self.service.rooms.wall()));
+            let pass = tokio::task::spawn_blocking(move || bounds.pass(&store, now?).map(drop).err());
+            if let Ok(Some(error)) = pass.await {
+                tracing::error!(%error, "old sessions cannot be deleted");
+            }
+        }
     }
 
     async fn serve(&self, stop: CancellationToken) {
@@ -184,6 +215,7 @@ impl Watch {
     async fn run(mut self, stop: CancellationToken) {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut shortage = self.service.space.changes();
         let mut events = None;
         loop {
             if events.is_none() {
@@ -204,6 +236,7 @@ impl Watch {
                     Some(event) => self.handle(&event).await,
                     None => events = None,
                 },
+                Ok(()) = shortage.changed() => self.take_shortage().await,
                 news = next(&mut self.session) => if let Some(session) = &mut self.session {
                     session.take(news);
                     self.show();
@@ -216,6 +249,18 @@ impl Watch {
             }
         }
         self.end_session().await;
+    }
+
+    /// There is no more space on the disk, or some again.
+    async fn take_shortage(&mut self) {
+        if self.service.space.is_short() {
+            if let Some(session) = &mut self.session {
+                session.fail(&self.service.space.reason());
+            }
+            self.end_session().await;
+        } else {
+            self.follow(Start::NextKeyframe).await;
+        }
     }
 
     /// Takes over what there is: at first, and where too much happened to be followed.
@@ -280,6 +325,7 @@ impl Watch {
         for (name, login, kind) in streams {
             let is_recorded = self.session.as_ref().is_some_and(|session| session.records(name.as_str()));
             match (self.wanted.has(&name), is_recorded) {
+                (true, false) if self.service.space.is_short() => {}
                 (true, false) => {
                     if let Some(stream) = self.service.rooms.publication(&self.room, &name)
                         && let Some(session) = self.session().await
@@ -382,3 +428,6 @@ impl From<config::Align> for super::manifest::Alignment {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

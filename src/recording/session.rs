@@ -10,9 +10,9 @@ use crate::config;
 use crate::room::{Name, StreamKind};
 use crate::stream::{EndReason, Start, Stream};
 use crate::time::{NtpTime, Timestamp};
-use ::time::OffsetDateTime;
 use ::time::format_description::BorrowedFormatItem;
 use ::time::macros::format_description;
+use ::time::{OffsetDateTime, PrimitiveDateTime};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +32,8 @@ const COMPLETION: Duration = Duration::from_mins(5);
 /// How folders are called, and `{start}`.
 const STAMP: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]-[minute]-[second]Z");
+/// Bytes of that.
+const STAMP_LENGTH: usize = "2026-11-21T21-31-57Z".len();
 /// RFC 3339 with milliseconds.
 const RFC_3339: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
@@ -168,6 +170,14 @@ impl Session {
     pub(super) fn stop(&mut self, stream: &str) {
         for take in self.takes.iter_mut().filter(|take| *take.stream.name().stream == *stream) {
             take.close(None);
+        }
+    }
+
+    /// What is recorded cannot go on.
+    pub(super) fn fail(&mut self, error: &str) {
+        for take in self.takes.iter_mut().filter(|take| take.state == TakeState::Live) {
+            drop(take.orders.try_send(Order::Fail(error.to_owned())));
+            take.state = TakeState::Closing;
         }
     }
 
@@ -364,9 +374,19 @@ pub(super) fn rfc_3339(time: NtpTime) -> String {
 }
 
 fn format(time: NtpTime, description: &[BorrowedFormatItem<'_>]) -> String {
-    let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(time.unix_millis()) * 1_000_000);
-    let text = time.ok().and_then(|time| time.format(description).ok());
+    let text = date(time).and_then(|time| time.format(description).ok());
     text.unwrap_or_default() // of no time between 1968 and 2104
+}
+
+/// The same for calculations; there is one for each time.
+pub(super) fn date(time: NtpTime) -> Option<OffsetDateTime> {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(time.unix_millis()) * 1_000_000).ok()
+}
+
+/// When a session began, by the name of its folder; `None` for a folder with another name.
+pub(super) fn began(session: &str) -> Option<OffsetDateTime> {
+    let (stamp, _number) = session.split_at_checked(STAMP_LENGTH)?;
+    PrimitiveDateTime::parse(stamp, STAMP).ok().map(PrimitiveDateTime::assume_utc)
 }
 
 #[cfg(test)]
@@ -379,5 +399,17 @@ mod tests {
         let time = NtpTime::from(UNIX_EPOCH + Duration::from_millis(1_795_296_717_500));
         assert_eq!(stamp(time), "2026-11-21T21-31-57Z");
         assert_eq!(rfc_3339(time), "2026-11-21T21:31:57.500Z");
+        let second = |session| began(session).map(|began| began.unix_timestamp());
+        assert_eq!(second("2026-11-21T21-31-57Z"), Some(1_795_296_717));
+        assert_eq!(second("2026-11-21T21-31-57Z-12"), Some(1_795_296_717));
+        for other in [
+            "",
+            "2026-11-21T21-31-57",
+            "2026-13-21T21-31-57Z",
+            "a meeting on Monday",
+            "ä2026-11-21T21-31-57Z",
+        ] {
+            assert_eq!(second(other), None, "{other}");
+        }
     }
 }

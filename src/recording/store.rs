@@ -216,6 +216,14 @@ impl SessionFolder {
         Ok(found)
     }
 
+    /// Bytes of its files.
+    pub(super) fn size(&self) -> io::Result<u64> {
+        self.folder.entries()?.try_fold(0_u64, |sum, entry| {
+            let metadata = entry?.metadata()?;
+            Ok(if metadata.is_file() { sum.saturating_add(metadata.len()) } else { sum })
+        })
+    }
+
     /// Writes the manifest: the old one stands until the new one is whole.
     pub fn write_manifest(&self, manifest: &Manifest) -> io::Result<()> {
         let text = serde_json::to_string_pretty(manifest)? + "\n";

@@ -57,6 +57,8 @@ pub(super) enum Order {
     Muted(MediaKind, bool),
     /// It is over. `Some`: the session ends there, and with it a file that is to be filled.
     Close(Option<Timestamp>),
+    /// It cannot go on, for this reason.
+    Fail(String),
 }
 
 /// What a recording tells the session.
@@ -143,6 +145,11 @@ impl Recording {
                     // Whatever has come by now belongs to it.
                     self.take_in(clock.now());
                     self.timeline.finish(end);
+                    return None;
+                }
+                Some(Order::Fail(error)) => {
+                    self.take_in(clock.now());
+                    self.fail(&error);
                     return None;
                 }
                 Some(Order::Muted(kind, muted)) => {

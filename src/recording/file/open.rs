@@ -47,7 +47,7 @@ impl Recording {
                 biased;
                 order = orders.recv() => {
                     let order = order.unwrap_or(Order::Close(None));
-                    seen.is_over |= matches!(order, Order::Close(_));
+                    seen.is_over |= matches!(order, Order::Close(_) | Order::Fail(_));
                     seen.orders.push(order);
                 }
                 () = next(&mut intake, &clock) => {}

@@ -7,8 +7,9 @@ use crate::recording::format::Container;
 use crate::recording::manifest::{
     self, Alignment, Audio, File, FileState, Kind, Manifest, Part, Size, Video,
 };
+use crate::recording::session;
 use crate::recording::store::SessionFolder;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 /// Told of files that no manifest has known.
 const UNPLACED: &str = "the manifest was lost: when the recording began is not known";
@@ -113,17 +114,9 @@ fn participant(name: &str) -> (String, Kind) {
 
 /// When it began: by the name of its folder, or else the day on which computers began.
 fn start(folder: &SessionFolder) -> String {
-    // 2026-11-21T21-31-57Z, perhaps with a number behind.
-    let stamp = folder.session().get(..20).filter(|stamp| {
-        stamp.bytes().zip(*b"dddd-dd-ddTdd-dd-ddZ").all(|(byte, like)| match like {
-            b'd' => byte.is_ascii_digit(),
-            like => byte == like,
-        })
-    });
-    match stamp.and_then(|stamp| stamp.split_once('T')) {
-        Some((day, time)) => format!("{day}T{}", time.trim_end_matches('Z').replace('-', ":") + ".000Z"),
-        None => crate::recording::session::rfc_3339(UNIX_EPOCH.into()),
-    }
+    let seconds = session::began(folder.session()).map_or(0, |began| began.unix_timestamp());
+    let since = Duration::from_secs(seconds.try_into().unwrap_or(0));
+    session::rfc_3339((UNIX_EPOCH + since).into())
 }
 
 #[cfg(test)]
