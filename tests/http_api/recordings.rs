@@ -66,6 +66,11 @@ async fn nothing_is_served_unless_the_operator_says_so() {
         assert!(refused.body.contains("recording.browse"), "{refused:?}");
     }
     site.get("/client/records/r/s/f.mp4").await.is_problem(404, "not_browsed");
+    for path in ["/recordings", "/recordings/r/s"] {
+        let page = site.get(path).await;
+        assert_eq!((page.status, page.header("content-type")), (404, "text/html; charset=utf-8"), "{path}");
+        assert!(page.body.contains("recording.browse"), "{page:?}");
+    }
     for path in ["/api/v1/recordings/r/s", "/api/v1/recordings/r/s/f.mp4"] {
         site.ask("DELETE", path, &[], "").await.is_problem(404, "not_browsed");
     }

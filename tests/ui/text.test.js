@@ -10,7 +10,7 @@ import {russian} from '../../src/server/http/ui/room/ru.js';
 const SOURCES = new URL('../../src/', import.meta.url);
 const UI = new URL('../../src/server/http/ui/', import.meta.url);
 const read = (path) => readFileSync(new URL(path, UI), 'utf8');
-const PAGES = ['index.html', 'room.html', 'watch.html', 'publish.html', 'error.html'];
+const PAGES = ['index.html', 'room.html', 'watch.html', 'publish.html', 'error.html', 'recordings.html', 'recorded.html'];
 const SCRIPTS = ['', 'room/'].flatMap((folder) =>
   readdirSync(new URL(folder, UI)).filter((name) => /^(?!en\.|ru\.).*\.js$/.test(name)).map((name) => `${folder}${name}`));
 const values = (entry) => [...JSON.stringify(entry).matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
@@ -55,7 +55,7 @@ test('texts that are put together from words are there', () => {
       ['camera', 'microphone', 'screen'].map((kind) => `${word}_${kind}`)), 'unsupported_screen'],
     nowRole: ['host', 'speaker', 'viewer'],
     host: ['audio', 'video'].flatMap((medium) => ['on', 'off', 'holds'].map((what) => `${medium}_${what}`)),
-    error: ['name', 'nothing'],
+    error: ['name', 'nothing', 'recordings'],
     held: ['cpu', 'bandwidth', 'other'],
     failure: ['line', 'keys', 'codecs'],
     layout: ['auto', 'grid', 'speaker'],

@@ -1,5 +1,6 @@
-//! The pages for people: `/`, the room `/r/<room>`, `/watch/<room>/<participant>` and `/publish/<room>/<participant>`, with
-//! their scripts and their style, all embedded in the program.
+//! The pages for people: `/`, the room `/r/<room>`, `/watch/<room>/<participant>`, `/publish/<room>/<participant>`, and, where
+//! they may be seen, `/recordings` and `/recordings/<room>/<session>`, with their scripts and their style, all embedded in the
+//! program.
 //!
 //! A page is the same for every room; its script reads the names from its address and asks the API for the rest.
 
@@ -17,11 +18,20 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 
 /// The routes of all pages and of what they load.
-pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
+///
+/// `recordings`: whether those of recordings are shown.
+pub(super) fn routes<S: Clone + Send + Sync + 'static>(recordings: bool) -> Router<S> {
     let mut router = Router::new();
     for asset in ASSETS {
         let file = File::new(asset);
         router = router.route(asset.path, get(async move |headers: HeaderMap| file.answer(&headers)));
+    }
+    for (path, page) in RECORDING_PAGES {
+        let file = File::new(page);
+        let answer = async move |headers: HeaderMap| {
+            if recordings { file.answer(&headers) } else { no_recordings() }
+        };
+        router = router.route(path, get(answer));
     }
     let room = File::new(ROOM);
     router = router.route(
@@ -105,17 +115,21 @@ fn unreadable() -> Option<String> {
 }
 
 fn bad_request(fault: &str) -> Response {
-    apology(StatusCode::BAD_REQUEST, fault)
+    apology(StatusCode::BAD_REQUEST, "name", fault)
 }
 
 /// For a person who came to an address where nothing is.
 pub(super) fn not_found() -> Response {
-    apology(StatusCode::NOT_FOUND, "There is nothing at this address.")
+    apology(StatusCode::NOT_FOUND, "nothing", "There is nothing at this address.")
 }
 
-fn apology(status: StatusCode, fault: &str) -> Response {
-    // For a reader of another language: the page knows what to say of either.
-    let word = if status == StatusCode::NOT_FOUND { "nothing" } else { "name" };
+fn no_recordings() -> Response {
+    let fault = "Recordings are not shown on this server. Its operator can allow it with recording.browse.";
+    apology(StatusCode::NOT_FOUND, "recordings", fault)
+}
+
+/// `word`: for a reader of another language, to whom the page says the same.
+fn apology(status: StatusCode, word: &str, fault: &str) -> Response {
     let page = include_str!("ui/error.html").replace("{word}", word).replace("{reason}", &escape(fault));
     (status, security(), Html(page)).into_response()
 }
@@ -167,6 +181,9 @@ macro_rules! script {
 
 const ASSETS: &[Asset] = &[
     asset!("/", HTML, "index.html"),
+    script!("recorded.js"),
+    style!("recordings.css"),
+    script!("recordings.js"),
     style!("stream.css"),
     style!("style.css"),
     asset!("/ui/icon.svg", "image/svg+xml", "icon.svg"),
@@ -180,6 +197,7 @@ const ASSETS: &[Asset] = &[
     script!("sources.js"),
     script!("stats.js"),
     script!("ticker.js"),
+    script!("together.js"),
     script!("ui.js"),
     script!("watch.js"),
     script!("whep.js"),
@@ -242,6 +260,11 @@ const STREAM_PAGES: &[(&str, &Asset)] = &[
     ("/publish/{room}/{participant}", &asset!("", HTML, "publish.html")),
 ];
 
+const RECORDING_PAGES: &[(&str, &Asset)] = &[
+    ("/recordings", &asset!("", HTML, "recordings.html")),
+    ("/recordings/{room}/{session}", &asset!("", HTML, "recorded.html")),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -251,14 +274,15 @@ mod tests {
     use std::path;
     use tower::ServiceExt;
 
-    const PAGES: [&str; 4] = ["/", "/r/demo", "/watch/demo/me", "/publish/demo/me"];
+    const PAGES: [&str; 6] =
+        ["/", "/r/demo", "/watch/demo/me", "/publish/demo/me", "/recordings", "/recordings/demo/one"];
 
     async fn fetch(path: &str, tag: Option<&str>) -> (StatusCode, HeaderMap, String) {
         let mut request = Request::get(path);
         if let Some(tag) = tag {
             request = request.header(IF_NONE_MATCH, tag);
         }
-        let response = routes::<()>().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let response = routes::<()>(true).oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = to_bytes(body, 1 << 20).await.unwrap();
         (parts.status, parts.headers, String::from_utf8(body.to_vec()).unwrap())
@@ -386,7 +410,8 @@ mod tests {
 
     #[test]
     fn the_policy_is_kept_by_the_markup() {
-        let pages = STREAM_PAGES.iter().map(|(_, page)| page.body).chain([ASSETS[0].body, ROOM.body]);
+        let pages = STREAM_PAGES.iter().chain(RECORDING_PAGES).map(|(_, page)| page.body);
+        let pages = pages.chain([ASSETS[0].body, ROOM.body]);
         for page in pages.chain([include_str!("ui/error.html")]) {
             assert!(page.starts_with("<!doctype html>"));
             assert!(!page.contains("<style") && !page.contains(" style="), "{page}");

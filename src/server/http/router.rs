@@ -88,7 +88,7 @@ pub(super) fn router(app: App, origins: Origins, request_timeout: Duration) -> R
         .route("/metrics", get(health::prometheus))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
-        .merge(pages::routes())
+        .merge(pages::routes(app.recordings.is_some()))
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(signalling::MAX_OFFER_LEN))

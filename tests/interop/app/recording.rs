@@ -12,6 +12,10 @@ use std::time::Duration;
 /// Whether everybody is shown that the room is recorded.
 const SHOWN: &str = "!document.querySelector('#recording').hidden";
 
+/// The players of a session's page that have something to show.
+const PLAYERS: &str =
+    "[...document.querySelectorAll('.player video')].filter((video) => video.readyState >= 2)";
+
 /// The button for hosts, where it is offered and says this.
 fn offers(text: &str) -> String {
     format!(
@@ -53,6 +57,32 @@ fn a_host_records_the_meeting() {
         let file = dir.join("studio").join(&session).join(file["name"].as_str().expect("it has a name"));
         own.is_recorded_in(&read(&file));
     }
+    // The page plays both side by side.
+    anna.browser.go(&gateway.page("/recordings"));
+    anna.wait("the session is listed", "document.querySelectorAll('#sessions a').length === 1");
+    anna.click("#sessions a");
+    anna.wait("two players are ready", &format!("{PLAYERS}.length === 2"));
+    anna.click("#play");
+    for from in [0.0, 4.0] {
+        anna.fill("#seek", &from.to_string());
+        anna.wait(
+            "both play",
+            &format!("{PLAYERS}.every((video) => !video.paused && video.currentTime > {from} + 2)"),
+        );
+        let places = anna.get(&format!("{PLAYERS}.map((video) => video.currentTime)"));
+        let place = |index: usize| {
+            let start = files[index]["start"].as_f64().expect("a time");
+            start + places[index].as_f64().expect("a time")
+        };
+        assert!((place(0) - place(1)).abs() < 0.1, "out of step: {places} of {manifest}");
+    }
+    anna.wait("it ends", "document.querySelector('#play').textContent === 'Play'");
+    assert_eq!(
+        anna.get("document.querySelectorAll('#lanes i').length >= 2"),
+        true,
+        "the bar shows what there is"
+    );
+    assert!(anna.text("#log").contains("bob has joined"), "{}", anna.text("#log"));
     all_are_content([anna, bob]);
     fs::remove_dir_all(&dir).expect("our own folder");
 }

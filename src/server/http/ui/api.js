@@ -39,6 +39,22 @@ export async function secureAddress(page) {
   return address.href;
 }
 
+/**
+ * The recorded sessions, the latest first.
+ *
+ * @param {{room?: string | null, before?: string | null}} which of one room; those before the `next` of an answer
+ */
+export function recordings({room, before}) {
+  const asked = Object.entries({room, before}).filter(([, value]) => value);
+  return get(`/api/v1/recordings?${new URLSearchParams(asked)}`);
+}
+
+/** What a recorded session consists of. */
+export const recorded = (room, session) => get(recordedFile(room, session));
+
+/** Where a file of a recorded session is; without a name, where the session is. */
+export const recordedFile = (...names) => `/api/v1/recordings/${names.map(encodeURIComponent).join('/')}`;
+
 /** @typedef {{text: string, warning: boolean}} Remark */
 
 /**

@@ -372,4 +372,18 @@ export const english = {
   errorHome: 'Choose a room and a name',
   error_name: 'There is a name in the address that nobody can have: letters, digits, “-”, “_” and “.” only.',
   error_nothing: 'There is nothing at this address.',
+
+  // Recordings
+  recordings: 'Recordings',
+  noRecordings: 'Nothing has been recorded yet.',
+  earlierRecordings: 'Earlier ones',
+  noSuchRecording: 'There is no such recording.',
+  playback: 'Playback',
+  seek: 'Place in the recording',
+  lanes: 'What each file has',
+  whatHappened: 'What happened',
+  files: 'Files',
+  recordingPlay: 'Play',
+  recordingPause: 'Pause',
+  error_recordings: 'Recordings are not shown on this server. Its operator can allow it with recording.browse.',
 };

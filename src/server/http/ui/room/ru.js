@@ -381,4 +381,18 @@ export const russian = {
   errorHome: 'Выбрать комнату и имя',
   error_name: 'В адресе имя, которого быть не может: нужны латинские буквы, цифры, «-», «_» и «.».',
   error_nothing: 'По этому адресу ничего нет.',
+
+  // Recordings
+  recordings: 'Записи',
+  noRecordings: 'Ещё ничего не записано.',
+  earlierRecordings: 'Более ранние',
+  noSuchRecording: 'Такой записи нет.',
+  playback: 'Воспроизведение',
+  seek: 'Место в записи',
+  lanes: 'Что есть в каждом файле',
+  whatHappened: 'Что происходило',
+  files: 'Файлы',
+  recordingPlay: 'Воспроизвести',
+  recordingPause: 'Пауза',
+  error_recordings: 'На этом сервере записи не показываются. Разрешить это может владелец сервера: recording.browse.',
 };

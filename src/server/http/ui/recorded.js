@@ -1,0 +1,157 @@
+// `/recordings/<room>/<session>`: plays all files of a session side by side, with what was written beside them.
+//
+// One clock leads. It stands while a file that should be seen has nothing to show yet, and each player follows it.
+
+import {recorded, recordedFile} from './api.js';
+import {current, moment, put, t, translate} from './room/text.js';
+import {dress} from './room/theme.js';
+import {SessionClock, correction, parts, place, span} from './together.js';
+import {byId, make, names} from './ui.js';
+
+/** Between two looks at how the players stand, in milliseconds. */
+const LOOK = 100;
+/** So far before its end a file is not waited for, in seconds. */
+const END = 0.3;
+
+const [room, session] = names();
+let manifest = null, clock = new SessionClock(0), wanted = false;
+/** @type {{file: object, figure: HTMLElement, video: HTMLVideoElement}[]} */
+let players = [];
+/** @type {{event: object, line: HTMLElement}[]} */
+let log = [];
+
+const now = () => performance.now() / 1000;
+
+async function load() {
+  try {
+    manifest = await recorded(room, session);
+  } catch {
+    return put(byId('state'), 'noSuchRecording');
+  }
+  clock = new SessionClock(manifest.duration);
+  byId('seek').max = String(manifest.duration);
+  const files = manifest.files.filter(({name, state}) => name && state !== 'lost');
+  players = files.map((file) => {
+    const video = make('video', {src: recordedFile(room, session, file.name), preload: 'auto', playsInline: true});
+    const figure = make('figure', {className: 'player'}, video, make('figcaption', {textContent: label(file)}));
+    return {file, figure, video};
+  });
+  byId('players').replaceChildren(...players.map(({figure}) => figure));
+  byId('log-card').hidden = manifest.events.length === 0;
+  show();
+  document.querySelector('main').dataset.state = 'ready';
+  setInterval(look, LOOK);
+}
+
+/** All that has words in it. */
+function show() {
+  if (!manifest) return;
+  byId('title').textContent = room;
+  document.title = `${room} – Commonroom`;
+  byId('state').textContent = [moment(Date.parse(manifest.start)), span(manifest.duration),
+    manifest.state === 'recording' && t('recordingBadge')].filter(Boolean).join(' · ');
+  for (const {file, figure} of players) figure.lastChild.textContent = label(file);
+  byId('lanes').replaceChildren(...players.map(({file}) => {
+    const lane = make('span', {className: 'lane'});
+    lane.setAttribute('aria-hidden', 'true');
+    for (const {from, to} of parts(file, manifest.duration)) {
+      const part = make('i', {});
+      part.style.left = `${from * 100}%`;
+      part.style.width = `${(to - from) * 100}%`;
+      lane.append(part);
+    }
+    return make('li', {}, make('span', {textContent: `${label(file)}: ${span(file.start)} – ${span(file.end)}`}), lane);
+  }));
+  log = manifest.events.map((event) => {
+    const line = make('button', {type: 'button'}, make('span', {className: 'time', textContent: span(event.time)}), make('span', {textContent: words(event)}));
+    line.classList.toggle('event', event.type !== 'message');
+    line.addEventListener('click', () => seek(event.time));
+    return {event, line};
+  });
+  byId('log').replaceChildren(...log.map(({line}) => make('li', {}, line)));
+  byId('files').replaceChildren(...manifest.files.filter(({name}) => name).map((file) => {
+    const link = make('a', {href: recordedFile(room, session, file.name), download: file.name, textContent: file.name});
+    return make('li', {}, link, ` ${megabytes(file.size)}`, file.error ? ` – ${file.error}` : '');
+  }));
+  draw();
+}
+
+/** Whether a player has come to what its file has; the manifest may say a moment more. */
+const isOver = (video, at) => at >= video.duration - END;
+
+const label = ({participant, kind}) => kind === 'screen' ? t('screenOf', {login: participant}) : participant;
+const megabytes = (size) =>
+  new Intl.NumberFormat(current(), {style: 'unit', unit: 'megabyte', maximumFractionDigits: 1}).format(size / 1e6);
+
+function words({type, login, from, text}) {
+  if (type === 'message') return `${from}: ${text}`;
+  return t(type === 'joined' ? 'joined' : 'left', {login});
+}
+
+/** Brings all to where they should be. */
+function look() {
+  const time = clock.at(now());
+  if (clock.runs && time >= clock.length) wanted = false;
+  const here = players.map((player) => ({...player, at: place(player.file, time)}));
+  // One that is where it should be and has no picture for what comes next keeps all others waiting.
+  const isLate = here.some(({at, video}) => at !== null && !video.error && !isOver(video, at)
+    && (video.seeking || video.readyState < HTMLMediaElement.HAVE_FUTURE_DATA));
+  if (wanted && !isLate) clock.run(now());
+  else clock.stand(now());
+  for (const {at, video, figure} of here) {
+    figure.classList.toggle('absent', at === null);
+    if (at === null || video.error) {
+      video.pause();
+      continue;
+    }
+    const {jump, rate} = correction(video.currentTime - at);
+    if (jump && !video.seeking && !isOver(video, at)) video.currentTime = at;
+    video.playbackRate = clock.runs ? rate : 1;
+    if (clock.runs && video.paused && !isOver(video, at)) video.play().catch(() => wanted = false);
+    else if (!clock.runs) video.pause();
+  }
+  draw();
+}
+
+function draw() {
+  const time = clock.at(now());
+  put(byId('play'), wanted ? 'recordingPause' : 'recordingPlay');
+  byId('time').textContent = `${span(time)} / ${span(clock.length)}`;
+  if (document.activeElement !== byId('seek') || wanted) byId('seek').value = String(time);
+  byId('seek').setAttribute('aria-valuetext', span(time));
+  let last = null;
+  for (const {event, line} of log) {
+    const later = event.time > time;
+    if (!later) last = line;
+    line.classList.toggle('later', later);
+  }
+  if (last !== draw.last && wanted) last?.scrollIntoView({block: 'nearest'});
+  draw.last = last;
+}
+
+function seek(time) {
+  clock.seek(time, now());
+  for (const {file, video} of players) {
+    const at = place(file, clock.at(now()));
+    if (at !== null) video.currentTime = at;
+  }
+  draw();
+}
+
+function toggle() {
+  wanted = !wanted;
+  if (wanted && clock.at(now()) >= clock.length) seek(0);
+  look();
+}
+
+byId('play').addEventListener('click', toggle);
+byId('seek').addEventListener('input', ({target}) => seek(Number(target.value)));
+document.addEventListener('keydown', (event) => {
+  if (event.key !== ' ' || event.target.closest('button, a, input')) return;
+  event.preventDefault();
+  toggle();
+});
+document.addEventListener('language', show);
+dress();
+translate();
+load();
