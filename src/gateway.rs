@@ -3,9 +3,10 @@
 use crate::bridge::Bridge;
 use crate::config::{self, Config};
 use crate::metrics;
-use crate::recording::{Recorder, RecorderError, Store};
+use crate::recording::{Notices, Recorder, RecorderError, Store};
 use crate::room::{Limits, Name, RecordingPolicy, Rooms};
 use crate::server::conference::{Conference, Services};
+use crate::server::hooks::{Hooks, HooksError};
 use crate::server::tls::{Tls, TlsError};
 use crate::server::{http, rtmp, webrtc};
 use crate::time::NtpTime;
@@ -25,6 +26,8 @@ pub struct Gateway {
     bridge: Bridge,
     /// Where anything may be recorded.
     recorder: Option<Recorder>,
+    /// Where anybody is told.
+    hooks: Option<Hooks>,
     rtmp: rtmp::Server,
     conference: Conference,
     webrtc: webrtc::Server,
@@ -67,12 +70,15 @@ pub enum StartError {
     /// Nothing can be recorded, though it may be asked for.
     #[error(transparent)]
     Recorder(#[from] RecorderError),
+    /// Nobody could be told.
+    #[error(transparent)]
+    Hooks(#[from] HooksError),
 }
 
 impl Gateway {
     /// Binds everything; nothing is served yet. Must be called within a tokio runtime.
     pub fn start(config: Config) -> Result<Self, StartError> {
-        let Config { rtmp, http, webrtc, rooms, bridge, recording, room: rules, .. } = config;
+        let Config { rtmp, http, webrtc, rooms, bridge, recording, hooks, room: rules, .. } = config;
         // Before any counter is looked up.
         metrics::handle();
         let stop = CancellationToken::new();
@@ -94,8 +100,13 @@ impl Gateway {
         let mut policies = rules.iter().map(|rule| rule.recording.policy).chain([recording.policy]);
         let records = policies.any(|policy| policy != config::Policy::Never);
         drop(policies);
-        let recorder =
-            records.then(|| Recorder::open(recording, rules, rooms.clone(), bridge.clone())).transpose()?;
+        let (hooks, notices) = match Hooks::new(hooks)? {
+            Some((hooks, notices)) => (Some(hooks), notices),
+            None => (None, Notices::default()),
+        };
+        let recorder = records
+            .then(|| Recorder::open(recording, rules, rooms.clone(), bridge.clone(), notices))
+            .transpose()?;
         // What was recorded may be browsed even where nothing is recorded any more.
         let recordings = match (&recorder, browse) {
             (_, false) => None,
@@ -139,7 +150,7 @@ impl Gateway {
             http: http.local_addr().map_err(failed(http_listen, "http.listen"))?,
             https,
         };
-        Ok(Self { rooms, bridge, recorder, rtmp, conference, webrtc, http, tls, addresses, stop })
+        Ok(Self { rooms, bridge, recorder, hooks, rtmp, conference, webrtc, http, tls, addresses, stop })
     }
 
     /// Where it listens.
@@ -157,9 +168,20 @@ impl Gateway {
                 recorder.run(self.stop.clone()).await;
             }
         };
+        let told = CancellationToken::new();
+        let hooks = async {
+            if let Some(hooks) = self.hooks {
+                hooks.run(told.clone()).await;
+            }
+        };
         let media = async {
-            tokio::join!(self.rtmp.run(&self.conference), self.webrtc.closed(), recorder);
-            self.bridge.shutdown().await;
+            let media = async {
+                tokio::join!(self.rtmp.run(&self.conference), self.webrtc.closed(), recorder);
+                self.bridge.shutdown().await;
+                // What became of the recordings is the last news.
+                told.cancel();
+            };
+            tokio::join!(media, hooks);
             media_ended.cancel();
         };
         let order = async {

@@ -108,6 +108,11 @@ const COUNTERS: &[Description] = &[
         "Recordings that have come to an end, by outcome: finished, failed, recovered, lost.",
     ),
     (
+        "commonroom_hooks_events_total",
+        Unit::Count,
+        "Events for hooks.url, by outcome: delivered, retried, failed, and dropped where too many waited.",
+    ),
+    (
         "commonroom_recording_deleted_sessions_total",
         Unit::Count,
         "Recorded sessions that were deleted, by reason: age, size.",

@@ -6,6 +6,7 @@
 mod bridge;
 mod error;
 mod explain;
+mod hooks;
 mod http;
 mod load;
 mod log;
@@ -14,6 +15,7 @@ mod room;
 mod rooms;
 mod rtmp;
 mod rules;
+mod secret;
 mod tls;
 mod units;
 mod webrtc;
@@ -21,12 +23,14 @@ mod written;
 
 pub use bridge::Bridge;
 pub use error::{ConfigError, Place};
+pub use hooks::Hooks;
 pub use http::{Http, InvalidOrigin, Origin, Origins};
 pub use log::{Filter, Format, InvalidFilter, Log};
 pub use recording::{Align, Policy, RecordedAudio, Recording};
 pub use room::{Pattern, RoomRule, RoomRules};
 pub use rooms::Rooms;
 pub use rtmp::Rtmp;
+pub use secret::Secret;
 pub use tls::{CertificateSource, Tls};
 pub use units::{ByteSize, InvalidUnit, Span};
 pub use webrtc::{Host, InvalidHost, Webrtc};
@@ -49,6 +53,8 @@ pub struct Config {
     pub bridge: Bridge,
     /// What is recorded, where, and how.
     pub recording: Recording,
+    /// Who is told what happens.
+    pub hooks: Hooks,
     /// What is logged, and how.
     pub log: Log,
     /// Options of some rooms, in place of those above.

@@ -42,7 +42,7 @@ pub(super) struct Fault {
 impl Config {
     /// The first fault there is.
     pub(super) fn fault(&self) -> Option<Fault> {
-        let Self { rtmp, http, webrtc, rooms, bridge, recording, log: _, .. } = self;
+        let Self { rtmp, http, webrtc, rooms, bridge, recording, hooks, log: _, .. } = self;
         let mut listen = vec![
             ("rtmp.listen", rtmp.listen),
             ("http.listen", http.listen),
@@ -78,6 +78,7 @@ impl Config {
             .or_else(|| outside("recording.sync", recording.sync, &(Span(Duration::ZERO)..=LONGEST)))
             .or_else(|| outside("recording.min_free", recording.min_free, &DISK))
             .or_else(|| outside("recording.max_age", recording.max_age, &KEPT))
+            .or_else(|| hooks.fault())
             .or_else(|| outside("recording.max_size", recording.max_size, &DISK))
     }
 }

@@ -7,6 +7,7 @@ mod format;
 mod intake;
 mod lock;
 pub mod manifest;
+mod notice;
 mod recover;
 mod retention;
 mod service;
@@ -16,6 +17,7 @@ mod store;
 mod template;
 mod timeline;
 
+pub use notice::{Notice, NoticeKind, Notices};
 pub use recover::{RecoverError, Recovered, Report, recover};
 pub use service::{Recorder, RecorderError};
 pub use store::{SessionFolder, Store};

@@ -2,6 +2,7 @@
 
 use super::lock::Lock;
 use super::manifest::{Event, FileState};
+use super::notice::Notices;
 use super::recover;
 use super::retention::{self, Bounds};
 use super::session::{Session, date};
@@ -62,8 +63,10 @@ pub(super) struct Service {
     pub(super) store: Store,
     pub(super) bridge: Bridge,
     pub(super) tasks: TaskTracker,
-    rooms: Rooms,
+    pub(super) rooms: Rooms,
     pub(super) space: Space,
+    /// Who hears what becomes of recordings.
+    pub(super) notices: Notices,
     /// Nobody else writes there.
     _lock: Lock,
 }
@@ -75,6 +78,7 @@ impl Recorder {
         rules: config::RoomRules,
         rooms: Rooms,
         bridge: Bridge,
+        notices: Notices,
     ) -> Result<Self, RecorderError> {
         for config in rules.iter().map(|rule| &rule.recording).chain([&config]) {
             config.file.parse::<Template>()?;
@@ -88,14 +92,14 @@ impl Recorder {
         let space = Space::new(config.min_free.0);
         // The first recording must know.
         space.take(store.free());
-        let service = Service { config, rules, store, bridge, tasks, rooms, space, _lock: lock };
+        let service = Service { config, rules, store, bridge, tasks, rooms, space, notices, _lock: lock };
         Ok(Self { service: Arc::new(service), earlier })
     }
 
     /// Completes these, as far as an earlier run of the server could not. Nobody may write to them.
-    fn recover(store: &Store, sessions: &[(String, String)]) {
+    fn recover(service: &Service, sessions: &[(String, String)]) {
         for (room, session) in sessions {
-            match recover::session(store, room, session) {
+            match recover::session(&service.store, room, session) {
                 Ok(None) => {}
                 Ok(Some(recovered)) => {
                     let count = |lost| {
@@ -109,7 +113,10 @@ impl Recorder {
                         lost,
                         "session was interrupted; completed what is there"
                     );
-                    recovered.files().for_each(|file| count_closed(file.state));
+                    for file in recovered.files() {
+                        count_closed(file.state);
+                        service.notices.tell(service.rooms.wall(), (room, session), file);
+                    }
                 }
                 Err(error) => tracing::error!(room, session, %error, "session was interrupted, and stays so"),
             }
@@ -124,10 +131,9 @@ impl Recorder {
     /// Records until it is stopped; then completes what is open.
     pub async fn run(&self, stop: CancellationToken) {
         // While these are completed new ones begin in folders of their own.
-        let store = self.service.store.clone();
         let recovery = tokio::task::spawn_blocking({
-            let sessions = self.earlier.clone();
-            move || Self::recover(&store, &sessions)
+            let (service, sessions) = (self.service.clone(), self.earlier.clone());
+            move || Self::recover(&service, &sessions)
         });
         tokio::select! {
             () = self.serve(stop) => {}

@@ -65,6 +65,8 @@ struct Take {
     stream: Stream,
     orders: mpsc::Sender<Order>,
     told: watch::Receiver<manifest::File>,
+    /// It has been told that it has begun.
+    is_announced: bool,
     state: TakeState,
 }
 
@@ -163,7 +165,15 @@ impl Session {
             file::record(setting, recorded, start, for_file, teller, (number, news)).await;
         });
         let login = login.clone();
-        self.takes.push(Take { login, kind, stream, orders, told, state: TakeState::Live });
+        self.takes.push(Take {
+            login,
+            kind,
+            stream,
+            orders,
+            told,
+            is_announced: false,
+            state: TakeState::Live,
+        });
     }
 
     /// A stream is not to be recorded any more.
@@ -238,9 +248,7 @@ impl Session {
                 }
             }
             News::Closed(left) => {
-                take.state = TakeState::Closed;
-                let outcome = take.told.borrow().state;
-                super::service::count_closed(outcome);
+                take.closed(&self.service, &self.folder);
                 if let Some(stream) = left {
                     let (login, kind) = (take.login.clone(), take.kind);
                     self.record(&login, kind, stream, Start::CachedGop);
@@ -264,6 +272,7 @@ impl Session {
                 take.close(None);
             }
             self.is_dirty |= take.told.has_changed().unwrap_or(false);
+            take.announce(&self.service, &self.folder);
         }
         if self.is_dirty && self.written.is_none_or(|written| written.elapsed() >= MANIFEST_INTERVAL) {
             self.write(SessionState::Recording).await;
@@ -290,8 +299,7 @@ impl Session {
             if let (number, News::Closed(_)) = news
                 && let Some(take) = self.takes.get_mut(number)
             {
-                take.state = TakeState::Closed;
-                super::service::count_closed(take.told.borrow().state);
+                take.closed(&self.service, &self.folder);
             }
         }
         self.write(SessionState::Finished).await;
@@ -346,6 +354,25 @@ impl Session {
 }
 
 impl Take {
+    /// Tells once that there is a file.
+    fn announce(&mut self, service: &Service, folder: &SessionFolder) {
+        let told = self.told.borrow();
+        if !self.is_announced && !told.name.is_empty() {
+            self.is_announced = true;
+            let begun = manifest::File { state: FileState::Recording, ..told.clone() };
+            service.notices.tell(service.rooms.wall(), (folder.room(), folder.session()), &begun);
+        }
+    }
+
+    /// Its recording has come to its end.
+    fn closed(&mut self, service: &Service, folder: &SessionFolder) {
+        self.announce(service, folder);
+        self.state = TakeState::Closed;
+        let told = self.told.borrow();
+        super::service::count_closed(told.state);
+        service.notices.tell(service.rooms.wall(), (folder.room(), folder.session()), &told);
+    }
+
     fn close(&mut self, end: Option<Timestamp>) {
         if matches!(self.state, TakeState::Live | TakeState::Idle(_)) {
             // One that does not take orders any more is closing by itself.

@@ -1,6 +1,7 @@
 //! Sockets and the real clock: only here and in the gateway.
 
 pub mod conference;
+pub mod hooks;
 pub mod http;
 mod places;
 pub mod rtmp;

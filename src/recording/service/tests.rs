@@ -4,11 +4,13 @@ use super::*;
 use crate::codec::opus::{OpusConfig, silence};
 use crate::media::{Codec, CodecParams, Frame};
 use crate::recording::manifest::{File, Manifest, SessionState};
+use crate::recording::notice::{Notice, NoticeKind};
 use crate::room::{Limits, Protocol, Publication, RecordingPolicy};
 use crate::stream::{FeedKey, FeedWriter, Form};
 use crate::time::{NtpTime, Timestamp};
 use bytes::Bytes;
 use std::time::UNIX_EPOCH;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -20,6 +22,7 @@ struct Place {
     root: tempfile::TempDir,
     rooms: Rooms,
     recorder: Arc<Recorder>,
+    notices: mpsc::Receiver<Notice>,
     stop: CancellationToken,
 }
 
@@ -37,8 +40,10 @@ impl Place {
         };
         let bridge = Bridge::new(config::Bridge::default());
         let rules = config::RoomRules::default();
-        let recorder = Arc::new(Recorder::open(config, rules, rooms.clone(), bridge).unwrap());
-        Self { root, rooms, recorder, stop: CancellationToken::new() }
+        let (teller, notices) = Notices::channel();
+        let recorder = Recorder::open(config, rules, rooms.clone(), bridge, teller).unwrap();
+        let stop = CancellationToken::new();
+        Self { root, rooms, recorder: Arc::new(recorder), notices, stop }
     }
 
     fn run(&self) -> JoinHandle<()> {
@@ -106,7 +111,7 @@ fn has_file(manifest: &Manifest) -> bool {
 
 #[tokio::test]
 async fn a_full_disk_ends_recordings_in_order_and_no_room() {
-    let place = Place::new();
+    let mut place = Place::new();
     let running = place.run();
     let alice = Alice::publish(&place.rooms);
     place.until(|manifests| manifests.iter().any(has_file)).await;
@@ -136,6 +141,20 @@ async fn a_full_disk_ends_recordings_in_order_and_no_room() {
     timeout(PATIENCE, running).await.expect("it ends").unwrap();
     let states: Vec<_> = place.manifests().iter().map(|one| one.files[0].state).collect();
     assert_eq!(states, [FileState::Failed, FileState::Finished]);
+
+    let told =
+        || place.notices.try_recv().ok().map(|notice| (notice.kind, notice.session, notice.file.state));
+    let told: Vec<_> = std::iter::from_fn(told).collect();
+    let (first, second) = (manifests[0].session.clone(), manifests[1].session.clone());
+    assert_eq!(
+        told,
+        [
+            (NoticeKind::Started, first.clone(), FileState::Recording),
+            (NoticeKind::Failed, first, FileState::Failed),
+            (NoticeKind::Started, second.clone(), FileState::Recording),
+            (NoticeKind::Finished, second, FileState::Finished),
+        ]
+    );
 }
 
 #[tokio::test]
@@ -144,7 +163,8 @@ async fn two_servers_do_not_share_a_folder() {
     let config = config::Recording { dir: place.root.path().to_owned(), ..Default::default() };
     let second = || {
         let bridge = Bridge::new(config::Bridge::default());
-        Recorder::open(config.clone(), config::RoomRules::default(), place.rooms.clone(), bridge)
+        let rules = config::RoomRules::default();
+        Recorder::open(config.clone(), rules, place.rooms.clone(), bridge, Notices::default())
     };
     assert!(matches!(second().err(), Some(RecorderError::InUse { .. })));
     drop(place.recorder);
