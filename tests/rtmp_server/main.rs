@@ -16,6 +16,7 @@ use commonroom::protocol::amf0::{Object, Value};
 use commonroom::protocol::rtmp::Command;
 use commonroom::protocol::rtmp::chunk::{RawMessage, kind};
 use commonroom::protocol::rtmp::message::Message;
+use commonroom::recording::Recorder;
 use commonroom::room::{Limits, RecordingPolicy, Rooms};
 use commonroom::server::conference::{Conference, Services};
 use commonroom::server::rtmp::Server;
@@ -45,6 +46,8 @@ const LIMITS: Limits = Limits {
 const AVC_CONFIG: &[u8] =
     &[0x17, 0, 0, 0, 0, 1, 0x42, 0xc0, 0x1e, 0xff, 0xe1, 0, 4, 0x67, 0x42, 0xc0, 0x1e, 1, 0, 2, 0x68, 0xce];
 const AAC_CONFIG: &[u8] = &[0xaf, 0, 0x11, 0x90];
+/// x264's parameters of 1920x1080, High, level 4.0: files have need of whole ones.
+const SPS: &[u8] = b"\x67\x64\x00\x28\xac\xd9\x40\x78\x02\x27\xe5\xc0\x44\x00\x00\x03\x00\x04\x00\x00\x03\x00\xf0\x3c\x60\xc6\x58";
 const WARNED: &str = "onStatus NetStream.Publish.Warning";
 
 struct Gateway {
@@ -57,10 +60,14 @@ struct Gateway {
 
 impl Gateway {
     fn start(change: impl FnOnce(&mut config::Rtmp)) -> Self {
+        Self::with(LIMITS, change)
+    }
+
+    fn with(limits: Limits, change: impl FnOnce(&mut config::Rtmp)) -> Self {
         let mut config = config::Rtmp { listen: (Ipv4Addr::LOCALHOST, 0).into(), ..config::Rtmp::default() };
         change(&mut config);
         let (rooms, stop) =
-            (Rooms::new(LIMITS, commonroom::time::NtpTime::default()), CancellationToken::new());
+            (Rooms::new(limits, commonroom::time::NtpTime::default()), CancellationToken::new());
         let bridge = Bridge::default();
         let server =
             Server::bind(config, rooms.clone(), bridge.clone(), None, stop.clone()).expect("a free port");
@@ -518,6 +525,53 @@ async fn a_publisher_hears_that_it_is_recorded_and_no_longer() {
     assert!(alice.warned.is_empty() && alice.told.is_empty(), "neither a warning nor an error");
     bob.settle().await;
     assert!(!bob.heard.iter().any(|heard| heard.contains("Record")), "{:?}", bob.heard);
+}
+
+#[tokio::test]
+async fn the_recorder_tells_which_file_a_stream_goes_to() {
+    let limits = Limits { recording: RecordingPolicy::OnRequest, ..LIMITS };
+    let gateway = Gateway::with(limits, |_| {});
+    let dir = tempfile::tempdir().expect("there is room for a folder");
+    let config = config::Recording { dir: dir.path().to_owned(), ..config::Recording::default() };
+    let recorder =
+        Recorder::open(config, config::RoomRules::default(), gateway.rooms.clone(), gateway.bridge.clone());
+    let (recorder, stop) = (recorder.expect("the folder can be used"), CancellationToken::new());
+    let store = recorder.store().clone();
+    let recording = tokio::spawn({
+        let stop = stop.clone();
+        async move { recorder.run(stop).await }
+    });
+    let mut alice = gateway.publish("alice").await;
+    alice.client.set_chunk_size();
+    let sets =
+        [&[1, 0x64, 0, 0x28, 0xff, 0xe1, 0, 27], SPS, &[1, 0, 6], b"\x68\xeb\xe3\xcb\x22\xc0"].concat();
+    alice.client.send(kind::VIDEO, 1, 0, &[&[0x17, 0, 0, 0, 0], &sets[..]].concat());
+    alice.client.send(kind::AUDIO, 1, 0, AAC_CONFIG);
+    alice.settle().await;
+    let room = "room".parse().expect("a name");
+    gateway.rooms.record(&room, true).expect("it may be recorded");
+    // What comes after the wish is recorded, from the next keyframe on.
+    let stream = gateway.stream("alice");
+    for time in (1_080..).step_by(40).take(200) {
+        if stream.recorded().borrow().is_some() {
+            break;
+        }
+        alice.client.send(kind::VIDEO, 1, time, &picture(true, &[3]));
+        alice.client.send(kind::AUDIO, 1, time, b"\xaf\x01\x21\x00");
+        alice.flush().await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    alice.until("onStatus NetStream.Record.Start").await;
+    let recorded = stream.recorded().borrow().clone().expect("it is told");
+    let [(_, session)] = &store.sessions().expect("readable")[..] else { panic!("there is one session") };
+    assert_eq!(*recorded.name, *format!("room/{session}/alice-camera.mp4"));
+    assert!(store.session("room", session).and_then(|folder| folder.open("alice-camera.mp4")).is_ok());
+    assert!(store.is_recorded("room", session), "nobody may delete it");
+    gateway.rooms.record(&room, false).expect("it may be ended");
+    alice.until("onStatus NetStream.Record.Stop").await;
+    stop.cancel();
+    recording.await.expect("it ends in order");
+    assert!(!store.is_recorded("room", session));
 }
 
 #[tokio::test]
