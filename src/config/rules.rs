@@ -211,6 +211,10 @@ mod tests {
             ("rooms.history", "10001"),
             ("rooms.linger", "\"25h\""),
             ("bridge.linger", "\"1000h\""),
+            ("recording.min_free", "\"1073741825GiB\""),
+            ("recording.max_age", "\"876601h\""),
+            ("recording.max_size", "\"1152921504606846977B\""),
+            ("hooks.url", "\"example.org/events\""),
         ] {
             let said = error(&format!("{key} = {bad}"), &[]).unwrap_or_default();
             assert!(said.starts_with("c.toml:1:") && said.contains(&format!(": {key} is ")), "{key}: {said}");
