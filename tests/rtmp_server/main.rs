@@ -16,7 +16,7 @@ use commonroom::protocol::amf0::{Object, Value};
 use commonroom::protocol::rtmp::Command;
 use commonroom::protocol::rtmp::chunk::{RawMessage, kind};
 use commonroom::protocol::rtmp::message::Message;
-use commonroom::recording::Recorder;
+use commonroom::recording::{Notices, Recorder};
 use commonroom::room::{Limits, RecordingPolicy, Rooms};
 use commonroom::server::conference::{Conference, Services};
 use commonroom::server::rtmp::Server;
@@ -533,8 +533,9 @@ async fn the_recorder_tells_which_file_a_stream_goes_to() {
     let gateway = Gateway::with(limits, |_| {});
     let dir = tempfile::tempdir().expect("there is room for a folder");
     let config = config::Recording { dir: dir.path().to_owned(), ..config::Recording::default() };
-    let recorder =
-        Recorder::open(config, config::RoomRules::default(), gateway.rooms.clone(), gateway.bridge.clone());
+    let (rules, rooms, bridge) =
+        (config::RoomRules::default(), gateway.rooms.clone(), gateway.bridge.clone());
+    let recorder = Recorder::open(config, rules, rooms, bridge, Notices::default());
     let (recorder, stop) = (recorder.expect("the folder can be used"), CancellationToken::new());
     let store = recorder.store().clone();
     let recording = tokio::spawn({
