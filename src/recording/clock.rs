@@ -1,7 +1,7 @@
 //! The clock of a session: steady, and with a zero that the first recording sets.
 
 use crate::time::{MediaDuration, NtpTime, Timestamp};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use tokio::time::Instant;
 
 /// Times of a session are [`Timestamp`]s since it was opened; what it is *told* in counts from its zero, which is where its
@@ -12,12 +12,24 @@ pub(super) struct SessionClock {
     /// The time of day when it was opened.
     wall: NtpTime,
     zero: OnceLock<Timestamp>,
+    /// Every stream that is read has a copy.
+    live: Arc<()>,
 }
 
 impl SessionClock {
     /// A session that is opened now.
     pub(super) fn new(now: Instant, wall: NtpTime) -> Self {
-        Self { opened: now, wall, zero: OnceLock::new() }
+        Self { opened: now, wall, zero: OnceLock::new(), live: Arc::default() }
+    }
+
+    /// For as long as this is kept something comes.
+    pub(super) fn enter(&self) -> Arc<()> {
+        self.live.clone()
+    }
+
+    /// Whether any stream of the session goes on.
+    pub(super) fn is_live(&self) -> bool {
+        Arc::strong_count(&self.live) > 1
     }
 
     /// When an instant was.

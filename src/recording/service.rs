@@ -244,7 +244,7 @@ impl Watch {
                 },
                 Ok(()) = shortage.changed() => self.take_shortage().await,
                 news = next(&mut self.session) => if let Some(session) = &mut self.session {
-                    session.take(news);
+                    session.take(news).await;
                     self.show();
                 },
                 _ = ticks.tick() => if let Some(session) = &mut self.session

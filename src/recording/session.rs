@@ -92,7 +92,7 @@ impl Session {
         let template = config.file.parse().unwrap_or_default();
         tracing::info!(%room, session = folder.session(), "session is recorded");
         let (teller, news) = mpsc::channel(NEWS);
-        Ok(Self {
+        let mut session = Self {
             folder,
             clock: Arc::new(SessionClock::new(Instant::now(), wall)),
             align: config.align.into(),
@@ -107,16 +107,24 @@ impl Session {
             is_dirty: true,
             quiet_since: None,
             service,
-        })
+        };
+        // A folder without one would be nobody's after a crash.
+        session.write(SessionState::Recording).await;
+        Ok(session)
     }
 
     /// Records a stream: in the file of its participant, where that waits for it, or in a new one.
     pub(super) fn record(&mut self, login: &Name, kind: StreamKind, stream: Stream, start: Start) {
         self.quiet_since = None;
         self.is_dirty = true;
-        let waiting = self.takes.iter_mut().find(|take| {
-            take.login == *login && take.kind == kind && matches!(take.state, TakeState::Idle(_))
-        });
+        // The end of the stream before may not have been read yet: it has ended all the same.
+        let is_waiting = |take: &Take| match take.state {
+            TakeState::Idle(_) => true,
+            TakeState::Live => take.stream.ended().is_some(),
+            TakeState::Closing | TakeState::Closed => false,
+        };
+        let mut takes = self.takes.iter_mut();
+        let waiting = takes.find(|take| take.login == *login && take.kind == kind && is_waiting(take));
         if let Some(take) = waiting
             && take.orders.try_send(Order::Continue(stream.clone())).is_ok()
         {
@@ -162,7 +170,18 @@ impl Session {
         let (number, news) = (self.takes.len(), self.teller.clone());
         let recorded = stream.clone();
         self.service.tasks.spawn(async move {
-            file::record(setting, recorded, start, for_file, teller, (number, news)).await;
+            let told = teller.clone();
+            let recording =
+                tokio::spawn(file::record(setting, recorded, start, for_file, told, (number, news.clone())));
+            let left = recording.await.unwrap_or_else(|panic| {
+                teller.send_modify(|told| {
+                    told.state = FileState::Failed;
+                    told.error = Some(panic.to_string());
+                });
+                None
+            });
+            // A session that is gone needs no news.
+            drop(news.send((number, News::Closed(left))).await);
         });
         let login = login.clone();
         self.takes.push(Take {
@@ -208,8 +227,10 @@ impl Session {
             .iter()
             .find(|take| take.state == TakeState::Live && *take.stream.name().stream == *stream);
         if let Some(take) = take {
-            // One that has too much to do tells the gap with another cause.
-            drop(take.orders.try_send(Order::Muted(medium, muted)));
+            // One that has too much to do tells the gap with another cause. There is always room for the orders that count.
+            if take.orders.capacity() > ORDERS / 2 {
+                drop(take.orders.try_send(Order::Muted(medium, muted)));
+            }
         }
     }
 
@@ -231,13 +252,17 @@ impl Session {
         }
     }
 
-    /// Takes news. Gives what is to be recorded in another file.
-    pub(super) fn take(&mut self, (number, news): (usize, News)) {
+    /// Takes news; what is to be recorded in another file is from now on.
+    pub(super) async fn take(&mut self, (number, news): (usize, News)) {
         self.is_dirty = true;
         let full = self.align == Alignment::Full;
         let Some(take) = self.takes.get_mut(number) else { return };
         match news {
-            News::Idle(reason) => {
+            // After a crash nobody knows whose a file is that the manifest does not have.
+            News::Open => return self.write(SessionState::Recording).await,
+            // It goes on with another one already.
+            News::Idle(stream, _) if !stream.is(&take.stream) => {}
+            News::Idle(_, reason) => {
                 if take.state == TakeState::Live {
                     take.state = TakeState::Idle(Instant::now());
                 }
@@ -248,8 +273,9 @@ impl Session {
                 }
             }
             News::Closed(left) => {
+                let was_told = take.state == TakeState::Closing;
                 take.closed(&self.service, &self.folder);
-                if let Some(stream) = left {
+                if let Some(stream) = left.filter(|_| !was_told) {
                     let (login, kind) = (take.login.clone(), take.kind);
                     self.record(&login, kind, stream, Start::CachedGop);
                 }
@@ -302,7 +328,9 @@ impl Session {
                 take.closed(&self.service, &self.folder);
             }
         }
-        self.write(SessionState::Finished).await;
+        let is_complete = self.takes.iter().all(|take| take.state == TakeState::Closed);
+        // What is not complete by now will be at the next start.
+        self.write(if is_complete { SessionState::Finished } else { SessionState::Recording }).await;
         tracing::info!(room = self.folder.room(), session = self.folder.session(), "session has ended");
     }
 

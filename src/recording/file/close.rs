@@ -3,6 +3,7 @@
 use super::Recording;
 use crate::recording::format::{Container, FinaliseError};
 use crate::recording::manifest::FileState;
+use crate::time::MediaDuration;
 use aws_lc_rs::digest::{Context, SHA256};
 use std::fs::File;
 use std::io::{self, Read, Seek};
@@ -23,18 +24,27 @@ impl Recording {
         let (container, stream, told) = (self.container, self.stream.name().clone(), self.told);
         let (file, written) = self.disk.finish().await;
         let completed = tokio::task::spawn_blocking(move || complete(container, file)).await;
-        let outcome = match (written, completed) {
-            (Err(error), _) => Err(error.to_string()),
-            (Ok(()), Err(panic)) => Err(panic.to_string()),
-            (Ok(()), Ok(Err(error))) => Err(error.to_string()),
-            (Ok(()), Ok(Ok(complete))) => Ok(complete),
+        let outcome = match completed {
+            Err(panic) => Err(panic.to_string()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Ok(Ok(complete)) => Ok(complete),
         };
+        if let Err(error) = written {
+            told.send_modify(|told| {
+                told.state = FileState::Failed;
+                told.error.get_or_insert_with(|| error.to_string());
+            });
+        }
         told.send_modify(|told| match &outcome {
-            Ok((size, sha256)) => {
+            Ok((length, size, sha256)) => {
                 told.size = *size;
                 told.sha256 = Some(sha256.clone());
                 if told.state == FileState::Recording {
                     told.state = FileState::Finished;
+                } else {
+                    // Not all of it has been written.
+                    told.end = told.start + length.as_secs_f64();
+                    told.streams.iter_mut().for_each(|part| part.end = part.end.min(told.end));
                 }
             }
             Err(error) => {
@@ -43,7 +53,7 @@ impl Recording {
             }
         });
         match outcome {
-            Ok((size, _)) => tracing::info!(%stream, file = told.borrow().name, size, "recorded"),
+            Ok((_, size, _)) => tracing::info!(%stream, file = told.borrow().name, size, "recorded"),
             Err(error) => {
                 tracing::error!(%stream, file = told.borrow().name, error, "the file is not complete")
             }
@@ -51,12 +61,13 @@ impl Recording {
     }
 }
 
-/// Gives a file its index. Its size in bytes and its hash then.
-fn complete(container: Container, file: Arc<File>) -> Result<(u64, String), FinaliseError> {
+/// Gives a file its index. Its length, its size in bytes and its hash then.
+fn complete(container: Container, file: Arc<File>) -> Result<(MediaDuration, u64, String), FinaliseError> {
     // Nobody else has it by now.
     let mut file = Arc::try_unwrap(file).or_else(|file| file.try_clone())?;
-    container.finalise(&mut file)?;
-    Ok(hash(&mut file)?)
+    let length = container.finalise(&mut file)?;
+    let (size, sha256) = hash(&mut file)?;
+    Ok((length, size, sha256))
 }
 
 /// The size of a file in bytes, and its SHA-256 in hexadecimal.

@@ -22,12 +22,14 @@ use crate::time::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
 
 /// What has come is handed to the disk this often, so that a second is what a crash may take.
 const FRAGMENT: Duration = Duration::from_millis(900);
 /// Time passes in steps of this.
 const TICK: Duration = Duration::from_millis(100);
+/// A track that was announced and does not come within this time is not waited for.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// Samples that wait for the next fragment: with more it comes at once.
 const MAX_SAMPLES: usize = 8_192;
 /// Streams and sizes of one file that are told.
@@ -64,8 +66,10 @@ pub(super) enum Order {
 /// What a recording tells the session.
 #[derive(Debug)]
 pub(super) enum News {
-    /// Its stream has ended; the file waits for another one, or to be closed.
-    Idle(EndReason),
+    /// Its file is there.
+    Open,
+    /// This stream of its has ended; the file waits for another one, or to be closed.
+    Idle(Stream, EndReason),
     /// It is closed, and whatever is known of it is told. What this stream sends goes into another file.
     Closed(Option<Stream>),
 }
@@ -76,6 +80,8 @@ struct Recording {
     container: Container,
     stream: Stream,
     intake: Option<Intake>,
+    /// What goes on in the file when the present stream's end has been read.
+    successor: Option<Stream>,
     /// What came before it was open, and orders that came meanwhile.
     early: (Vec<Item>, Vec<Order>),
     tracks: Tracks,
@@ -98,7 +104,7 @@ enum Taken {
     Unfit,
 }
 
-/// Records a stream until it is told to close, or it cannot go on.
+/// Records a stream until it is told to close, or it cannot go on. Gives what is to go into another file.
 pub(super) async fn record(
     setting: Setting,
     stream: Stream,
@@ -106,14 +112,13 @@ pub(super) async fn record(
     mut orders: mpsc::Receiver<Order>,
     told: watch::Sender<manifest::File>,
     (number, news): (usize, mpsc::Sender<(usize, News)>),
-) {
-    let mut left = None;
-    if let Some(mut recording) = Recording::open(setting, stream, start, &mut orders, told).await {
-        left = recording.run(&mut orders, (number, &news)).await;
-        recording.close().await;
-    }
+) -> Option<Stream> {
+    let mut recording = Recording::open(setting, stream, start, &mut orders, told).await?;
     // A session that is gone needs no news.
-    drop(news.send((number, News::Closed(left))).await);
+    drop(news.send((number, News::Open)).await);
+    let left = recording.run(&mut orders, (number, &news)).await;
+    recording.close().await;
+    left
 }
 
 impl Recording {
@@ -143,6 +148,7 @@ impl Recording {
             match order {
                 Some(Order::Close(end)) => {
                     // Whatever has come by now belongs to it.
+                    self.intake.iter_mut().for_each(|intake| intake.release(&clock));
                     self.take_in(clock.now());
                     self.timeline.finish(end);
                     return None;
@@ -156,35 +162,34 @@ impl Recording {
                     self.timeline.explain(kind, muted.then_some(Cause::Mute));
                 }
                 Some(Order::Continue(stream)) => {
-                    self.stream = stream;
-                    if Container::of(&self.stream) != self.container {
-                        self.timeline.finish(None);
+                    self.successor = Some(stream);
+                    if self.intake.is_none() && !self.go_on().await {
                         return Some(self.stream.clone());
                     }
-                    self.announce();
-                    let Setting { bridge, as_published, clock, .. } = &self.setting;
-                    let start = Start::CachedGop;
-                    self.intake =
-                        Some(Intake::new(bridge, &self.stream, self.container, *as_published, start, clock));
                 }
                 None => {}
             }
             match self.take_in(clock.now()) {
-                Taken::On => {}
+                Taken::On if !self.has_outgrown() => {}
                 Taken::Ended(reason) => {
                     self.leave();
                     self.timeline.absent(Cause::Reconnect);
-                    if news.send((number, News::Idle(reason))).await.is_err() {
+                    if self.successor.is_some() {
+                        if !self.go_on().await {
+                            return Some(self.stream.clone());
+                        }
+                    } else if news.send((number, News::Idle(self.stream.clone(), reason))).await.is_err() {
                         self.timeline.finish(None);
                         return None;
                     }
                 }
-                Taken::Unfit => {
+                Taken::On | Taken::Unfit => {
                     self.timeline.finish(None);
                     return Some(self.stream.clone());
                 }
             }
-            if !self.is_behind {
+            // When everybody is silent there is nothing to keep up with; the session may be over.
+            if !self.is_behind && clock.is_live() {
                 self.timeline.advance(clock.now());
             }
             if let Err(error) = self.flush(false) {
@@ -199,6 +204,28 @@ impl Recording {
         let folder = &self.setting.folder;
         let name = format!("{}/{}/{}", folder.room(), folder.session(), self.told.borrow().name);
         self.stream.begin_recording(&name);
+    }
+
+    /// Reads the successor. Whether it goes into this file, which is at its end otherwise.
+    async fn go_on(&mut self) -> bool {
+        let Some(stream) = self.successor.take() else { return true };
+        known(&stream).await;
+        self.stream = stream;
+        if Container::of(&self.stream) != self.container {
+            self.timeline.finish(None);
+            return false;
+        }
+        let Setting { bridge, as_published, clock, .. } = &self.setting;
+        let start = Start::CachedGop;
+        self.intake = Some(Intake::new(bridge, &self.stream, self.container, *as_published, start, clock));
+        self.announce();
+        true
+    }
+
+    /// Whether its stream has got a picture that does not go into this kind of file, and says nothing to it.
+    fn has_outgrown(&self) -> bool {
+        let of = || Container::of(&self.stream);
+        self.intake.is_some() && self.container == Container::Mp4 && of() != self.container
     }
 
     /// Reads its stream no more.
@@ -367,6 +394,24 @@ impl Recording {
             told.error = Some(error.to_owned());
         });
     }
+}
+
+/// Waits until the tracks that a stream is known to send are there, for some time at most: what they are says which kind of
+/// file it goes into.
+async fn known(stream: &Stream) {
+    let mut changes = stream.changes();
+    let are_there = async {
+        loop {
+            changes.mark_unchanged();
+            let is_there = |kind| stream.sends(kind) != Some(true) || stream.track(kind).is_some();
+            let are_there = is_there(MediaKind::Audio) && is_there(MediaKind::Video);
+            if are_there || stream.ended().is_some() || changes.changed().await.is_err() {
+                return;
+            }
+        }
+    };
+    // One that does not come by then is an exception: then the stream gets another file.
+    drop(timeout(PATIENCE, are_there).await);
 }
 
 fn ticks() -> Interval {

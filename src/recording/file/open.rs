@@ -1,6 +1,6 @@
 //! Until it is known what a stream has.
 
-use super::{Order, Recording, Setting, next, ticks};
+use super::{Order, PATIENCE, Recording, Setting, known, next, ticks};
 use crate::media::{CodecParams, MediaKind};
 use crate::recording::disk::Disk;
 use crate::recording::format::{self, Container, FormatError, Tracks, Writer};
@@ -12,8 +12,6 @@ use std::time::{Duration, UNIX_EPOCH};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-/// A track that was announced and does not come within this time of the first is not waited for.
-const PATIENCE: Duration = Duration::from_secs(3);
 /// What is held meanwhile, in events: after this it is not waited for either.
 const MAX_EARLY: usize = 4_096;
 
@@ -36,6 +34,7 @@ impl Recording {
         orders: &mut mpsc::Receiver<Order>,
         told: watch::Sender<manifest::File>,
     ) -> Option<Self> {
+        known(&stream).await;
         let container = Container::of(&stream);
         let clock = setting.clock.clone();
         let mut intake =
@@ -47,7 +46,10 @@ impl Recording {
                 biased;
                 order = orders.recv() => {
                     let order = order.unwrap_or(Order::Close(None));
-                    seen.is_over |= matches!(order, Order::Close(_) | Order::Fail(_));
+                    if matches!(order, Order::Close(_) | Order::Fail(_)) {
+                        seen.is_over = true;
+                        intake.iter_mut().for_each(|intake| intake.release(&clock));
+                    }
                     seen.orders.push(order);
                 }
                 () = next(&mut intake, &clock) => {}
@@ -117,6 +119,7 @@ impl Recording {
             container,
             stream: stream.clone(),
             intake,
+            successor: None,
             early: (items, orders),
             tracks,
             writer,

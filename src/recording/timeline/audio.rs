@@ -78,9 +78,10 @@ impl AudioLine {
         self.is_torn = true;
     }
 
-    /// The first packet is to lie at `at`, whatever stands before it.
+    /// The file begins at `at`; where the first packet lies its stamp alone says.
     pub(super) fn begin(&mut self, at: Timestamp) {
         self.next = Some(at.to_ticks(self.rate));
+        self.is_torn = true;
     }
 
     /// A packet of `length` that its stamp puts at `at`. What is missing before it, if anything, as a run from where to where.

@@ -168,6 +168,9 @@ impl Timeline {
 
     /// Nothing more comes. `Some`: the session ends there, and so does a file that is to be filled.
     pub(crate) fn finish(&mut self, end: Option<Timestamp>) {
+        if self.is_absent {
+            self.tell_tail();
+        }
         let end = end.filter(|_| self.fills()).map(|end| self.local(end));
         if let Some(end) = end {
             self.causes = [Some(Cause::Tail); 2];
@@ -192,6 +195,26 @@ impl Timeline {
         if let Some(line) = &mut self.video {
             line.finish(end, &mut self.out);
         }
+    }
+
+    /// Nobody has come again: what was filled until now is the tail.
+    fn tell_tail(&mut self) {
+        let (audio, video) =
+            (self.audio.as_ref().and_then(AudioLine::end), self.video.as_ref().and_then(VideoLine::end));
+        for (track, end) in [(Track::Audio, audio), (Track::Video, video)] {
+            let Some(end) = end.map(|end| self.seconds(end)) else { continue };
+            let latest = self.gaps.iter_mut().rev().find(|gap| gap.track == track);
+            if let Some(gap) =
+                latest.filter(|gap| gap.cause == Cause::Reconnect && (gap.end - end).abs() < 0.1)
+            {
+                gap.cause = Cause::Tail;
+            }
+        }
+    }
+
+    /// A time of the file as manifests have it.
+    fn seconds(&self, at: Timestamp) -> f64 {
+        (at + self.zero.since_origin() - self.session_zero).as_secs_f64()
     }
 
     /// The samples whose durations are known, in order within each track.
@@ -243,8 +266,7 @@ impl Timeline {
             MediaKind::Audio => Track::Audio,
             MediaKind::Video => Track::Video,
         };
-        let seconds = |at: Timestamp| (at + self.zero.since_origin() - self.session_zero).as_secs_f64();
-        let (start, end) = (seconds(run.from), seconds(run.to));
+        let (start, end) = (self.seconds(run.from), self.seconds(run.to));
         // What is filled piece by piece is one gap.
         let is_full = self.gaps.len() >= MAX_GAPS;
         let latest = self.gaps.iter_mut().rev().find(|gap| gap.track == track);

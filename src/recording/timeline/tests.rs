@@ -103,6 +103,47 @@ fn a_picture_that_comes_a_moment_later_begins_the_file() {
 }
 
 #[test]
+fn the_first_sound_lies_where_it_belongs_however_near_to_zero() {
+    for first in [-45, -10, 0, 10, 45, 75] {
+        let mut timeline = timeline(Alignment::LeadIn, 0);
+        play(&mut timeline, first, first + 1_000);
+        timeline.finish(None);
+        let samples = timeline.take();
+        let sound = of(&samples, MediaKind::Audio);
+        let last = sound.last().map(|sample| ms(sample.pts.since_origin()));
+        let away = last.unwrap_or_default() - (first + 980);
+        assert!(away.abs() <= 10, "{first}: {away} ms away");
+    }
+}
+
+#[test]
+fn a_file_ends_where_its_last_sample_does() {
+    let mut timeline = timeline(Alignment::Off, 0);
+    play(&mut timeline, 0, 1_000);
+    timeline.video(at(1_500), at(1_500), false, Bytes::from_static(b"picture"));
+    timeline.finish(None);
+    assert_eq!(timeline.end(), Some(at(1_540)));
+}
+
+#[test]
+fn who_never_comes_again_leaves_a_tail() {
+    let mut timeline = timeline(Alignment::Full, 0);
+    play(&mut timeline, 0, 2_000);
+    timeline.absent(Cause::Reconnect);
+    timeline.advance(at(7_000));
+    play(&mut timeline, 8_000, 9_000);
+    timeline.absent(Cause::Reconnect);
+    timeline.advance(at(14_000));
+    timeline.finish(Some(at(15_000)));
+    let gap = |track, from, to, cause| (track, from, to, cause, true);
+    let mut told = gaps(&timeline);
+    told.sort_by_key(|gap| (gap.0 == Track::Video, gap.1));
+    let expected = [Track::Audio, Track::Video]
+        .map(|track| [gap(track, 2_000, 8_000, Cause::Reconnect), gap(track, 9_000, 15_000, Cause::Tail)]);
+    assert_eq!(told, expected.concat());
+}
+
+#[test]
 fn without_alignment_a_file_begins_where_its_stream_does() {
     let mut timeline = timeline(Alignment::Off, 45_000);
     play(&mut timeline, 45_000, 46_000);

@@ -32,6 +32,8 @@ pub(super) struct VideoLine {
     last: Option<Pending>,
     /// The latest time at which something is shown.
     shown: Timestamp,
+    /// Where it ends, if nothing more comes.
+    finished: Option<Timestamp>,
     /// Nothing but a key picture can follow.
     waits_for_key: bool,
     /// Since when black is shown, and when its last key picture was.
@@ -57,6 +59,7 @@ impl VideoLine {
             prefix: Bytes::new(),
             last: None,
             shown: Timestamp::ZERO,
+            finished: None,
             waits_for_key: true,
             black_since: None,
             left_out: 0,
@@ -79,7 +82,7 @@ impl VideoLine {
 
     /// Where what has come ends, as far as it is known: the last picture may stay for longer.
     pub(super) fn end(&self) -> Option<Timestamp> {
-        self.last.as_ref().map(|last| (last.dts + self.step).max(self.shown))
+        self.last.as_ref().map(|last| (last.dts + self.step).max(self.shown)).or(self.finished)
     }
 
     /// Pictures are missing: the next is a key picture.
@@ -148,6 +151,7 @@ impl VideoLine {
         let natural = self.end();
         if let (Some(last), Some(natural)) = (self.last.take(), natural) {
             let end = end.unwrap_or(natural).max(last.dts + tick());
+            self.finished = Some(end);
             out.push(sample(last, end));
         }
     }
