@@ -41,19 +41,28 @@ impl Gateway {
 
     /// The same on ports that somebody else has been told.
     pub(crate) fn start_on(ports: Ports, options: &[&str]) -> Self {
+        Self::start_in(None, ports, options)
+    }
+
+    /// Starts it from a shell that has done this before.
+    pub(crate) fn start_after(script: &str, options: &[&str]) -> Self {
+        Self::start_in(Some(script), Ports::free(), options)
+    }
+
+    fn start_in(script: Option<&str>, ports: Ports, options: &[&str]) -> Self {
         static STAGE: Mutex<()> = Mutex::new(());
         let stage = STAGE.lock().unwrap_or_else(PoisonError::into_inner);
         let Ports { rtmp, http, https, webrtc } = ports;
         let listens = [("rtmp", rtmp), ("http", http), ("http.tls", https), ("webrtc", webrtc)];
         let settings = listens.iter().map(|(key, address)| format!("{key}.listen=\"{address}\""));
         let settings: Vec<_> = settings.chain(options.iter().map(|&option| option.to_owned())).collect();
-        let process = run(&settings, http);
+        let process = run(script, &settings, http);
         Self { process, settings, rtmp, http, https, webrtc, _stage: stage }
     }
 
     /// Starts it once more where it was, when it has ended.
     pub(crate) fn start_again(&mut self) {
-        self.process = run(&self.settings, self.http);
+        self.process = run(None, &self.settings, self.http);
     }
 
     /// The address for RTMP clients.
@@ -105,6 +114,12 @@ impl Gateway {
         ended(&mut self.process, Duration::from_secs(10))
     }
 
+    /// Ends it as a crash does.
+    pub(crate) fn kill(&mut self) {
+        self.process.signal("KILL");
+        ended(&mut self.process, Duration::from_secs(10));
+    }
+
     /// What it has logged.
     pub(crate) fn log(&self) -> String {
         self.process.output()
@@ -112,12 +127,16 @@ impl Gateway {
 }
 
 /// Starts the program and waits until it is ready.
-fn run(settings: &[String], http: SocketAddr) -> Client {
+fn run(script: Option<&str>, settings: &[String], http: SocketAddr) -> Client {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
     let config = scratch(&format!("gateway-{}-{number}.toml", std::process::id()));
     fs::write(&config, "").expect("the scratch folder is writable");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_commonroom"));
+    let program = env!("CARGO_BIN_EXE_commonroom");
+    let mut command = Command::new(if script.is_some() { "sh" } else { program });
+    if let Some(script) = script {
+        command.arg("-c").arg(format!("{script}; exec \"$0\" \"$@\"")).arg(program);
+    }
     command.arg("serve").arg("--config").arg(&config);
     for setting in settings {
         command.arg("--set").arg(setting);

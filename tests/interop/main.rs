@@ -32,6 +32,7 @@ mod pages;
 mod probe;
 mod publish;
 mod recorded;
+mod recording;
 mod rtmp;
 mod sdk;
 mod snapshot;
