@@ -12,15 +12,19 @@ use std::time::Duration;
 /// Whether everybody is shown that the room is recorded.
 const SHOWN: &str = "!document.querySelector('#recording').hidden";
 
-/// The players of a session's page that have something to show.
-const PLAYERS: &str =
-    "[...document.querySelectorAll('.player video')].filter((video) => video.readyState >= 2)";
+/// The players of a session's page. While one seeks it has nothing to show.
+const PLAYERS: &str = "[...document.querySelectorAll('.player video')]";
 
 /// The button for hosts, where it is offered and says this.
 fn offers(text: &str) -> String {
     format!(
         "(({{hidden, textContent}}) => !hidden && textContent.trim() === '{text}')(document.querySelector('#record'))"
     )
+}
+
+/// Whether both players are so.
+fn players(are: &str) -> String {
+    format!("{PLAYERS}.length === 2 && {PLAYERS}.every((video) => {are})")
 }
 
 #[test]
@@ -61,14 +65,12 @@ fn a_host_records_the_meeting() {
     anna.browser.go(&gateway.page("/recordings"));
     anna.wait("the session is listed", "document.querySelectorAll('#sessions a').length === 1");
     anna.click("#sessions a");
-    anna.wait("two players are ready", &format!("{PLAYERS}.length === 2"));
+    anna.wait("two players are ready", &players("video.readyState >= 2"));
     anna.click("#play");
     for from in [0.0, 4.0] {
         anna.fill("#seek", &from.to_string());
-        anna.wait(
-            "both play",
-            &format!("{PLAYERS}.every((video) => !video.paused && video.currentTime > {from} + 2)"),
-        );
+        let plays = format!("video.readyState >= 2 && !video.paused && video.currentTime > {from} + 2");
+        anna.wait("both play", &players(&plays));
         let places = anna.get(&format!("{PLAYERS}.map((video) => video.currentTime)"));
         let place = |index: usize| {
             let start = files[index]["start"].as_f64().expect("a time");
