@@ -112,12 +112,12 @@ impl Timeline {
         let Some(line) = &mut self.video else { return };
         let begins = line.end().is_none();
         if begins && keyframe && leads && dts > Timestamp::ZERO {
-            let run = line.black_to(dts, &mut self.out).unwrap_or(Run { from: Timestamp::ZERO, to: dts });
-            let filled = line.end().is_some();
-            self.note(MediaKind::Video, Some(run), true, filled);
+            let black = line.black_to(dts, &mut self.out);
+            let bare = (dts >= AT_ONCE).then_some(Run { from: Timestamp::ZERO, to: dts });
+            self.note(MediaKind::Video, black.or(bare), true, black.is_some());
         }
         let Some(line) = &mut self.video else { return };
-        // What begins so soon that no black fits before it is decoded a moment earlier.
+        // What begins so soon that no black fits before it is decoded a moment earlier, and nothing is missing.
         let at_once = begins && leads && line.end().is_none() && dts < AT_ONCE;
         let dts = if at_once { Timestamp::ZERO } else { dts };
         let missing = line.push((dts, pts), keyframe, payload, fills, &mut self.out);

@@ -100,6 +100,7 @@ fn a_picture_that_comes_a_moment_later_begins_the_file() {
     let first = of(&samples, MediaKind::Video)[0];
     assert_eq!((first.dts, first.pts), (Timestamp::ZERO, at(15)), "shown when it should be");
     assert_eq!(runs(&samples, MediaKind::Video), [run("picture", 0, 1_015)]);
+    assert!(gaps(&timeline).iter().all(|gap| gap.0 != Track::Video), "{:?}", gaps(&timeline));
 }
 
 #[test]
