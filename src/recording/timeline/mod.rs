@@ -50,7 +50,6 @@ pub(crate) struct Timeline {
     /// Nobody publishes at the moment.
     is_absent: bool,
     gaps: Vec<Gap>,
-    gaps_left_out: u64,
     out: Vec<Sample>,
 }
 
@@ -73,7 +72,6 @@ impl Timeline {
             causes: [None; 2],
             is_absent: false,
             gaps: Vec::new(),
-            gaps_left_out: 0,
             out: Vec::new(),
         }
     }
@@ -272,7 +270,7 @@ impl Timeline {
         let latest = self.gaps.iter_mut().rev().find(|gap| gap.track == track);
         match latest.filter(|gap| gap.cause == cause && (gap.end - start).abs() < 0.1) {
             Some(gap) => gap.end = end,
-            None if is_full => self.gaps_left_out += 1,
+            None if is_full => {}
             None => self.gaps.push(Gap { track, start, end, cause, filled }),
         }
     }

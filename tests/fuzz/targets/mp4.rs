@@ -4,12 +4,12 @@ use bytes::Bytes;
 use commonroom::codec::MediaKind;
 use commonroom::codec::aac::AudioSpecificConfig;
 use commonroom::codec::h264::AvcConfig;
+use commonroom::container::Sample;
 use commonroom::container::mp4::{
     AudioEntry, ReadError, State, VideoEntry, Writer, faststart, finalise, scan,
 };
-use commonroom::container::{Sample, Storage};
 use commonroom::time::{MediaDuration, Timestamp};
-use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
+use std::io::{self, Cursor};
 use std::time::UNIX_EPOCH;
 
 const SPS: &[u8] = &[
@@ -19,7 +19,7 @@ const SPS: &[u8] = &[
 
 /// Scanned, copied and finished; what was finished stays so.
 pub(crate) fn file(input: &[u8]) {
-    let mut disk = Disk(Cursor::new(input.to_vec()));
+    let mut disk = Cursor::new(input.to_vec());
     let before = scan(&mut disk);
     drop(faststart(&mut disk, &mut io::sink()));
     let Ok(finalised) = finalise(&mut disk) else {
@@ -28,12 +28,12 @@ pub(crate) fn file(input: &[u8]) {
         return;
     };
     assert_eq!(before.ok().as_ref(), Some(&finalised.before));
-    let bytes = disk.0.get_ref().clone();
+    let bytes = disk.get_ref().clone();
     let after = scan(&mut disk).expect("finished just now");
     let wanted = if after.fragments == 0 { State::Growing } else { State::Finalised };
     assert!(after.state == wanted || finalised.before.state == State::Finalised, "{after:?}");
     finalise(&mut disk).expect("finished just now");
-    assert_eq!(*disk.0.get_ref(), bytes, "nothing is left to be done");
+    assert_eq!(*disk.get_ref(), bytes, "nothing is left to be done");
 }
 
 /// A growing file of two fragments, the same cut, and finished.
@@ -57,47 +57,12 @@ pub(crate) fn file_seeds() -> Vec<Vec<u8>> {
         let samples: Vec<_> = (0..10).map(sample).collect();
         growing.extend(writer.fragment(&samples).expect("a good fragment").concat());
     }
-    let mut finished = Disk(Cursor::new(growing.clone()));
+    let mut finished = Cursor::new(growing.clone());
     finalise(&mut finished).expect("a good file");
-    let finished = finished.0.into_inner();
+    let finished = finished.into_inner();
     let cut = growing[..growing.len() - 9].to_vec();
     // The index is there in part; and all of it, but not yet announced.
     let half = finished[..growing.len() + 50].to_vec();
     let nearly = [&growing[..], &finished[growing.len()..]].concat();
     vec![growing, cut, half, nearly, finished]
-}
-
-struct Disk(Cursor<Vec<u8>>);
-
-impl Read for Disk {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.read(buffer)
-    }
-}
-
-impl Write for Disk {
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        self.0.write(buffer)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Seek for Disk {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.0.seek(to)
-    }
-}
-
-impl Storage for Disk {
-    fn set_len(&mut self, len: u64) -> io::Result<()> {
-        self.0.get_mut().resize(usize::try_from(len).map_err(io::Error::other)?, 0);
-        Ok(())
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }

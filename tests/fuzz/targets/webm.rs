@@ -4,57 +4,21 @@ use bytes::Bytes;
 use commonroom::codec::MediaKind;
 use commonroom::codec::opus::{OpusConfig, silence};
 use commonroom::codec::vp8::{self, Size};
+use commonroom::container::Sample;
 use commonroom::container::webm::{self, AudioEntry, VideoEntry, Writer};
-use commonroom::container::{Sample, Storage};
 use commonroom::time::{MediaDuration, Timestamp};
-use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
+use std::io::Cursor;
 use std::time::UNIX_EPOCH;
-
-/// A file in memory.
-struct Disk(Cursor<Vec<u8>>);
-
-impl Read for Disk {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.0.read(into)
-    }
-}
-
-impl Write for Disk {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Seek for Disk {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.0.seek(to)
-    }
-}
-
-impl Storage for Disk {
-    fn set_len(&mut self, len: u64) -> io::Result<()> {
-        self.0.get_mut().truncate(usize::try_from(len).expect("no longer than the input"));
-        Ok(())
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 /// Looks at a WebM file and finishes it, twice.
 pub(crate) fn file(input: &[u8]) {
-    let mut disk = Disk(Cursor::new(input.to_vec()));
+    let mut disk = Cursor::new(input.to_vec());
     let Ok(found) = webm::scan(&mut disk) else { return };
     let done = webm::finalise(&mut disk).expect("what can be read can be finished");
     assert!(done.finished && done.clusters == found.clusters && done.usable == found.usable);
-    let bytes = disk.0.get_ref().clone();
+    let bytes = disk.get_ref().clone();
     assert_eq!(webm::finalise(&mut disk).expect("it is finished"), done);
-    assert!(*disk.0.get_ref() == bytes, "a finished file is changed");
+    assert!(*disk.get_ref() == bytes, "a finished file is changed");
 }
 
 pub(crate) fn file_seeds() -> Vec<Vec<u8>> {
@@ -76,7 +40,7 @@ pub(crate) fn file_seeds() -> Vec<Vec<u8>> {
         ];
         open.extend(writer.clusters(&samples).expect("in order").concat());
     }
-    let mut finished = Disk(Cursor::new(open.clone()));
+    let mut finished = Cursor::new(open.clone());
     webm::finalise(&mut finished).expect("it is our own");
-    vec![head.to_vec(), open[..open.len() - 9].to_vec(), open, finished.0.into_inner()]
+    vec![head.to_vec(), open[..open.len() - 9].to_vec(), open, finished.into_inner()]
 }
