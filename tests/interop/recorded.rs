@@ -6,7 +6,7 @@ use crate::ffmpeg::{AAC, heights, probe, run, scratch};
 use bytes::Bytes;
 use commonroom::codec::MediaKind;
 use commonroom::codec::aac::AudioSpecificConfig;
-use commonroom::codec::h264::{AvcConfig, Black, InBand};
+use commonroom::codec::h264::{AvcConfig, Black};
 use commonroom::container::Sample;
 use commonroom::container::mp4::{AudioEntry, State, VideoEntry, Writer, faststart, finalise, scan};
 use commonroom::protocol::flv::{AudioTag, VideoTag};
@@ -264,13 +264,12 @@ fn black_before_every_kind_of_stream() {
 fn a_stream_that_changes_its_size_plays_on() {
     let (_, small) = Encoded::make("small", "320x240", &["-bf", "2"]);
     let (_, large) = Encoded::make("large", "640x480", &["-profile:v", "main"]);
-    let mut sets = InBand::new(small.config.clone());
     let mut samples = small.moved(0);
     for (encoded, from) in [(&large, 2_000), (&small, 4_000)] {
-        sets.change(&encoded.config);
+        let sets = encoded.config.length_prefixed();
         samples.extend(encoded.moved(from).into_iter().filter(|sample| sample.kind == MediaKind::Video).map(
             |sample| {
-                let prefix = if sample.keyframe { sets.prefix() } else { Bytes::new() };
+                let prefix = if sample.keyframe { sets.clone() } else { Bytes::new() };
                 Sample { prefix, ..sample }
             },
         ));

@@ -80,6 +80,16 @@ impl AvcConfig {
         Ok((Self::new(sps, pps)?, length_size))
     }
 
+    /// Every set behind a length of 4 bytes, as they stand in an access unit.
+    pub fn length_prefixed(&self) -> Bytes {
+        let mut out = BytesMut::new();
+        for set in self.sps().iter().chain(self.pps()) {
+            out.put_u32(set.len() as u32); // at most 4 KB
+            out.put_slice(set);
+        }
+        out.freeze()
+    }
+
     /// The avcC record, with lengths of 4 bytes.
     pub fn to_record(&self) -> Bytes {
         let mut out = BytesMut::new();
@@ -133,6 +143,8 @@ mod tests {
         assert_eq!(length_size, 4);
         assert_eq!(config.profile_level_id(), [0x42, 0xc0, 0x1e]);
         assert_eq!(config.to_record(), RECORD);
+        let sets = [0, 0, 0, 4, 0x67, 0x42, 0xc0, 0x1e, 0, 0, 0, 2, 0x68, 0xce];
+        assert_eq!(config.length_prefixed()[..], sets, "as they stand in an access unit");
     }
 
     #[test]

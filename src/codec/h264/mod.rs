@@ -2,7 +2,6 @@
 
 mod avc_config;
 mod black;
-mod in_band;
 mod nal;
 mod parameter_sets;
 mod references;
@@ -11,7 +10,6 @@ mod sps;
 
 pub use avc_config::{AvcConfig, AvcConfigError};
 pub use black::{Black, BlackError};
-pub use in_band::InBand;
 pub use nal::{NalKind, is_recovery_point, length_prefixed};
 pub use parameter_sets::ParameterSets;
 pub use references::{Pending, PictureInfo, References};
