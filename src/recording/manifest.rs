@@ -3,6 +3,7 @@
 //! All times are seconds on the session's clock, whose zero is the start of the first recorded stream; `start` says which
 //! time of day that was. Fields are added, never renamed; what a reader does not know it ignores.
 
+pub use crate::room::Alignment;
 use serde::{Deserialize, Serialize};
 
 /// The name of the file in a session's folder.
@@ -51,20 +52,6 @@ pub enum SessionState {
     Finished,
     /// The server was killed; the files were completed afterwards.
     Recovered,
-}
-
-/// Where the files of a session begin and end.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub enum Alignment {
-    /// Each where its stream does.
-    #[default]
-    Off,
-    /// All at zero, with black picture and silence until the stream begins.
-    LeadIn,
-    /// The same, with all gaps and the end filled, too: all files last equally long.
-    Full,
 }
 
 /// One recording.

@@ -314,6 +314,12 @@ impl Watch {
             }
             room::Event::Wanted(wanted) => {
                 self.wanted = wanted.clone();
+                let other = |session: &Session| wanted.align.is_some_and(|align| align != session.align());
+                if self.session.as_ref().is_some_and(other) {
+                    // All files of a session lie in one way.
+                    self.end_session().await;
+                    self.follow(Start::CachedGop).await;
+                }
                 // What went on before anybody wanted it recorded is nobody's business.
                 self.follow(Start::NextKeyframe).await;
                 if wanted.is_nothing() {
@@ -354,7 +360,7 @@ impl Watch {
     async fn session(&mut self) -> Option<&mut Session> {
         if self.session.is_none() {
             let wall = self.service.rooms.wall();
-            match Session::begin(self.service.clone(), &self.room, wall).await {
+            match Session::begin(self.service.clone(), &self.room, wall, self.wanted.align).await {
                 Ok(mut session) => {
                     for (login, protocol) in &self.present {
                         let (login, protocol) = (login.to_string(), protocol.clone());

@@ -83,7 +83,13 @@ enum TakeState {
 
 impl Session {
     /// A session that begins now, in a folder of its own.
-    pub(super) async fn begin(service: Arc<Service>, room: &Name, wall: NtpTime) -> io::Result<Self> {
+    /// `align`: how its files lie, if not as the configuration says.
+    pub(super) async fn begin(
+        service: Arc<Service>,
+        room: &Name,
+        wall: NtpTime,
+        align: Option<Alignment>,
+    ) -> io::Result<Self> {
         let (store, name) = (service.store.clone(), (room.to_string(), stamp(wall)));
         let folder = tokio::task::spawn_blocking(move || store.create(&name.0, &name.1));
         let folder = folder.await.map_err(io::Error::other)??;
@@ -95,7 +101,7 @@ impl Session {
         let mut session = Self {
             folder,
             clock: Arc::new(SessionClock::new(Instant::now(), wall)),
-            align: config.align.into(),
+            align: align.unwrap_or_else(|| config.align.into()),
             config,
             template,
             takes: Vec::new(),
@@ -208,6 +214,11 @@ impl Session {
             drop(take.orders.try_send(Order::Fail(error.to_owned())));
             take.state = TakeState::Closing;
         }
+    }
+
+    /// How its files lie.
+    pub(super) const fn align(&self) -> Alignment {
+        self.align
     }
 
     /// Whether a stream is being recorded.

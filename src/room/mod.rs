@@ -30,7 +30,7 @@ pub use name::{InvalidName, Name};
 pub use publication::{Publication, Revocation};
 pub use published::{InvalidPublishedName, PublishedName, StreamKind};
 pub use rate::Rate;
-pub use recording::{Observed, RecordingPolicy, Wanted};
+pub use recording::{Alignment, Observed, RecordingPolicy, Wanted};
 pub use refusal::Refusal;
 pub use registry::{ParticipantInfo, RoomInfo, Rooms};
 pub use state::{Entry, Moderation, Wish};

@@ -8,6 +8,7 @@ use super::registry::{Rooms, State};
 use super::state::{Command, Wish};
 use crate::stream::Stream;
 use crate::time::NtpTime;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
@@ -27,6 +28,20 @@ pub enum RecordingPolicy {
     Always,
 }
 
+/// Where the files of a recorded session begin and end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Alignment {
+    /// Each where its stream does.
+    #[default]
+    Off,
+    /// All at zero, with black picture and silence until the stream begins.
+    LeadIn,
+    /// The same, with all gaps and the end filled, too: all files last equally long.
+    Full,
+}
+
 /// What of a room is to be recorded.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Wanted {
@@ -34,6 +49,8 @@ pub struct Wanted {
     pub room: bool,
     /// These streams, whatever becomes of the others.
     pub streams: BTreeSet<PublishedName>,
+    /// How its files are to lie; `None`: as the configuration says.
+    pub align: Option<Alignment>,
 }
 
 /// A room as an observer finds it, and what happens from then on.
@@ -90,6 +107,11 @@ impl Rooms {
     /// The operator wants a room recorded, or no longer.
     pub fn record(&self, room: &Name, recorded: bool) -> Result<(), Refusal> {
         self.shared.act(room, Command::Want { by: None, wish: Wish::Room(recorded) }).map(drop)
+    }
+
+    /// The operator wants the files of a room to lie like this, for as long as there is the room.
+    pub fn align(&self, room: &Name, align: Alignment) -> Result<(), Refusal> {
+        self.shared.act(room, Command::Want { by: None, wish: Wish::Align(align) }).map(drop)
     }
 }
 

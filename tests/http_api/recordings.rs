@@ -233,7 +233,13 @@ async fn a_room_is_recorded_and_no_longer() {
     assert_eq!(room().await, false);
     site.rooms.set_recording(&name, true);
     assert_eq!(room().await, true);
-    for bad in ["", "{}", r#"{"action":"pause"}"#, "start"] {
+    let align = || site.rooms.observe(&name).unwrap().wanted.align;
+    assert_eq!(align(), None);
+    let full = order(&site, "demo", r#"{"action":"start","align":"full"}"#, &[]).await;
+    assert_eq!((full.json(), align()), (json!({"wanted": true}), Some(Alignment::Full)));
+    let bad =
+        [r#"{"action":"pause"}"#, r#"{"action":"start","align":"left"}"#, r#"{"action":"start","by":1}"#];
+    for bad in bad.into_iter().chain(["", "{}", "start"]) {
         let refused = order(&site, "demo", bad, &[]).await;
         assert!([400, 422].contains(&refused.status), "{bad}: {refused:?}");
         assert_eq!(refused.json()["error"], "bad_request");

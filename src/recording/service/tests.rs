@@ -3,7 +3,7 @@
 use super::*;
 use crate::codec::opus::{OpusConfig, silence};
 use crate::media::{Codec, CodecParams, Frame};
-use crate::recording::manifest::{File, Manifest, SessionState};
+use crate::recording::manifest::{Alignment, File, Manifest, SessionState};
 use crate::recording::notice::{Notice, NoticeKind};
 use crate::room::{Limits, Protocol, Publication, RecordingPolicy};
 use crate::stream::{FeedKey, FeedWriter, Form};
@@ -155,6 +155,29 @@ async fn a_full_disk_ends_recordings_in_order_and_no_room() {
             (NoticeKind::Finished, second, FileState::Finished),
         ]
     );
+}
+
+#[tokio::test]
+async fn files_that_are_to_lie_otherwise_are_of_another_session() {
+    let place = Place::new();
+    let running = place.run();
+    let _alice = Alice::publish(&place.rooms);
+    let room = "room".parse().unwrap();
+    place.until(|manifests| manifests.iter().any(has_file)).await;
+    // As it is, and then in another way.
+    place.rooms.align(&room, Alignment::Off).unwrap();
+    sleep(Duration::from_millis(200)).await;
+    assert_eq!(place.manifests().len(), 1);
+    place.rooms.align(&room, Alignment::Full).unwrap();
+    let manifests = place.until(|manifests| manifests.iter().filter(|one| has_file(one)).count() == 2).await;
+    let told: Vec<_> = manifests.iter().map(|one| (one.align, one.state)).collect();
+    assert_eq!(
+        told,
+        [(Alignment::Off, SessionState::Finished), (Alignment::Full, SessionState::Recording)],
+        "{manifests:?}"
+    );
+    place.stop.cancel();
+    timeout(PATIENCE, running).await.expect("it ends").unwrap();
 }
 
 #[tokio::test]

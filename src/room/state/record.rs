@@ -3,7 +3,7 @@
 use super::super::event::Event;
 use super::super::member::{MemberId, Role};
 use super::super::published::PublishedName;
-use super::super::recording::{RecordingPolicy, Wanted};
+use super::super::recording::{Alignment, RecordingPolicy, Wanted};
 use super::super::refusal::Refusal;
 use super::{Effect, Room};
 use std::sync::Arc;
@@ -15,6 +15,8 @@ pub enum Wish {
     Room(bool),
     /// One stream of its own, as long as it lasts.
     Stream(PublishedName),
+    /// How the files lie, those of a session that goes on too.
+    Align(Alignment),
 }
 
 impl Room {
@@ -28,7 +30,7 @@ impl Room {
         if let Some(id) = by {
             let (login, member) = self.member(id)?;
             match &wish {
-                Wish::Room(_) if member.role != Role::Host => return Err(Refusal::NotHost),
+                Wish::Room(_) | Wish::Align(_) if member.role != Role::Host => return Err(Refusal::NotHost),
                 Wish::Stream(stream) if self.streams.get(stream).is_none_or(|own| own.login != *login) => {
                     return Err(Refusal::UnknownStream);
                 }
@@ -39,16 +41,17 @@ impl Room {
             (RecordingPolicy::Never, Wish::Room(false)) => return Ok(()),
             (RecordingPolicy::Never, _) => return Err(Refusal::NotRecorded),
             (RecordingPolicy::Always, Wish::Room(false)) => return Err(Refusal::AlwaysRecorded),
-            (RecordingPolicy::Always, _) => return Ok(()),
-            (RecordingPolicy::OnRequest, _) => {}
+            (RecordingPolicy::Always, Wish::Room(true) | Wish::Stream(_)) => return Ok(()),
+            (RecordingPolicy::Always, Wish::Align(_)) | (RecordingPolicy::OnRequest, _) => {}
         }
         let before = self.wanted.clone();
         match wish {
-            Wish::Room(false) => self.wanted = Wanted::default(),
+            Wish::Room(false) => self.wanted = Wanted { align: self.wanted.align, ..Wanted::default() },
             Wish::Room(true) => self.wanted.room = true,
             Wish::Stream(stream) => {
                 self.wanted.streams.insert(stream);
             }
+            Wish::Align(align) => self.wanted.align = Some(align),
         }
         if self.wanted != before {
             effects.push(Effect::Observe(Arc::new(Event::Wanted(self.wanted()))));
@@ -59,6 +62,6 @@ impl Room {
     /// What is to be recorded.
     pub fn wanted(&self) -> Wanted {
         let always = self.limits.recording == RecordingPolicy::Always;
-        Wanted { room: self.wanted.room || always, streams: self.wanted.streams.clone() }
+        Wanted { room: self.wanted.room || always, ..self.wanted.clone() }
     }
 }

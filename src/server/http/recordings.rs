@@ -8,7 +8,7 @@ use super::range::{self, Wanted};
 use super::router::App;
 use crate::recording::manifest::{FILE_NAME, File, FileState, Manifest, SessionState};
 use crate::recording::{SessionFolder, Store};
-use crate::room::{InvalidName, Name, Refusal};
+use crate::room::{Alignment, InvalidName, Name, Refusal};
 use axum::body::Body;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequestParts, Path, Query, State};
@@ -358,9 +358,12 @@ fn kind(name: &str) -> &'static str {
 
 /// `POST /api/v1/rooms/{room}/recording`.
 #[derive(Deserialize)]
-#[serde(tag = "action", rename_all = "snake_case")]
+#[serde(tag = "action", rename_all = "snake_case", deny_unknown_fields)]
 pub(super) enum Order {
-    Start,
+    Start {
+        /// How the files lie, if not as the configuration says.
+        align: Option<Alignment>,
+    },
     Stop,
 }
 
@@ -379,11 +382,18 @@ pub(super) async fn record(
     let Path(room) = room.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
     let room = named(&room)?;
     let Json(order) = order.map_err(|rejection| {
-        let message = format!("write {{\"action\": \"start\"}} or \"stop\": {}", rejection.body_text());
+        let text = rejection.body_text();
+        let message = format!(
+            "write {{\"action\": \"start\"}}, also with \"align\", or {{\"action\": \"stop\"}}: {text}"
+        );
         Problem::new(rejection.status(), "bad_request", message)
     })?;
-    let wanted = matches!(order, Order::Start);
-    app.rooms.record(&room, wanted).map_err(|refusal| match refusal {
+    let (wanted, align) = match order {
+        Order::Start { align } => (true, align),
+        Order::Stop => (false, None),
+    };
+    let aligned = align.map_or(Ok(()), |align| app.rooms.align(&room, align));
+    aligned.and_then(|()| app.rooms.record(&room, wanted)).map_err(|refusal| match refusal {
         Refusal::NotJoined => Problem::not_found(format!("there is no room {room}")),
         Refusal::NotRecorded | Refusal::AlwaysRecorded => {
             Problem::new(StatusCode::FORBIDDEN, refusal.as_str(), refusal.to_string())

@@ -1,6 +1,6 @@
 //! Who may have what recorded, and what observers hear.
 
-use super::super::super::recording::RecordingPolicy;
+use super::super::super::recording::{Alignment, RecordingPolicy};
 use super::*;
 
 fn world(recording: RecordingPolicy) -> World {
@@ -52,6 +52,27 @@ fn the_operator_decides() {
     assert_eq!(want(&mut always, Some(alice), Wish::Room(false)), Err(Refusal::AlwaysRecorded));
     assert_eq!(want(&mut always, None, Wish::Room(false)), Err(Refusal::AlwaysRecorded));
     assert_eq!(want(&mut always, Some(alice), Wish::Room(true)), Ok(()));
+}
+
+#[test]
+fn how_files_lie_is_wished_without_being_recorded_for_it() {
+    for policy in [RecordingPolicy::OnRequest, RecordingPolicy::Always] {
+        let mut world = world(policy);
+        let [alice, bob] = world.with(["alice", "bob"]);
+        observed(&mut world);
+        let wish = Wish::Align(Alignment::Full);
+        assert_eq!(want(&mut world, Some(bob), wish.clone()), Err(Refusal::NotHost));
+        assert_eq!(world.room.wanted().align, None);
+        want(&mut world, None, wish.clone()).unwrap();
+        want(&mut world, None, wish).unwrap();
+        let always = policy == RecordingPolicy::Always;
+        assert_eq!(observed(&mut world), format!("wanted {always} and 0"), "once");
+        want(&mut world, Some(alice), Wish::Room(true)).unwrap();
+        drop(want(&mut world, Some(alice), Wish::Room(false)));
+        assert_eq!(world.room.wanted().align, Some(Alignment::Full), "for as long as there is the room");
+    }
+    let mut never = world(RecordingPolicy::Never);
+    assert_eq!(want(&mut never, None, Wish::Align(Alignment::Full)), Err(Refusal::NotRecorded));
 }
 
 #[test]
