@@ -1,6 +1,7 @@
 //! Recordings over HTTP: lists, files and pieces of them, and who may do what.
 
-use super::{Response, Site};
+use crate::client::Response;
+use crate::site::Site;
 use commonroom::config::{Http, Webrtc};
 use commonroom::recording::Store;
 use commonroom::recording::manifest::{Alignment, File, FileState, Kind, Manifest, SessionState, VERSION};

@@ -1,45 +1,29 @@
-//! A server, and clients that speak to it by the types of the protocol.
+//! Clients that speak to a server by the types of the protocol.
 
-use commonroom::bridge::Bridge;
+use crate::site::Site;
 use commonroom::config::{Http, Webrtc};
 use commonroom::protocol::room_api::{
     Ack, AckStatus, ClientMessage, Command, Connection, Custom, DataStatus, Declaration, Event, Join, Label,
     Leave, Play, Publish, RoomConfig, SendData, SendMessage, ServerMessage, Status, Stream, StreamRoom,
     StreamStatus, UserData, Word,
 };
-use commonroom::room::{Limits, Name, Protocol, Publication, Rooms};
-use commonroom::server::conference::{Conference, Services};
-use commonroom::server::{http, rtmp, webrtc};
+use commonroom::room::{Limits, Name, Protocol, Publication};
 use commonroom::time::NtpTime;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderValue, Response};
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
-use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// Longer than anything takes that is promised.
 const PATIENCE: Duration = Duration::from_secs(12);
 const OFFER_TO_PUBLISH: &str = include_str!("../data/sdp/chromium-whip-h264.sdp");
 const OFFER_TO_PLAY: &str = include_str!("../data/sdp/chromium-whep.sdp");
 pub(crate) const ROOM: &str = "r1";
-
-/// A server that runs.
-pub(crate) struct Site {
-    pub(crate) address: SocketAddr,
-    pub(crate) rooms: Rooms,
-    /// The whole program goes down.
-    pub(crate) stop: CancellationToken,
-    http_stop: CancellationToken,
-    running: JoinHandle<()>,
-    _webrtc: DropGuard,
-}
 
 /// A client of the room API.
 pub(crate) struct Client {
@@ -53,39 +37,7 @@ impl Site {
     }
 
     pub(crate) fn with(limits: Limits, http: Http) -> Self {
-        let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let (rooms, bridge) = (Rooms::new(limits, NtpTime::default()), Bridge::default());
-        let (stop, http_stop, media_stop) =
-            (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
-        let webrtc = Webrtc { listen: any_port, shards: 1, ..Webrtc::default() };
-        let webrtc = webrtc::Server::bind(webrtc, bridge.clone(), media_stop.clone())
-            .expect("loopback has free ports");
-        let services = Services {
-            rooms: rooms.clone(),
-            bridge: bridge.clone(),
-            webrtc: webrtc.clone(),
-            rtmp_port: 1935,
-            stop: stop.clone(),
-        };
-        let parts = http::Parts {
-            rooms: rooms.clone(),
-            bridge,
-            webrtc,
-            conference: Conference::new(services),
-            players: rtmp::Players::default(),
-            rtmp_port: 1935,
-            recordings: None,
-            tls: None,
-            stop: stop.clone(),
-        };
-        let server =
-            http::Server::bind(Http { listen: any_port, ..http }, parts).expect("loopback has free ports");
-        let address = server.local_addr().expect("it is bound");
-        let running = tokio::spawn({
-            let http_stop = http_stop.clone();
-            async move { server.run(http_stop).await }
-        });
-        Self { address, rooms, stop, http_stop, running, _webrtc: media_stop.drop_guard() }
+        Self::start(limits, http, Webrtc::default(), None)
     }
 
     /// Opens a WebSocket with these headers, or is refused.

@@ -2,5 +2,7 @@
 
 mod client;
 mod rooms;
+#[path = "../common/site.rs"]
+mod site;
 mod streams;
 mod trouble;

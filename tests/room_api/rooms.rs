@@ -1,6 +1,7 @@
 //! Entering, leaving, chat, moderation: what each member hears, in the SDK's words and in ours.
 
-use crate::client::{ROOM, Site, join, leave, line};
+use crate::client::{ROOM, join, leave, line};
+use crate::site::Site;
 use commonroom::protocol::room_api::{
     Ack, Action, By, Command, Event, Left, LeftReason, Line, Locked, Medium, Moderate, Mute, Muted, Present,
     Protocol, Role, RoomState, ServerMessage, Status, StreamOf, TakenOver, Word,

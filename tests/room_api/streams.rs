@@ -1,6 +1,7 @@
 //! Publications and playbacks: each ends in exactly one final status, whatever becomes of it.
 
-use crate::client::{Client, ROOM, Site, label, leave, publish, stream};
+use crate::client::{Client, ROOM, label, leave, publish, stream};
+use crate::site::Site;
 use commonroom::media::{Codec, MediaKind};
 use commonroom::protocol::room_api::{
     Adapt, ClientMessage, Event, Info, Left, LeftReason, Notice, ServerMessage, Status, Stream, StreamEvent,

@@ -1,6 +1,7 @@
 //! What should not be: foreign pages, noise, floods, silence, one person twice, and the end of the server.
 
-use crate::client::{Client, ROOM, Site, join};
+use crate::client::{Client, ROOM, join};
+use crate::site::Site;
 use commonroom::config::Http;
 use commonroom::protocol::room_api::{Event, Left, LeftReason, MAX_MESSAGE_LEN, Word};
 use serde_json::{Value, json};

@@ -1,6 +1,7 @@
 //! What the log says of connections that carry several streams.
 
-use super::{Gateway, WARNED};
+use crate::client::Gateway;
+use crate::news::WARNED;
 use commonroom::protocol::amf0::Value;
 use commonroom::protocol::rtmp::chunk::kind;
 use std::io;

@@ -1,9 +1,17 @@
 //! Members of rooms over RTMP, as Flash programs are: remote calls, events, and media by the names of publications.
 
-use super::*;
+use crate::client::{AAC_CONFIG, AVC_CONFIG, Gateway, PATIENCE, Peer, line, picture};
+use crate::news::WARNED;
+use crate::rtmp::Client;
+use commonroom::config::Span;
+use commonroom::protocol::amf0::{Object, Value};
 use commonroom::protocol::room_api::amf;
+use commonroom::protocol::rtmp::chunk::kind;
 use commonroom::room::{Entry, Event, Events, Membership, Moderation, Name, Protocol};
 use serde_json::json;
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 fn name(text: &str) -> Name {
     text.parse().expect("a name")

@@ -1,6 +1,8 @@
 //! What the room takes away: its publisher and its players are told, and the name is free.
 
-use super::*;
+use crate::client::{Gateway, line, picture};
+use commonroom::protocol::amf0::Value;
+use commonroom::protocol::rtmp::chunk::kind;
 use commonroom::room::{Entry, Moderation, Name, Protocol, Role};
 
 fn name(text: &str) -> Name {

@@ -1,6 +1,6 @@
 //! Players that take less than they are sent, and what becomes of them and of others.
 
-use super::{AAC_CONFIG, AVC_CONFIG, Gateway, PATIENCE, Peer, line, picture};
+use crate::client::{AAC_CONFIG, AVC_CONFIG, Gateway, PATIENCE, Peer, line, picture};
 use commonroom::config::Span;
 use commonroom::protocol::amf0::Value;
 use commonroom::protocol::rtmp::chunk::kind;
