@@ -18,6 +18,12 @@ pub enum Codec {
     H264,
     /// RFC 6386.
     Vp8,
+    /// ITU-T H.265.
+    Hevc,
+    /// AV1 by the Alliance for Open Media.
+    Av1,
+    /// VP9 by the WebM project.
+    Vp9,
     /// ISO/IEC 14496-3.
     Aac,
     /// RFC 6716.
@@ -46,16 +52,19 @@ impl Codec {
     /// Sound or picture.
     pub const fn kind(self) -> MediaKind {
         match self {
-            Self::H264 | Self::Vp8 => MediaKind::Video,
+            Self::H264 | Self::Vp8 | Self::Hevc | Self::Av1 | Self::Vp9 => MediaKind::Video,
             Self::Aac | Self::Opus => MediaKind::Audio,
         }
     }
 
-    /// The encoding name of SDP (`H264`, `VP8`, `opus`), and `AAC`.
+    /// The encoding name of SDP (`H264`, `VP8`, `H265`, `AV1`, `VP9`, `opus`), and `AAC`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::H264 => "H264",
             Self::Vp8 => "VP8",
+            Self::Hevc => "H265",
+            Self::Av1 => "AV1",
+            Self::Vp9 => "VP9",
             Self::Aac => "AAC",
             Self::Opus => "opus",
         }

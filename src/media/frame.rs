@@ -24,7 +24,8 @@ pub struct Frame {
 pub enum Payload {
     /// H.264.
     Nalus(AccessUnit),
-    /// VP8, AAC (without ADTS), Opus.
+    /// VP8, VP9, AV1 (a temporal unit without delimiters; a key frame with its sequence header), HEVC (NAL units behind
+    /// lengths of 4 bytes, without parameter sets), AAC (without ADTS), Opus.
     Packet(Bytes),
 }
 

@@ -84,7 +84,8 @@ impl Container {
             Self::WebM => Accepts { audio: vec![opus], video: vec![frames(Codec::Vp8)] },
             Self::Mp4 => {
                 let audio = if as_published { vec![aac, opus] } else { vec![aac] };
-                Accepts { audio, video: vec![frames(Codec::H264)] }
+                let video = [Codec::H264, Codec::Hevc, Codec::Av1, Codec::Vp9].map(frames).to_vec();
+                Accepts { audio, video }
             }
         }
     }
@@ -123,6 +124,9 @@ impl Writer {
             Container::Mp4 => {
                 let video = match &tracks.video {
                     Some(CodecParams::H264(config)) => Some(mp4::VideoEntry::H264(with_black(config))),
+                    Some(CodecParams::Hevc(config)) => Some(mp4::VideoEntry::Hevc(config.clone())),
+                    Some(CodecParams::Av1(config)) => Some(mp4::VideoEntry::Av1(config.clone())),
+                    Some(CodecParams::Vp9(config)) => Some(mp4::VideoEntry::Vp9(*config)),
                     Some(other) => return Err(FormatError::Codec(other.codec())),
                     None => None,
                 };
@@ -177,7 +181,7 @@ pub(super) fn silence(params: &CodecParams) -> (ClockRate, Option<Silence>) {
         CodecParams::Opus(config) => {
             Some(Silence { packet: Bytes::from_static(opus::silence(*config)), ticks: 960 })
         }
-        CodecParams::H264(_) | CodecParams::Vp8 => None,
+        _ => None,
     };
     (params.clock_rate(), silence)
 }
@@ -189,7 +193,7 @@ pub(super) fn length(params: &CodecParams, frame: &Frame) -> Option<MediaDuratio
             Some(MediaDuration::from_ticks(i64::from(config.frame_samples()), config.sample_rate()))
         }
         CodecParams::Opus(_) => opus::duration(frame.payload.bytes()),
-        CodecParams::H264(_) | CodecParams::Vp8 => None,
+        _ => None,
     }
 }
 
@@ -226,6 +230,14 @@ impl Picture {
                     step: step(BLACK_RATE),
                     sets: Bytes::new(),
                 })
+            }
+            CodecParams::Hevc(_) | CodecParams::Av1(_) | CodecParams::Vp9(_) => {
+                let sets = match params {
+                    CodecParams::Hevc(config) => config.length_prefixed(),
+                    // Their key frames have all that they need.
+                    _ => Bytes::new(),
+                };
+                Some(Self { size: params.picture_size()?, black: None, step: step(BLACK_RATE), sets })
             }
             CodecParams::Aac(_) | CodecParams::Opus(_) => None,
         }

@@ -34,6 +34,8 @@ pub enum Warning {
     VideoConfig,
     /// Part of the picture cannot be read.
     VideoUnreadable,
+    /// Of several tracks of one kind only the first is carried.
+    OtherTracks,
     /// A data message, such as metadata, cannot be read.
     DataUnreadable,
     /// The metadata says more than is kept.
@@ -139,6 +141,7 @@ impl Warning {
             Self::AudioUnreadable => "audio_unreadable",
             Self::VideoConfig => "video_config",
             Self::VideoUnreadable => "video_unreadable",
+            Self::OtherTracks => "other_tracks",
             Self::DataUnreadable => "data_unreadable",
             Self::MetadataTooLarge => "metadata_too_large",
         }
@@ -167,8 +170,9 @@ impl fmt::Display for Warning {
             Self::AudioCodec => "the sound is not carried: its codec is not supported, choose AAC",
             Self::AudioConfig => "the sound is not carried: its AAC configuration cannot be used",
             Self::AudioUnreadable => "sound that cannot be read is left out",
-            Self::VideoConfig => "an H.264 configuration that cannot be used is passed over",
+            Self::VideoConfig => "a configuration of the picture that cannot be used is passed over",
             Self::VideoUnreadable => "video that cannot be read is left out",
+            Self::OtherTracks => "of several tracks of video only the first is carried",
             Self::DataUnreadable => "metadata and other data that cannot be read are left out",
             Self::MetadataTooLarge => "of the metadata only 64 KB are passed on",
         })

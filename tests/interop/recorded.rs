@@ -64,8 +64,8 @@ impl Encoded {
             };
             match head[0] {
                 9 => match VideoTag::parse(&body).expect("ffmpeg's") {
-                    VideoTag::AvcConfig(record) => config = AvcConfig::parse(&record).ok(),
-                    VideoTag::AvcFrame { keyframe, composition, data } => {
+                    VideoTag::Config(_, record) => config = AvcConfig::parse(&record).ok(),
+                    VideoTag::Frame { keyframe, composition, data, .. } => {
                         samples.push(sample(MediaKind::Video, composition, keyframe, data));
                     }
                     _ => {}

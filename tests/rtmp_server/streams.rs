@@ -88,8 +88,8 @@ async fn what_cannot_be_is_refused_with_a_code() {
         assert_eq!(peer.rest().await, [format!("onStatus {code}")], "{call} {app} {key}");
     }
     let mut publisher = gateway.publish("alice").await;
-    publisher.client.send(kind::VIDEO, 1, 0, b"\x90hvc1\x01");
-    assert_eq!(publisher.rest().await, ["onStatus NetStream.Publish.Rejected"], "HEVC");
+    publisher.client.send(kind::VIDEO, 1, 0, b"\x90vvc1\x01");
+    assert_eq!(publisher.rest().await, ["onStatus NetStream.Publish.Rejected"], "VVC");
     gateway.publish("alice").await; // the name is free again
 }
 

@@ -99,7 +99,11 @@ impl Transcoder {
         let decoder = match params {
             CodecParams::Aac(config) => aac::decoder(config),
             CodecParams::Opus(config) => OpusDecoder::new(*config).map(|decoder| Box::new(decoder) as _),
-            CodecParams::H264(_) | CodecParams::Vp8 => return,
+            CodecParams::H264(_)
+            | CodecParams::Vp8
+            | CodecParams::Hevc(_)
+            | CodecParams::Av1(_)
+            | CodecParams::Vp9(_) => return,
         };
         match decoder {
             Ok(decoder) => self.decoder = Some(decoder),

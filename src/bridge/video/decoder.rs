@@ -1,6 +1,7 @@
 //! Coded frames -> pictures.
 
 use super::{MAX_FRAME, MAX_PIXELS, Picture, VideoError};
+use crate::codec::h264::length_prefixed;
 use crate::media::{Codec, CodecParams, Frame, Payload};
 use crate::time::ClockRate;
 use ffmpeg_next as ffmpeg;
@@ -20,11 +21,14 @@ pub(in crate::bridge) struct Decoder {
 }
 
 impl Decoder {
-    /// For H.264 or VP8.
+    /// For any codec of pictures.
     pub(in crate::bridge) fn new(codec: Codec) -> Result<Self, VideoError> {
         let id = match codec {
             Codec::H264 => Id::H264,
             Codec::Vp8 => Id::VP8,
+            Codec::Hevc => Id::HEVC,
+            Codec::Av1 => Id::AV1,
+            Codec::Vp9 => Id::VP9,
             Codec::Aac | Codec::Opus => return Err(VideoError::OtherCodec),
         };
         // It writes to standard error by itself, at the pace of whoever sends rubbish.
@@ -58,7 +62,18 @@ impl Decoder {
                 }
                 Packet::copy(&self.stream)
             }
-            (Payload::Packet(bytes), CodecParams::Vp8, Codec::Vp8) => Packet::copy(bytes),
+            (Payload::Packet(bytes), CodecParams::Hevc(config), Codec::Hevc) => {
+                self.stream.clear();
+                let sets = config.sets().filter(|_| frame.keyframe);
+                for nal in sets.map(|set| &set[..]).chain(length_prefixed(bytes, 4)) {
+                    self.stream.extend_from_slice(&START_CODE);
+                    self.stream.extend_from_slice(nal);
+                }
+                Packet::copy(&self.stream)
+            }
+            (Payload::Packet(bytes), CodecParams::Vp8, Codec::Vp8)
+            | (Payload::Packet(bytes), CodecParams::Av1(_), Codec::Av1)
+            | (Payload::Packet(bytes), CodecParams::Vp9(_), Codec::Vp9) => Packet::copy(bytes),
             _ => return Err(VideoError::OtherCodec),
         };
         if frame.keyframe {

@@ -89,7 +89,7 @@ pub fn length_prefixed(data: &[u8], length_size: usize) -> impl Iterator<Item = 
 }
 
 /// The first bytes of a NAL unit's payload without emulation prevention (section 7.4.1).
-pub(super) fn unescape(body: &[u8], limit: usize) -> SmallVec<[u8; 64]> {
+pub(in crate::codec) fn unescape(body: &[u8], limit: usize) -> SmallVec<[u8; 64]> {
     let mut out = SmallVec::new();
     let mut zeros = 0;
     for byte in body.iter().take(limit) {

@@ -2,17 +2,28 @@
 
 use super::{AUDIO_ID, VIDEO_ID};
 use crate::codec::aac::AudioSpecificConfig;
+use crate::codec::av1::Av1Config;
 use crate::codec::h264::{AvcConfig, HeaderError, Sps};
+use crate::codec::hevc::HevcConfig;
 use crate::codec::opus::OpusConfig;
+use crate::codec::vp9::Vp9Config;
 use crate::time::ClockRate;
-use mp4_atom::{Atom, Audio, Avc1, Avc3, Avcc, Codec, Dops, Esds, Mp4a, Opus, Visual, esds};
+use mp4_atom::{
+    Atom, Audio, Av01, Avc1, Avc3, Codec, Dops, Esds, Hev1, Hvc1, Mp4a, Opus, Visual, Vp09, esds,
+};
 
-/// Pictures of a file. Other codecs come here with their own entry.
+/// Pictures of a file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum VideoEntry {
     /// `avc3` while the file grows: the parameter sets given here, and from their first change on in band.
     H264(AvcConfig),
+    /// `hev1` while the file grows: likewise.
+    Hevc(HevcConfig),
+    /// `av01`: each key frame has its sequence header.
+    Av1(Av1Config),
+    /// `vp09`.
+    Vp9(Vp9Config),
 }
 
 /// Sound of a file.
@@ -42,12 +53,24 @@ const STREAM_TYPE_AUDIO: u8 = 5;
 
 impl VideoEntry {
     pub(super) fn describe(&self) -> Result<Description, HeaderError> {
-        let Self::H264(config) = self;
-        let sps = Sps::parse(config.sps().first().ok_or(HeaderError::Malformed)?)?;
+        let (size, record) = match self {
+            Self::H264(config) => {
+                let sps = Sps::parse(config.sps().first().ok_or(HeaderError::Malformed)?)?;
+                ((sps.width, sps.height), config.to_record())
+            }
+            Self::Hevc(config) => ((config.said().width, config.said().height), config.to_record()),
+            Self::Av1(config) => ((config.said().width, config.said().height), config.to_record()),
+            Self::Vp9(config) => ((config.key().width, config.key().height), config.to_record()),
+        };
         let side = |length: u32| u16::try_from(length).map_err(|_| HeaderError::OutOfRange);
-        let (width, height) = (side(sps.width)?, side(sps.height)?);
-        let visual = Visual { width, height, ..Visual::default() };
-        let codec = Codec::Avc3(Avc3 { visual, avcc: avcc(config)?, ..Avc3::default() });
+        let (width, height) = (side(size.0)?, side(size.1)?);
+        let visual = Visual { data_reference_index: 1, width, height, ..Visual::default() };
+        let codec = match self {
+            Self::H264(_) => Codec::Avc3(Avc3 { visual, avcc: read(&record)?, ..Avc3::default() }),
+            Self::Hevc(_) => Codec::Hev1(Hev1 { visual, hvcc: read(&record)?, ..Hev1::default() }),
+            Self::Av1(_) => Codec::Av01(Av01 { visual, av1c: read(&record)?, ..Av01::default() }),
+            Self::Vp9(_) => Codec::Vp09(Vp09 { visual, vpcc: read(&record)?, ..Vp09::default() }),
+        };
         Ok(Description { id: VIDEO_ID, timescale: ClockRate::VIDEO, size: (width, height), codec })
     }
 }
@@ -62,19 +85,22 @@ impl AudioEntry {
     }
 }
 
-/// The entry of a finished file: `avc1` promises that no parameter sets come in band.
+/// The entry of a finished file: `avc1` and `hvc1` promise that no parameter sets come in band.
 pub(super) fn without_sets_in_band(codec: Codec) -> Codec {
     match codec {
         Codec::Avc3(Avc3 { visual, avcc, btrt, colr, pasp, taic, fiel, spatial }) => {
             Codec::Avc1(Avc1 { visual, avcc, btrt, colr, pasp, taic, fiel, spatial })
         }
+        Codec::Hev1(Hev1 { visual, hvcc, lhvc, btrt, colr, pasp, taic, fiel, spatial }) => {
+            Codec::Hvc1(Hvc1 { visual, hvcc, lhvc, btrt, colr, pasp, taic, fiel, spatial, ccst: None })
+        }
         other => other,
     }
 }
 
-/// The box as the one writer of that record makes it.
-fn avcc(config: &AvcConfig) -> Result<Avcc, HeaderError> {
-    Avcc::decode_body(&mut &config.to_record()[..]).map_err(|_| HeaderError::Malformed)
+/// A box as the one writer of its record makes it.
+fn read<B: Atom>(record: &[u8]) -> Result<B, HeaderError> {
+    B::decode_body(&mut &record[..]).map_err(|_| HeaderError::Malformed)
 }
 
 fn aac(config: &AudioSpecificConfig) -> Mp4a {

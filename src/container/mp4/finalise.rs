@@ -7,8 +7,8 @@ use super::index::Tables;
 use super::movie::{self, MovieError, TrackBox};
 use super::scan::{Head, ReadError, Scan, State, walk};
 use super::{FREE, SLOT, SLOT_LEN, VIDEO_ID, writer};
-use crate::codec::MediaKind;
 use crate::codec::h264::NalKind;
+use crate::codec::{Codec, MediaKind, hevc};
 use crate::container::Storage;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
@@ -47,7 +47,7 @@ impl From<MovieError> for ReadError {
 /// In memory are the tables alone, some 12 bytes for a sample.
 pub fn finalise<F: Storage>(file: &mut F) -> Result<Finalised, ReadError> {
     let head = Head::read(file)?;
-    let mut index = Index::default();
+    let mut index = Index::of(&head);
     let scan = walk(file, &head, |file, fragment| index.add(file, fragment, fragment.payload.start))?;
     if scan.state == State::Finalised {
         return Ok(Finalised { before: scan, lost: 0 });
@@ -79,7 +79,7 @@ pub fn finalise<F: Storage>(file: &mut F) -> Result<Finalised, ReadError> {
 /// is fetched. `target` is empty; the caller makes it last.
 pub fn faststart(source: &mut (impl Read + Seek), target: &mut impl Write) -> Result<Scan, ReadError> {
     let head = Head::read(source)?;
-    let mut index = Index::default();
+    let mut index = Index::of(&head);
     let mut places: Vec<Range<u64>> = Vec::new();
     let mut length = 0;
     let scan = walk(source, &head, |source, fragment| {
@@ -123,9 +123,32 @@ struct Index {
     video: Tables,
     audio: Tables,
     sets_in_band: bool,
+    /// How parameter sets are known in a picture, where there are some.
+    sets: Option<Sets>,
+}
+
+/// Where a NAL unit of these first two bytes stands among those of a picture.
+type Sets = fn(&[u8]) -> Place;
+
+/// What a NAL unit means for those who look for parameter sets.
+enum Place {
+    Set,
+    /// Behind the first slice no more of them come.
+    Slice,
+    Other,
 }
 
 impl Index {
+    fn of(head: &Head) -> Self {
+        let video = head.descriptions.iter().find(|description| description.id == VIDEO_ID);
+        let sets: Option<Sets> = match video.and_then(Description::codec) {
+            Some(Codec::H264) => Some(h264_place),
+            Some(Codec::Hevc) => Some(hevc_place),
+            _ => None,
+        };
+        Self { sets, ..Self::default() }
+    }
+
     /// Adds a fragment whose media begin at `place` in the finished file.
     fn add(
         &mut self,
@@ -139,8 +162,9 @@ impl Index {
                 MediaKind::Audio => self.audio.add(run, offset)?,
                 MediaKind::Video => {
                     self.video.add(run, offset)?;
+                    let Some(sets) = self.sets else { continue };
                     for sample in run.sync_samples() {
-                        self.sets_in_band = self.sets_in_band || has_sets(file, sample)?;
+                        self.sets_in_band = self.sets_in_band || has_sets(file, sample, sets)?;
                     }
                 }
             }
@@ -169,22 +193,38 @@ impl Index {
 }
 
 /// Whether parameter sets stand in front of the first slice of a sample.
-fn has_sets(file: &mut (impl Read + Seek), sample: Range<u64>) -> io::Result<bool> {
+fn has_sets(file: &mut (impl Read + Seek), sample: Range<u64>, sets: Sets) -> io::Result<bool> {
     let mut at = sample.start;
     for _ in 0..MAX_NALS {
-        if sample.end.saturating_sub(at) < 5 {
+        if sample.end.saturating_sub(at) < 6 {
             break;
         }
-        let mut head = [0; 5];
+        let mut head = [0; 6];
         file.seek(SeekFrom::Start(at))?;
         file.read_exact(&mut head)?;
-        let [a, b, c, d, nal] = head;
-        match NalKind::of(&[nal]) {
-            Some(NalKind::Sps | NalKind::Pps) => return Ok(true),
-            Some(NalKind::Slice | NalKind::IdrSlice) => break,
-            _ => {}
+        let [a, b, c, d, nal @ ..] = head;
+        match sets(&nal) {
+            Place::Set => return Ok(true),
+            Place::Slice => break,
+            Place::Other => {}
         }
         at += 4 + u64::from(u32::from_be_bytes([a, b, c, d]));
     }
     Ok(false)
+}
+
+fn h264_place(nal: &[u8]) -> Place {
+    match NalKind::of(nal) {
+        Some(NalKind::Sps | NalKind::Pps) => Place::Set,
+        Some(NalKind::Slice | NalKind::IdrSlice) => Place::Slice,
+        _ => Place::Other,
+    }
+}
+
+fn hevc_place(nal: &[u8]) -> Place {
+    match hevc::NalKind::of(nal) {
+        Some(kind) if kind.is_set() => Place::Set,
+        Some(hevc::NalKind::Slice | hevc::NalKind::RandomAccess) => Place::Slice,
+        _ => Place::Other,
+    }
 }

@@ -135,9 +135,12 @@ impl Description {
     }
 
     /// The codec as the rest of the program names it; `None` for what no writer of ours makes.
-    fn codec(&self) -> Option<Codec> {
+    pub(super) fn codec(&self) -> Option<Codec> {
         match self.codec {
             mp4_atom::Codec::Avc1(_) | mp4_atom::Codec::Avc3(_) => Some(Codec::H264),
+            mp4_atom::Codec::Hvc1(_) | mp4_atom::Codec::Hev1(_) => Some(Codec::Hevc),
+            mp4_atom::Codec::Av01(_) => Some(Codec::Av1),
+            mp4_atom::Codec::Vp09(_) => Some(Codec::Vp9),
             mp4_atom::Codec::Mp4a(_) => Some(Codec::Aac),
             mp4_atom::Codec::Opus(_) => Some(Codec::Opus),
             _ => None,

@@ -1,8 +1,12 @@
 //! `onMetaData`: what a publisher says of its stream, and what we say of one that says nothing.
 
+use super::video_fourcc;
+use crate::codec::Codec;
 use crate::codec::aac::AudioSpecificConfig;
 use crate::protocol::amf0::{Object, Value, encode_all};
 
+/// H.264.
+const AVC: u32 = 7;
 /// What is kept of a publisher's properties, in bytes as they are sent on: real ones have a kilobyte, unless an index of
 /// a file's keyframes is among them, of which nobody has any use here.
 const MAX_LEN: usize = 64 << 10;
@@ -24,12 +28,14 @@ impl Metadata {
         }
     }
 
-    /// What can be said of H.264 and AAC without a publisher's help.
-    pub fn describe(has_video: bool, audio: Option<&AudioSpecificConfig>) -> Self {
+    /// What can be said of the tracks without a publisher's help. Codecs beyond FLV's own have their FourCC as a number.
+    pub fn describe(video: Option<Codec>, audio: Option<&AudioSpecificConfig>) -> Self {
         let mut properties = Vec::new();
         let mut put = |name: &str, value| properties.push((name.to_owned(), value));
-        if has_video {
-            put("videocodecid", Value::Number(7.0));
+        if let Some(codec) = video {
+            let code = video_fourcc(codec).filter(|_| codec != Codec::H264);
+            let number = code.map_or(AVC, |code| code.bytes().fold(0, |n, byte| n << 8 | u32::from(byte)));
+            put("videocodecid", Value::Number(number.into()));
         }
         if let Some(config) = audio {
             put("audiocodecid", Value::Number(10.0));
@@ -99,11 +105,14 @@ mod tests {
     #[test]
     fn describes_what_it_knows() {
         let mono = AudioSpecificConfig::aac_lc(44_100, 1).unwrap();
-        let metadata = Metadata::describe(true, Some(&mono));
+        let metadata = Metadata::describe(Some(Codec::H264), Some(&mono));
         let values = decode_all(&metadata.to_message()).unwrap();
         assert_eq!(Metadata::from_values(&values), Some(metadata.clone()));
         assert_eq!(metadata.0.get("audiosamplerate"), Some(&Value::Number(44_100.0)));
         assert_eq!(metadata.0.get("stereo"), Some(&Value::Boolean(false)));
-        assert!(Metadata::describe(false, None).is_empty());
+        assert!(Metadata::describe(None, None).is_empty());
+        let number = |codec| Metadata::describe(Some(codec), None).0.get("videocodecid").cloned();
+        assert_eq!(number(Codec::H264), Some(Value::Number(7.0)));
+        assert_eq!(number(Codec::Hevc), Some(Value::Number(f64::from(0x6876_6331))), "hvc1");
     }
 }

@@ -2,12 +2,14 @@
 //! FourCC forms are Enhanced RTMP v2).
 
 mod audio;
+mod capabilities;
 mod metadata;
 mod video;
 
 pub use audio::{AudioCodec, AudioTag, aac_header};
+pub use capabilities::{accepted_video, capabilities};
 pub use metadata::Metadata;
-pub use video::{VideoCodec, VideoTag, avc_frame_header, avc_sequence_header};
+pub use video::{VideoCodec, VideoTag, video_fourcc, video_frame_header, video_sequence_header};
 
 use crate::wire::Truncated;
 use thiserror::Error;

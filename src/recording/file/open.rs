@@ -189,7 +189,7 @@ fn told_audio(params: &CodecParams) -> Option<manifest::Audio> {
     let (sample_rate, channels) = match params {
         CodecParams::Aac(config) => (config.sample_rate().get(), config.channels()),
         CodecParams::Opus(config) => (48_000, config.channels),
-        CodecParams::H264(_) | CodecParams::Vp8 => return None,
+        _ => return None,
     };
     let codec = params.codec().to_string().to_lowercase();
     Some(manifest::Audio { codec, source_codec: None, sample_rate, channels })

@@ -3,7 +3,7 @@
 use super::problem::Problem;
 use super::router::App;
 use crate::codec::h264::Sps;
-use crate::media::{Codec, CodecParams};
+use crate::media::{CodecParams, MediaKind};
 use crate::room::{InvalidName, Name, ParticipantInfo, RoomInfo};
 use crate::server::rtmp::PlayerInfo;
 use crate::server::webrtc::{SessionInfo, SessionKind};
@@ -279,7 +279,7 @@ impl StreamReport {
 
 impl TrackReport {
     fn new(app: &App, stream: &Stream, feed: &FeedInfo) -> Self {
-        let is_video = matches!(feed.key.codec, Codec::H264 | Codec::Vp8);
+        let is_video = feed.key.kind() == MediaKind::Video;
         let rate = app.sampler.rate(stream, feed.key);
         Self {
             feed: FeedReport::new(app, stream, feed),
@@ -314,6 +314,14 @@ impl From<Warning> for Remark {
     }
 }
 
+impl ParamsReport {
+    /// The size alone.
+    fn sized(params: &CodecParams) -> Self {
+        let (width, height) = params.picture_size().unzip();
+        Self { width, height, ..Self::default() }
+    }
+}
+
 impl From<&CodecParams> for ParamsReport {
     fn from(params: &CodecParams) -> Self {
         match params {
@@ -329,6 +337,32 @@ impl From<&CodecParams> for ParamsReport {
                 }
             }
             CodecParams::Vp8 => Self::default(),
+            CodecParams::Hevc(config) => {
+                let (profile, level) = (config.said().profile & 0x1f, config.said().level);
+                // ITU-T H.265, section A.3.
+                let profile =
+                    ["Main", "Main 10", "Main Still Picture"].get(usize::from(profile).wrapping_sub(1));
+                Self {
+                    profile: profile.map(|&name| name.to_owned()),
+                    level: Some(format!("{}.{}", level / 30, level % 30 / 3)),
+                    ..Self::sized(params)
+                }
+            }
+            CodecParams::Av1(config) => {
+                let (profile, level) = (config.said().profile, config.said().level);
+                Self {
+                    profile: ["Main", "High", "Professional"]
+                        .get(usize::from(profile))
+                        .map(|&name| name.to_owned()),
+                    level: Some(format!("{}.{}", 2 + level / 4, level % 4)),
+                    ..Self::sized(params)
+                }
+            }
+            CodecParams::Vp9(config) => Self {
+                profile: Some(format!("Profile {}", config.key().profile)),
+                level: Some(format!("{}.{}", config.level() / 10, config.level() % 10)),
+                ..Self::sized(params)
+            },
             CodecParams::Aac(config) => Self {
                 profile: Some(aac_profile(config.object_type())),
                 sample_rate: Some(config.sample_rate().get()),

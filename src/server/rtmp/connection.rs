@@ -8,6 +8,8 @@ use super::outbox::Outbox;
 use super::socket::{Done, Socket};
 use super::sockopt;
 use super::streams::{Role, Streams};
+use crate::media::Codec;
+use crate::protocol::flv::accepted_video;
 use crate::protocol::rtmp::{Code, Event, Output, ServerSession, SessionError, StreamId, Timeouts};
 use crate::room::{Rate, Revocation};
 use crate::server::conference::{Conference, Output as Told};
@@ -64,6 +66,7 @@ pub(super) async fn serve(shared: &Shared, conference: &Conference, mut socket: 
         member: Member::default(),
         app: String::new(),
         tc_url: String::new(),
+        codecs: Vec::new(),
         input: BytesMut::new(),
         out: Outbox::default(),
         answers: 0,
@@ -95,6 +98,8 @@ pub(super) struct Connection<'a> {
     pub(super) member: Member,
     pub(super) app: String,
     pub(super) tc_url: String,
+    /// The pictures that the client takes when it plays.
+    pub(super) codecs: Vec<Codec>,
     input: BytesMut,
     out: Outbox,
     /// Bytes that answer the client, put into the outbox since that was last empty.
@@ -304,9 +309,10 @@ impl Connection<'_> {
             return;
         }
         match event {
-            Event::Connect { app, tc_url, arguments, .. } => {
+            Event::Connect { app, tc_url, properties, arguments } => {
                 debug!(%app, %tc_url, "connect");
                 (self.app, self.tc_url) = (app, tc_url);
+                self.codecs = accepted_video(&properties);
                 self.session.accept_connect();
                 self.introduce(now, self.conference, self.remote, &arguments);
             }

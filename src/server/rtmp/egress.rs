@@ -3,9 +3,8 @@
 use super::players::Playing;
 use crate::bridge::{Accepts, Bridge, Subscription};
 use crate::codec::aac::AudioSpecificConfig;
-use crate::codec::h264::AvcConfig;
 use crate::media::{Codec, CodecParams, Frame, MediaKind};
-use crate::protocol::flv::{Metadata, aac_header, avc_frame_header, avc_sequence_header};
+use crate::protocol::flv::{Metadata, aac_header, video_frame_header, video_sequence_header};
 use crate::protocol::rtmp::{ServerSession, StreamId};
 use crate::stream::{EndReason, Event, FeedKey, Form, QueueLimits, Start, Stream, StreamName};
 use crate::time::{ClockRate, MediaDuration, RtmpTime, Timestamp};
@@ -23,7 +22,7 @@ pub(super) struct Egress {
     described: bool,
     /// Where the player's time begins: its first frame.
     base: Option<Timestamp>,
-    video: Track<AvcConfig>,
+    video: Track<CodecParams>,
     audio: Track<AudioSpecificConfig>,
     paused: bool,
     /// After a pause video goes on at a keyframe.
@@ -37,7 +36,7 @@ struct Track<C> {
 }
 
 impl Egress {
-    /// Begins with the frames since the stream's last keyframe.
+    /// For a player that takes pictures in any of these codecs. Begins with the frames since the stream's last keyframe.
     pub(super) fn new(
         bridge: &Bridge,
         stream: &Stream,
@@ -45,10 +44,11 @@ impl Egress {
         limits: QueueLimits,
         metadata: Option<watch::Receiver<Metadata>>,
         playing: Playing,
+        codecs: &[Codec],
     ) -> Self {
         let accepts = Accepts {
             audio: vec![FeedKey::new(Codec::Aac, Form::Frames)],
-            video: vec![FeedKey::new(Codec::H264, Form::Frames)],
+            video: codecs.iter().map(|codec| FeedKey::new(*codec, Form::Frames)).collect(),
         };
         Self {
             subscription: bridge.subscribe(stream, accepts, Start::CachedGop, limits),
@@ -96,8 +96,8 @@ impl Egress {
         let mut given = 0;
         while given < enough {
             match self.subscription.try_next()? {
-                Event::Params(CodecParams::H264(config)) => self.video.set(config),
                 Event::Params(CodecParams::Aac(config)) => self.audio.set(config),
+                Event::Params(params) if params.codec().kind() == MediaKind::Video => self.video.set(params),
                 Event::Frame(frame) if !self.paused => given += self.frame(session, &frame),
                 Event::Ended(reason) => return Some(reason),
                 _ => {}
@@ -150,21 +150,28 @@ impl Egress {
         let payload = frame.payload.bytes();
         match frame.kind {
             MediaKind::Video => {
-                let head = avc_frame_header(frame.keyframe, MediaDuration::from_millis(pts - dts));
-                session.send_video(self.id, time, &head, payload);
+                // No frame comes before its parameters.
+                let Some(codec) = self.video.config.as_ref().map(CodecParams::codec) else { return configs };
+                let composition = MediaDuration::from_millis(pts - dts);
+                let head = video_frame_header(codec, frame.keyframe, composition);
+                session.send_video(self.id, time, head.as_ref(), payload);
+                self.playing.sent(codec, payload.len());
             }
-            MediaKind::Audio => session.send_audio(self.id, time, &aac_header(false), payload),
+            MediaKind::Audio => {
+                session.send_audio(self.id, time, &aac_header(false), payload);
+                self.playing.sent(Codec::Aac, payload.len());
+            }
         }
-        self.playing.sent(frame.kind, payload.len());
         configs + payload.len()
     }
 
     /// Sequence headers that the player does not know yet; how many bytes that makes.
     fn send_configs(&mut self, session: &mut ServerSession, time: RtmpTime) -> usize {
         let mut sent = 0;
-        if let Some(config) = self.video.take_unsent() {
-            let record = config.to_record();
-            session.send_video(self.id, time, &avc_sequence_header(), &record);
+        if let Some(params) = self.video.take_unsent()
+            && let Some(record) = params.record()
+        {
+            session.send_video(self.id, time, &video_sequence_header(params.codec()), &record);
             sent += record.len();
         }
         if let Some(config) = self.audio.take_unsent() {
@@ -180,7 +187,7 @@ impl Egress {
         let said = self.metadata.as_mut().map(|metadata| metadata.borrow_and_update().clone());
         let metadata = said.filter(|said| !said.is_empty()).unwrap_or_else(|| {
             self.described = true;
-            Metadata::describe(self.video.config.is_some(), self.audio.config.as_ref())
+            Metadata::describe(self.video.config.as_ref().map(CodecParams::codec), self.audio.config.as_ref())
         });
         if !metadata.is_empty() {
             session.send_data(self.id, RtmpTime(0), metadata.to_message().into());

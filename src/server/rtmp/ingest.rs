@@ -1,11 +1,12 @@
 //! FLV tag bodies from a publisher, made into frames on the bus.
 
+mod pictures;
+
 use super::directory::Listing;
 use super::reordering::Reordering;
 use super::timeline::Timeline;
 use crate::codec::aac::AudioSpecificConfig;
-use crate::codec::h264::{AvcConfig, AvcConfigError, NalKind, is_recovery_point};
-use crate::media::{AccessUnit, Codec, CodecParams, Frame, MediaKind, Payload};
+use crate::media::{Codec, CodecParams, Frame, MediaKind, Payload};
 use crate::protocol::flv::{AudioTag, Metadata, VideoTag};
 use crate::protocol::rtmp::message::MessageError;
 use crate::room::{Publication, Revocation};
@@ -14,12 +15,12 @@ use crate::stream::{
 };
 use crate::time::{MediaDuration, RtmpTime};
 use bytes::Bytes;
+use pictures::{Pictures, Taken};
 use std::fmt;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 const AUDIO: FeedKey = FeedKey::new(Codec::Aac, Form::Frames);
-const VIDEO: FeedKey = FeedKey::new(Codec::H264, Form::Frames);
 
 /// One publication.
 pub(super) struct Ingest {
@@ -31,10 +32,9 @@ pub(super) struct Ingest {
     notice: Option<Notice>,
     opened: Instant,
     timeline: Timeline,
-    audio: Option<Track<AudioSpecificConfig>>,
-    video: Option<Track<AvcConfig>>,
-    length_size: usize,
-    seen_idr: bool,
+    audio: Option<Sound>,
+    video: Option<FeedWriter>,
+    pictures: Pictures,
     reordering: Reordering,
     /// What was found here; it holds until the end.
     found: Vec<(Warning, WarningMark)>,
@@ -53,9 +53,9 @@ pub(super) enum Notice {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Refusal(pub(super) String);
 
-struct Track<C> {
+struct Sound {
     writer: FeedWriter,
-    config: C,
+    config: AudioSpecificConfig,
 }
 
 impl Ingest {
@@ -71,8 +71,7 @@ impl Ingest {
             timeline: Timeline::default(),
             audio: None,
             video: None,
-            length_size: 4,
-            seen_idr: false,
+            pictures: Pictures::new(Codec::H264),
             reordering: Reordering::default(),
             found: Vec::new(),
         }
@@ -117,7 +116,7 @@ impl Ingest {
     /// Whether anybody reads what is published.
     pub(super) fn is_watched(&self) -> bool {
         self.audio.as_ref().is_some_and(|track| track.writer.subscriber_count() > 0)
-            || self.video.as_ref().is_some_and(|track| track.writer.subscriber_count() > 0)
+            || self.video.as_ref().is_some_and(|track| track.subscriber_count() > 0)
     }
 
     /// How often the publisher's clock has jumped.
@@ -168,63 +167,53 @@ impl Ingest {
     /// A video message.
     pub(super) fn video(&mut self, now: Instant, time: RtmpTime, body: &Bytes) -> Result<(), Refusal> {
         match VideoTag::parse(body) {
-            Ok(VideoTag::AvcFrame { keyframe, composition, data }) => {
-                self.picture(now, time, keyframe, composition, data);
+            Ok(VideoTag::Frame { codec, keyframe, composition, data }) => {
+                self.expect(codec);
+                let taken = self.pictures.read(keyframe, data);
+                self.take(now, time, composition, taken);
             }
-            Ok(VideoTag::AvcConfig(record)) => match AvcConfig::parse(&record) {
-                Ok((config, length_size)) => {
-                    self.length_size = length_size;
-                    self.set_video(config);
-                }
-                Err(error) => self.warn(Warning::VideoConfig, &error),
-            },
-            Ok(VideoTag::AvcEnd | VideoTag::Empty) => {}
+            Ok(VideoTag::Config(codec, record)) => {
+                self.expect(codec);
+                let taken = self.pictures.configure(&record);
+                self.take(now, time, MediaDuration::ZERO, taken);
+            }
+            Ok(VideoTag::End | VideoTag::Empty) => {}
+            Ok(VideoTag::OtherTrack) => self.warn(Warning::OtherTracks, &"several tracks of video"),
             Ok(VideoTag::Unsupported(codec)) => {
-                return Err(Refusal(format!("{codec} is not supported, choose H.264")));
+                return Err(Refusal(format!("{codec} is not supported; choose H.264, HEVC, AV1 or VP9")));
             }
             Err(error) => self.warn(Warning::VideoUnreadable, &error),
         }
         Ok(())
     }
 
-    fn picture(
-        &mut self,
-        now: Instant,
-        time: RtmpTime,
-        keyframe: bool,
-        composition: MediaDuration,
-        data: Bytes,
-    ) {
-        let unit = AccessUnit::from_length_prefixed(data, self.length_size);
-        let (mut any, mut idr, mut recovery, mut sets) = (false, false, false, false);
-        for nal in unit.nals() {
-            any = true;
-            match NalKind::of(nal) {
-                Some(NalKind::IdrSlice) => idr = true,
-                Some(NalKind::Sps | NalKind::Pps) => sets = true,
-                Some(NalKind::Sei) if keyframe => recovery |= is_recovery_point(nal),
-                _ => {}
-            }
+    /// A publisher that goes over to another codec has another track.
+    fn expect(&mut self, codec: Codec) {
+        if self.pictures.codec() != codec {
+            self.pictures = Pictures::new(codec);
+            self.video = None;
         }
-        // GStreamer calls every picture of I slices a key frame, though later ones may refer to what was before it.
-        self.seen_idr |= idr;
-        let keyframe = idr || (keyframe && (recovery || !self.seen_idr));
-        if !any {
-            return self.warn(Warning::VideoUnreadable, &"no NAL units");
+    }
+
+    fn take(&mut self, now: Instant, time: RtmpTime, composition: MediaDuration, taken: Taken) {
+        let Taken { params, picture, complaint } = taken;
+        if let Some((warning, why)) = complaint {
+            self.warn(warning, &why);
         }
-        let unit = if sets { self.take_parameter_sets(&unit) } else { Some(unit) };
-        let (Some(unit), Some(track)) = (unit, &self.video) else { return };
+        if let Some(params) = params {
+            self.set_video(params);
+        }
+        let (Some((keyframe, payload)), Some(track)) = (picture, &self.video) else { return };
         let elapsed = now.duration_since(self.opened).into();
         let dts = self.timeline.map(MediaKind::Video, time, elapsed);
         let pts = dts + composition;
-        let found = self.reordering.look(pts, keyframe, &unit, &track.config);
-        track.writer.write(Frame {
-            kind: MediaKind::Video,
-            dts,
-            pts,
-            keyframe,
-            payload: Payload::Nalus(unit),
-        });
+        let found = match (&payload, self.pictures.params()) {
+            (Payload::Nalus(unit), Some(CodecParams::H264(config))) => {
+                self.reordering.look(pts, keyframe, unit, config)
+            }
+            _ => None,
+        };
+        track.write(Frame { kind: MediaKind::Video, dts, pts, keyframe, payload });
         match found {
             Some(Warning::BFrameReferences) => {
                 // It says all that the other does, and worse.
@@ -236,41 +225,13 @@ impl Ingest {
         }
     }
 
-    /// Frames carry no parameter sets: those within become the track's. `None` if nothing else is there.
-    fn take_parameter_sets(&mut self, unit: &AccessUnit) -> Option<AccessUnit> {
-        let of_kind = |kind| -> Vec<Bytes> {
-            unit.nals().filter(|nal| NalKind::of(nal) == Some(kind)).map(Bytes::copy_from_slice).collect()
-        };
-        let (mut sps, mut pps) = (of_kind(NalKind::Sps), of_kind(NalKind::Pps));
-        let known = self.video.as_ref().map(|track| &track.config);
-        let is_known = known.is_some_and(|config| {
-            sps.iter().all(|set| config.sps().contains(set))
-                && pps.iter().all(|set| config.pps().contains(set))
-        });
-        if !is_known {
-            if let Some(config) = known {
-                sps = if sps.is_empty() { config.sps().to_vec() } else { sps };
-                pps = if pps.is_empty() { config.pps().to_vec() } else { pps };
-            }
-            match AvcConfig::new(sps, pps) {
-                Ok(config) => self.set_video(config),
-                // One kind may come before the other.
-                Err(AvcConfigError::NoParameterSets) => {}
-                Err(error) => self.warn(Warning::VideoConfig, &error),
-            }
-        }
-        let is_set = |nal: &&[u8]| matches!(NalKind::of(nal), Some(NalKind::Sps | NalKind::Pps));
-        let rest = AccessUnit::from_nals(unit.nals().filter(|nal| !is_set(nal)));
-        (!rest.as_length_prefixed().is_empty()).then_some(rest)
-    }
-
     fn set_audio(&mut self, config: AudioSpecificConfig) {
         let params = CodecParams::Aac(config.clone());
         match &mut self.audio {
             Some(track) => track.config = config,
             None => {
                 let Some(writer) = self.publication.publisher().track(AUDIO) else { return };
-                self.audio = Some(Track { writer, config });
+                self.audio = Some(Sound { writer, config });
             }
         }
         if let Some(track) = &self.audio {
@@ -278,18 +239,13 @@ impl Ingest {
         }
     }
 
-    fn set_video(&mut self, config: AvcConfig) {
-        let params = CodecParams::H264(config.clone());
-        match &mut self.video {
-            Some(track) if track.config == config => return,
-            Some(track) => track.config = config,
-            None => {
-                let Some(writer) = self.publication.publisher().track(VIDEO) else { return };
-                self.video = Some(Track { writer, config });
-            }
+    fn set_video(&mut self, params: CodecParams) {
+        if self.video.is_none() {
+            let key = FeedKey::new(params.codec(), Form::Frames);
+            self.video = self.publication.publisher().track(key);
         }
         if let Some(track) = &self.video {
-            track.writer.set_params(params);
+            track.set_params(params);
         }
     }
 
@@ -312,6 +268,7 @@ mod tests {
     use crate::stream::{Event, QueueLimits, Start, Subscriber};
     use crate::time::{NtpTime, Timestamp};
 
+    const VIDEO: FeedKey = FeedKey::new(Codec::H264, Form::Frames);
     const AVC: &[u8] =
         &[0x17, 0, 0, 0, 0, 1, 0x42, 0xc0, 0x1e, 0xff, 0xe1, 0, 4, 0x67, 0x42, 0xc0, 0x1e, 1, 0, 2, 0x68, 1];
     const IDR: &[u8] = &[0, 0, 0, 2, 0x65, 7];
@@ -449,7 +406,7 @@ mod tests {
         let mut ingest = ingest();
         ingest.audio_at(0, &[0x2f, 1]); // MP3
         ingest.audio_at(0, &[0x2f, 1]);
-        assert!(ingest.video_at(0, b"\x90hvc1").is_err_and(|Refusal(text)| text.contains("HEVC")));
+        assert!(ingest.video_at(0, b"\x90vvc1").is_err_and(|Refusal(text)| text.contains("VVC")));
         ingest.video_at(0, &[0x17, 0, 0, 0, 0, 9]).unwrap();
         ingest.video_at(0, AVC).unwrap();
         ingest.picture_at(0, 1, 0, &[0, 0, 0, 9, 0x65]);

@@ -1,13 +1,16 @@
 //! Who plays what over RTMP, for the API and the metrics.
 
-use crate::media::{Codec, MediaKind};
+use crate::media::Codec;
 use crate::stream::StreamName;
 use metrics::{Counter, Gauge, counter, gauge};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
+
+/// What players can be sent beside AAC.
+const PICTURES: [Codec; 4] = [Codec::H264, Codec::Hevc, Codec::Av1, Codec::Vp9];
 
 /// All players of this server. Cloning gives another handle to the same.
 #[derive(Clone)]
@@ -56,7 +59,8 @@ struct Figures {
     stream: StreamName,
     began: Instant,
     audio: AtomicBool,
-    video: AtomicBool,
+    /// One more than the place of its codec among [`PICTURES`]; 0: none has been sent.
+    video: AtomicUsize,
     bytes: AtomicU64,
     frames: AtomicU64,
     lost: AtomicU64,
@@ -80,7 +84,7 @@ impl Players {
             stream,
             began: now,
             audio: AtomicBool::default(),
-            video: AtomicBool::default(),
+            video: AtomicUsize::default(),
             bytes: AtomicU64::default(),
             frames: AtomicU64::default(),
             lost: AtomicU64::default(),
@@ -110,11 +114,11 @@ impl Playing {
     }
 
     /// A frame has been sent.
-    pub(super) fn sent(&self, kind: MediaKind, bytes: usize) {
+    pub(super) fn sent(&self, codec: Codec, bytes: usize) {
         let figures = &self.figures;
-        match kind {
-            MediaKind::Audio => figures.audio.store(true, Ordering::Relaxed),
-            MediaKind::Video => figures.video.store(true, Ordering::Relaxed),
+        match PICTURES.iter().position(|picture| *picture == codec) {
+            Some(place) => figures.video.store(place + 1, Ordering::Relaxed),
+            None => figures.audio.store(true, Ordering::Relaxed),
         }
         figures.bytes.fetch_add(bytes as u64, Ordering::Relaxed); // usize is at most 64 bits
         figures.frames.fetch_add(1, Ordering::Relaxed);
@@ -142,11 +146,12 @@ impl Shared {
 
 impl Figures {
     fn info(&self, now: Instant) -> PlayerInfo {
-        let has = |codec, sent: &AtomicBool| sent.load(Ordering::Relaxed).then_some(codec);
+        let audio = self.audio.load(Ordering::Relaxed).then_some(Codec::Aac);
+        let video = self.video.load(Ordering::Relaxed).checked_sub(1).and_then(|place| PICTURES.get(place));
         PlayerInfo {
             stream: self.stream.clone(),
             age: now.saturating_duration_since(self.began),
-            codecs: has(Codec::Aac, &self.audio).into_iter().chain(has(Codec::H264, &self.video)).collect(),
+            codecs: audio.into_iter().chain(video.copied()).collect(),
             bytes: self.bytes.load(Ordering::Relaxed),
             frames: self.frames.load(Ordering::Relaxed),
             lost: self.lost.load(Ordering::Relaxed),
@@ -168,15 +173,15 @@ mod tests {
         let first = players.enter(name("alice"), Instant::now());
         let second = players.enter(name("bob"), Instant::now());
         tokio::time::advance(Duration::from_secs(3)).await;
-        first.sent(MediaKind::Video, 1_000);
-        first.sent(MediaKind::Video, 10);
+        first.sent(Codec::H264, 1_000);
+        first.sent(Codec::Hevc, 10);
         first.note_lost(4);
         first.note_lost(7);
         let listed = players.list();
         let alice = PlayerInfo {
             stream: name("alice"),
             age: Duration::from_secs(3),
-            codecs: vec![Codec::H264],
+            codecs: vec![Codec::Hevc],
             bytes: 1_010,
             frames: 2,
             lost: 7,

@@ -95,7 +95,7 @@ impl Connection<'_> {
         };
         let metadata = self.shared.directory.metadata(stream.name());
         let playing = self.shared.players.enter(stream.name().clone(), Instant::now());
-        let egress = Egress::new(&self.shared.bridge, &stream, id, limits, metadata, playing);
+        let egress = Egress::new(&self.shared.bridge, &stream, id, limits, metadata, playing, &self.codecs);
         self.streams.begin(id, Role::Player(Box::new(egress)));
         self.place.keep();
         self.session.accept_play(id);

@@ -2,6 +2,7 @@
 
 use super::{Phase, Role, ServerSession, SessionError};
 use crate::protocol::amf0::{Object, Value};
+use crate::protocol::flv::capabilities;
 use crate::protocol::rtmp::command::{Code, Command};
 use crate::protocol::rtmp::event::{Event, Output, StreamId};
 use std::time::Instant;
@@ -35,6 +36,7 @@ impl ServerSession {
     fn handle_connect(&mut self, command: Command) {
         let properties = command.object.as_object().cloned().unwrap_or_default();
         let encoding = properties.get("objectEncoding").and_then(Value::as_number).unwrap_or(0.0);
+        self.capabilities = capabilities(&properties);
         self.phase = Phase::Asked { transaction: command.transaction, encoding };
         self.output.push_back(Output::Event(Event::Connect {
             app: properties.text("app").unwrap_or_default().to_owned(),

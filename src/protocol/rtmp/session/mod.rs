@@ -75,6 +75,8 @@ pub struct ServerSession {
     /// Whether the client is here for more than streams.
     attending: bool,
     ping_sent: bool,
+    /// What a client that knows codecs beyond FLV's own is told of the server.
+    capabilities: Vec<(String, Value)>,
     /// Bytes behind the handshake, and how many of them are acknowledged.
     received: u64,
     acknowledged: u64,
@@ -110,6 +112,7 @@ impl ServerSession {
             without_role: Some(now),
             attending: false,
             ping_sent: false,
+            capabilities: Vec::new(),
             received: 0,
             acknowledged: 0,
             window: WINDOW,
@@ -214,6 +217,7 @@ impl ServerSession {
         ]);
         let mut info = Code::ConnectSuccess.info("Connection succeeded.");
         info.0.push(("objectEncoding".into(), Value::Number(encoding)));
+        info.0.append(&mut self.capabilities);
         self.command(0, &Command::result(transaction, Value::Object(properties), Value::Object(info)));
     }
 
