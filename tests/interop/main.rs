@@ -15,6 +15,7 @@ mod driver;
 mod ffmpeg;
 mod gateway;
 mod http;
+mod npm;
 mod obs;
 mod patience;
 mod people;
@@ -24,6 +25,7 @@ mod signal;
 // The cases.
 mod acme;
 mod app;
+mod boxes;
 mod compose;
 mod encoders;
 mod layers;

@@ -1,6 +1,7 @@
 //! Files as the recorder writes them: black under the stream's own parameters, then the stream, growing and finished, read
 //! by ffmpeg and Chromium.
 
+use crate::boxes;
 use crate::browser::Browser;
 use crate::ffmpeg::{AAC, heights, probe, run, scratch};
 use bytes::Bytes;
@@ -277,6 +278,7 @@ fn a_stream_that_changes_its_size_plays_on() {
     let growing = scratch("recorded-sizes.mp4");
     write(&growing, &small.config, small.audio.as_ref(), &samples);
     for file in all_forms(&growing) {
+        boxes::assert_right(&file);
         assert_eq!(heights(&file), [240, 480, 240], "{}", file.display());
         assert_eq!(pictures(&file).len(), 150);
         assert!(probe(&file, "stream=codec_tag_string").contains("avc3"), "{}", file.display());
@@ -291,6 +293,9 @@ fn other_tools_agree() {
     let samples = [encoded.lead_in(&black), encoded.moved(LEAD_IN)].concat();
     write(&growing, black.config(), encoded.audio.as_ref(), &samples);
     let [growing, finished, fast] = all_forms(&growing);
+    for file in [&growing, &finished, &fast] {
+        boxes::assert_right(file);
+    }
     for file in [&finished, &fast] {
         let told = run(Command::new("mediainfo").arg("--Output=JSON").arg(file)).stdout;
         let told: serde_json::Value = serde_json::from_slice(&told).expect("JSON");

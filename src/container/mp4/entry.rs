@@ -46,6 +46,8 @@ pub(super) struct Description {
     pub(super) codec: Codec,
 }
 
+/// The only entry of `dref`, which says that the samples are in the file itself: they count from 1.
+const DATA_REFERENCE: u16 = 1;
 /// ISO/IEC 14496-1, table 5: audio of ISO/IEC 14496-3.
 const OBJECT_TYPE_AAC: u8 = 0x40;
 /// ISO/IEC 14496-1, table 6.
@@ -64,7 +66,7 @@ impl VideoEntry {
         };
         let side = |length: u32| u16::try_from(length).map_err(|_| HeaderError::OutOfRange);
         let (width, height) = (side(size.0)?, side(size.1)?);
-        let visual = Visual { data_reference_index: 1, width, height, ..Visual::default() };
+        let visual = Visual { data_reference_index: DATA_REFERENCE, width, height, ..Visual::default() };
         let codec = match self {
             Self::H264(_) => Codec::Avc3(Avc3 { visual, avcc: read(&record)?, ..Avc3::default() }),
             Self::Hevc(_) => Codec::Hev1(Hev1 { visual, hvcc: read(&record)?, ..Hev1::default() }),
@@ -135,7 +137,7 @@ fn opus(config: OpusConfig) -> Opus {
 
 fn audio(channels: u8, rate: ClockRate) -> Audio {
     Audio {
-        data_reference_index: 1,
+        data_reference_index: DATA_REFERENCE,
         channel_count: channels.into(),
         sample_size: 16,
         // 16.16 holds no 88,200: then it stands in the codec's own record alone.

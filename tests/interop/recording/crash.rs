@@ -2,7 +2,7 @@
 
 use super::{Studio, assert_clean, duration};
 use crate::client::Client;
-use crate::{ffmpeg, patience};
+use crate::{boxes, ffmpeg, patience};
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -50,6 +50,7 @@ fn kill(times: u64) {
             let take = session.take("camera");
             assert_eq!(take.told["state"], "recovered", "{:#}", take.told);
             assert_clean(&take.path);
+            boxes::assert_right(&take.path);
             assert!(take.told["size"].as_u64() == fs::metadata(&take.path).ok().map(|file| file.len()));
             let length = duration(&take.path);
             assert!((take.number("end") - length).abs() < 0.07, "{length}: {:#}", take.told);

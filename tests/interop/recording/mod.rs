@@ -6,6 +6,7 @@ mod single;
 mod trouble;
 
 use crate::analysis::Report;
+use crate::boxes;
 use crate::browser::Browser;
 use crate::ffmpeg::{self, scratch};
 use crate::gateway::Gateway;
@@ -118,13 +119,16 @@ impl Take {
         .collect()
     }
 
-    /// A strict decoder has nothing to say of it, and it lasts as long as the manifest says.
+    /// A strict decoder has nothing to say of it, nor a reader of boxes, and it lasts as long as the manifest says.
     #[track_caller]
     fn check(&self) {
         println!("{}: {:#}", self.path.display(), self.told);
         assert!(self.told["state"] == "finished" && self.told["sha256"].is_string(), "{:#}", self.told);
         assert_eq!(self.told["size"].as_u64(), fs::metadata(&self.path).ok().map(|file| file.len()));
         assert_clean(&self.path);
+        if self.path.extension().is_some_and(|extension| extension != "webm") {
+            boxes::assert_right(&self.path);
+        }
         let (said, is) = (self.number("end") - self.number("start"), duration(&self.path));
         assert!((said - is).abs() < 2.0 * PICTURE, "{is} s, where the manifest says {said}");
     }

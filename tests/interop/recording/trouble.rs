@@ -1,6 +1,7 @@
 //! Disks that are full, and folders that cannot be written to.
 
 use super::{Studio, assert_clean, duration, empty};
+use crate::boxes;
 use crate::client::Client;
 use crate::ffmpeg;
 use crate::gateway::Gateway;
@@ -41,6 +42,7 @@ fn a_recording_that_finds_no_room_ends_and_the_stream_goes_on() {
     let take = studio.finished("studio").take("camera");
     assert_eq!(take.told["state"], "failed", "{:#}", take.told);
     assert_clean(&take.path);
+    boxes::assert_right(&take.path);
     assert_eq!(take.told["size"].as_u64(), std::fs::metadata(&take.path).ok().map(|file| file.len()));
     let length = duration(&take.path);
     assert!(length > 1.0 && (length - take.number("end")).abs() < 0.1, "{length}: {:#}", take.told);

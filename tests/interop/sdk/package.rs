@@ -1,19 +1,13 @@
 //! The SDK as it comes from npm, and a web server for its example pages.
 
-use crate::client::{Client, ended};
-use crate::ffmpeg::scratch;
+use crate::npm;
 use std::fs;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::{Component, Path, PathBuf};
-use std::process::Command;
-use std::sync::{Mutex, PoisonError};
+use std::path::{Component, Path};
 use std::thread;
-use std::time::Duration;
 
 const WANTED: &str = include_str!("package.json");
-/// Says which bytes each version is: npm refuses others.
 const LOCKED: &str = include_str!("package-lock.json");
 
 /// A version of `@flashphoner/websdk`.
@@ -62,7 +56,7 @@ pub(super) struct Pages(SocketAddr);
 impl Pages {
     /// Installs the packages unless they are, and serves them.
     pub(super) fn serve() -> Self {
-        let root = installed().join("node_modules");
+        let root = npm::installed("websdk", WANTED, LOCKED).join("node_modules");
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("there are free ports");
         let address = listener.local_addr().expect("it is bound");
         thread::spawn(move || {
@@ -84,30 +78,6 @@ impl Pages {
     pub(super) fn url(self, (version, example): (Version, Example)) -> String {
         format!("{}/{}/examples/demo/streaming/{}", self.origin(), version.folder(), example.path())
     }
-}
-
-/// The folder in which npm has installed what is locked. Below `target/` and kept.
-fn installed() -> PathBuf {
-    static INSTALLING: Mutex<()> = Mutex::new(());
-    let _one_at_a_time = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut hasher = DefaultHasher::new();
-    (WANTED, LOCKED).hash(&mut hasher);
-    let folder = scratch(&format!("websdk-{:016x}", hasher.finish()));
-    if folder.exists() {
-        return folder;
-    }
-    let half_done = folder.with_extension("part");
-    fs::create_dir_all(&half_done).expect("the scratch folder is writable");
-    fs::write(half_done.join("package.json"), WANTED).expect("the disk has room");
-    fs::write(half_done.join("package-lock.json"), LOCKED).expect("the disk has room");
-    let mut npm = Command::new("npm");
-    npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(&half_done);
-    let mut npm = Client::spawn("npm", &mut npm);
-    let (status, took) = ended(&mut npm, Duration::from_secs(600));
-    assert!(status.success(), "npm, {status}: {}", npm.output());
-    println!("the SDK installed in {took:.1?}");
-    fs::rename(&half_done, &folder).expect("rename within one folder");
-    folder
 }
 
 /// One request on one connection.

@@ -57,6 +57,9 @@ fn a_finished_file_says_what_was_written() {
     assert_eq!((trak.mdia.hdlr.name.as_str(), trak.mdia.mdhd.language.as_str()), ("Audio", "und"));
     let entry = &ordinary.moov.trak[0].mdia.minf.stbl.stsd.codecs[0];
     assert!(matches!(entry, Codec::Avc1(avc1) if avc1.visual.width == 1_280 && avc1.visual.height == 720));
+    assert!(matches!(entry, Codec::Avc1(avc1) if avc1.visual.data_reference_index == 1), "they count from 1");
+    let entry = &ordinary.moov.trak[1].mdia.minf.stbl.stsd.codecs[0];
+    assert!(matches!(entry, Codec::Mp4a(mp4a) if mp4a.audio.data_reference_index == 1));
     // The media have not moved.
     let media = file.ends[0]..file.bytes.len();
     assert_eq!(disk.held()[media.clone()], file.bytes[media]);
