@@ -86,6 +86,24 @@ fn what_chromium_sends_is_kept_in_h264_and_in_vp8() {
 }
 
 #[test]
+fn opus_beside_h264_is_kept_where_that_is_wanted() {
+    let studio = Studio::start("source", &["recording.audio=\"source\""]);
+    let mut browser = Browser::start();
+    browser.publish(&studio.gateway, "studio", "camera", "H264");
+    studio.gateway.wait_for("studio", "camera", &["h264", "opus"]);
+    patience::pass(Duration::from_secs(6));
+    browser.evaluate("rig.peer.close()");
+    let take = studio.finished("studio").take("camera");
+    take.check();
+    assert!(take.path.extension().is_some_and(|extension| extension == "mp4"), "{:#}", take.told);
+    assert_eq!(take.told["audio"]["codec"], "opus", "{:#}", take.told);
+    let report = take.analyse();
+    assert!(report.sound().snr >= 30.0 && report.sound().gaps.is_empty(), "{report:#?}");
+    assert!(report.picture().backwards == 0 && report.offset().abs() <= OFFSET, "{report:#?}");
+    take.plays_in(&browser);
+}
+
+#[test]
 fn sound_alone_picture_alone_and_a_second_of_both() {
     let studio = Studio::start("parts", &[]);
     let clip = ffmpeg::baseline_clip(8);

@@ -12,6 +12,7 @@ mod person;
 mod chat;
 mod conference;
 mod encoder;
+mod recording;
 mod screen;
 
 use crate::gateway::Gateway;
