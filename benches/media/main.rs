@@ -5,7 +5,10 @@
 
 mod congestion;
 mod fan_out;
+mod recording;
 mod rendition;
+
+use bytes::Bytes;
 
 fn main() {
     divan::main();
@@ -22,4 +25,9 @@ fn noise(len: usize) -> Vec<u8> {
     })
     .take(len)
     .collect()
+}
+
+/// Bytes that are written as digits.
+fn hex(text: &str) -> Bytes {
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).expect("hex")).collect()
 }

@@ -1,6 +1,6 @@
 //! One second of a stream from one form into another, by way of the bridge.
 
-use crate::noise;
+use crate::{hex, noise};
 use bytes::Bytes;
 use commonroom::bridge::{Accepts, Bridge, Subscription};
 use commonroom::codec::aac::AudioSpecificConfig;
@@ -175,8 +175,4 @@ fn music() -> Vec<f32> {
             [0, 1].map(|channel| 0.2 * decay * chord + (f32::from(hiss[channel]) - 128.0) / 12_800.0)
         })
         .collect()
-}
-
-fn hex(text: &str) -> Bytes {
-    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).expect("hex")).collect()
 }
