@@ -22,6 +22,8 @@ pub struct Recording {
     /// How long a publisher that has vanished may take to go on in the same file.
     pub grace: Span,
     /// How often what was written is forced onto the disk.
+    /// Whether MP4 files get their index in front once they are complete.
+    pub faststart: bool,
     pub sync: Span,
     /// Whether recordings may be listed, played, downloaded and deleted over HTTP, by everybody who reaches it.
     pub browse: bool,
@@ -89,6 +91,7 @@ impl Default for Recording {
             sync: Span(Duration::from_secs(5)),
             browse: false,
             min_free: ByteSize(1 << 30),
+            faststart: false,
             max_age: Span(Duration::ZERO),
             max_size: ByteSize(0),
         }

@@ -7,7 +7,7 @@ use std::fmt;
 use toml::{Table, Value};
 
 /// Options of `[recording]` that are the server's, not a room's.
-const RECORDING: [&str; 5] = ["policy", "align", "audio", "file", "grace"];
+const RECORDING: [&str; 6] = ["policy", "align", "audio", "file", "grace", "faststart"];
 /// The same of `[rooms]`, the other way round.
 const NOT_OF_ROOMS: &str = "max_rooms";
 /// What tells the rooms.

@@ -2,6 +2,7 @@
 
 mod clock;
 mod disk;
+mod faststart;
 mod file;
 mod format;
 mod intake;

@@ -1,5 +1,6 @@
 //! Which rooms are recorded: one task for each room that may be.
 
+use super::faststart::Faststart;
 use super::lock::Lock;
 use super::manifest::{Event, FileState};
 use super::notice::Notices;
@@ -99,7 +100,8 @@ impl Recorder {
     /// Completes these, as far as an earlier run of the server could not. Nobody may write to them.
     fn recover(service: &Service, sessions: &[(String, String)]) {
         for (room, session) in sessions {
-            match recover::session(&service.store, room, session) {
+            let config = room.parse().map_or(&service.config, |room| service.config(&room));
+            match recover::session(&service.store, room, session, service.faststart(config)) {
                 Ok(None) => {}
                 Ok(Some(recovered)) => {
                     let count = |lost| {
@@ -232,6 +234,84 @@ impl Watch {
             }
             tokio::select! {
                 biased;
+    /// Whether files that are recorded in this way get their index in front.
+    pub(super) fn faststart(&self, config: &config::Recording) -> Option<Faststart> {
+        // What is to stay free is the server's to say.
+        config.faststart.then_some(Faststart { keep: self.config.min_free.0 })
+    }
+
+    /// How a room is recorded.
+    pub(super) fn config(&self, room: &Name) -> &config::Recording {
+        self.rules.of(room.as_str()).map_or(&self.config, |rule| &rule.recording)
+    }
+}
+
+/// What is known of one room.
+struct Watch {
+    service: Arc<Service>,
+    room: Name,
+    /// Who is in, and by which protocol.
+    present: BTreeMap<Name, String>,
+    /// What is published.
+    streams: BTreeMap<PublishedName, (Name, StreamKind)>,
+    wanted: Wanted,
+    session: Option<Session>,
+}
+
+impl Watch {
+    fn new(service: Arc<Service>, room: Name) -> Self {
+        let (present, streams, wanted) = Default::default();
+        Self { service, room, present, streams, wanted, session: None }
+    }
+
+    /// Records what is wanted of the room until it is no more, and nothing of it is left to be completed.
+    async fn run(mut self, stop: CancellationToken) {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut shortage = self.service.space.changes();
+        let mut events = None;
+        loop {
+            if events.is_none() {
+                match self.service.rooms.observe(&self.room) {
+                    Some(observed) => events = Some(self.begin(observed).await),
+                    None => break,
+                }
+            }
+            tokio::select! {
+                biased;
+    /// Whether files that are recorded in this way get their index in front.
+    pub(super) fn faststart(&self, config: &config::Recording) -> Option<Faststart> {
+        // What is to stay free is the server's to say.
+        config.faststart.then_some(Faststart { keep: self.config.min_free.0 })
+    }
+
+    /// Whether sessions of a room are to be uploaded.
+    fn uploads(&self, room: &str) -> bool {
+        let config = room.parse().map_or(&self.config, |room| self.config(&room));
+        self.destination.is_some() && config.upload.enabled
+    }
+
+    /// A session is complete.
+    pub(super) fn is_complete(&self, room: &str, session: &str) {
+        if self.uploads(room) {
+            self.uploads.add(room, session);
+        }
+    }
+
+    /// Whether a session must stay because it is not uploaded yet.
+    fn awaits_upload(&self, room: &str, session: &str) -> bool {
+        self.uploads(room) && self.store.session(room, session).is_ok_and(|folder| upload::awaits(&folder))
+    }
+
+    /// Looks for what earlier runs have left.
+    fn find_uploads(&self) {
+        let Some(destination) = &self.destination else { return };
+        match upload::unfinished(&self.store, destination, |room| self.uploads(room)) {
+            Ok(found) => found.iter().for_each(|(room, session)| self.uploads.add(room, session)),
+            Err(error) => tracing::error!(%error, "what is to be uploaded cannot be looked for"),
+        }
+    }
+
                 () = stop.cancelled() => break,
                 event = async {
                     match &mut events {

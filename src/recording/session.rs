@@ -154,6 +154,7 @@ impl Session {
             align: self.align,
             as_published: config.audio == config::RecordedAudio::Source,
             sync: config.sync_every(),
+            faststart: self.service.faststart(config),
             name,
         };
         let told = manifest::File {

@@ -7,6 +7,8 @@ use super::lock::{self, Lock};
 use super::manifest::{self, Manifest};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -17,6 +19,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 const MAX_NUMBER: u32 = 10_000;
 /// A manifest is no longer.
 const MAX_MANIFEST: u64 = 64 << 20;
+/// How names end of what is not whole.
+const NEW: &str = ".new";
 
 /// The folder of all recordings. Cloning gives another handle to the same.
 #[derive(Clone, Debug)]
@@ -34,6 +38,15 @@ pub struct SessionFolder {
     session: String,
     /// While it is recorded: it is busy for as long as anybody has this.
     _held: Option<Arc<Held>>,
+}
+
+/// What will stand in the place of a file, or of none, once it is whole.
+#[derive(Debug)]
+pub(super) struct Replacement<'a> {
+    folder: &'a Dir,
+    name: &'a str,
+    file: File,
+    is_whole: bool,
 }
 
 /// The sessions that are being recorded.
@@ -135,8 +148,7 @@ impl Store {
 
     /// Bytes that may still be written.
     pub fn free(&self) -> io::Result<u64> {
-        let stat = rustix::fs::fstatvfs(&*self.root)?;
-        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+        free(&self.root)
     }
 
     /// Removes a session with all it has, and the folder of its room if that was all. One that is being recorded is
@@ -226,12 +238,34 @@ impl SessionFolder {
 
     /// Writes the manifest: the old one stands until the new one is whole.
     pub fn write_manifest(&self, manifest: &Manifest) -> io::Result<()> {
-        let text = serde_json::to_string_pretty(manifest)? + "\n";
-        let new = format!(".{}.new", manifest::FILE_NAME);
-        let mut file = self.folder.create(&new)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_data()?;
-        self.folder.rename(&new, &self.folder, manifest::FILE_NAME)
+        self.write(manifest::FILE_NAME, manifest)
+    }
+
+    /// Writes a file of JSON in the same way.
+    pub(super) fn write(&self, name: &str, value: &impl Serialize) -> io::Result<()> {
+        let text = serde_json::to_string_pretty(value)? + "\n";
+        let new = self.replace(name)?;
+        (&new.file).write_all(text.as_bytes())?;
+        new.commit().map(drop)
+    }
+
+    /// Begins a file that takes the place of this one.
+    pub(super) fn replace<'a>(&'a self, name: &'a str) -> io::Result<Replacement<'a>> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(true);
+        let file = self.folder.open_with(new_name(name), &options)?.into_std();
+        Ok(Replacement { folder: &self.folder, name, file, is_whole: false })
+    }
+
+    /// Removes what was to take the place of files when the server was killed.
+    pub(super) fn remove_unfinished(&self) -> io::Result<()> {
+        let is_new = |name: &String| name.starts_with('.') && name.ends_with(NEW);
+        self.files()?.iter().filter(|name| is_new(name)).try_for_each(|name| self.remove(name))
+    }
+
+    /// Bytes that may still be written.
+    pub(super) fn free(&self) -> io::Result<u64> {
+        free(&self.folder)
     }
 
     /// Keeps a manifest that cannot be read beside the one that will be written.
@@ -241,8 +275,13 @@ impl SessionFolder {
 
     /// Reads the manifest.
     pub fn read_manifest(&self) -> io::Result<Manifest> {
+        self.read(manifest::FILE_NAME)
+    }
+
+    /// Reads a file of JSON.
+    pub(super) fn read<T: DeserializeOwned>(&self, name: &str) -> io::Result<T> {
         let mut text = String::new();
-        self.folder.open(manifest::FILE_NAME)?.take(MAX_MANIFEST).read_to_string(&mut text)?;
+        self.folder.open(name)?.take(MAX_MANIFEST).read_to_string(&mut text)?;
         Ok(serde_json::from_str(&text)?)
     }
 
@@ -250,6 +289,39 @@ impl SessionFolder {
     pub fn path(&self, store: &Store, name: &str) -> PathBuf {
         store.path().join(&self.room).join(&self.session).join(name)
     }
+}
+
+impl Replacement<'_> {
+    /// The file that is to be written.
+    pub(super) fn file(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
+
+    /// It is whole, and takes its place once it is on the disk.
+    pub(super) fn commit(mut self) -> io::Result<File> {
+        self.file.sync_data()?;
+        self.folder.rename(new_name(self.name), self.folder, self.name)?;
+        self.is_whole = true;
+        self.file()
+    }
+}
+
+impl Drop for Replacement<'_> {
+    fn drop(&mut self) {
+        if !self.is_whole {
+            drop(self.folder.remove_file(new_name(self.name)));
+        }
+    }
+}
+
+/// How a file is called until it is whole.
+fn new_name(name: &str) -> String {
+    format!(".{name}{NEW}")
+}
+
+fn free(folder: &Dir) -> io::Result<u64> {
+    let stat = rustix::fs::fstatvfs(folder)?;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
 /// `name.ext`, `name-2.ext`, `name-3.ext`, ...

@@ -8,12 +8,14 @@
 //!
 //! [`Writer`] gives the bytes of the growing file. [`finalise()`] appends the index, read off the fragments themselves,
 //! and then makes the 16 bytes of `free` the head of one `mdat` over everything between: the same after an orderly end
-//! as after a crash. [`scan()`] says what a file holds, [`faststart()`] copies one with the index in front.
+//! as after a crash. [`scan()`] says what a file holds, [`faststart()`] copies one with the index in front, which [`fronted()`]
+//! tells from others.
 
 mod boxes;
 mod entry;
 mod finalise;
 mod fragment;
+mod front;
 mod index;
 mod movie;
 mod scan;
@@ -23,6 +25,7 @@ mod writer;
 
 pub use entry::{AudioEntry, VideoEntry};
 pub use finalise::{Finalised, faststart, finalise};
+pub use front::fronted;
 pub use scan::{ReadError, Scan, State, Track, scan};
 pub use writer::{WriteError, Writer};
 

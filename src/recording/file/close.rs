@@ -1,8 +1,10 @@
 //! The end of a file: an index, and a hash.
 
-use super::Recording;
+use super::{Recording, Setting};
+use crate::recording::faststart::Faststart;
 use crate::recording::format::{Container, FinaliseError};
 use crate::recording::manifest::FileState;
+use crate::recording::store::SessionFolder;
 use crate::time::MediaDuration;
 use aws_lc_rs::digest::{Context, SHA256};
 use std::fs::File;
@@ -23,7 +25,10 @@ impl Recording {
         self.tell();
         let (container, stream, told) = (self.container, self.stream.name().clone(), self.told);
         let (file, written) = self.disk.finish().await;
-        let completed = tokio::task::spawn_blocking(move || complete(container, file)).await;
+        let Setting { folder, faststart, .. } = self.setting;
+        let name = told.borrow().name.clone();
+        let completed =
+            tokio::task::spawn_blocking(move || complete(container, file, faststart, (&folder, &name))).await;
         let outcome = match completed {
             Err(panic) => Err(panic.to_string()),
             Ok(Err(error)) => Err(error.to_string()),
@@ -62,10 +67,18 @@ impl Recording {
 }
 
 /// Gives a file its index. Its length, its size in bytes and its hash then.
-fn complete(container: Container, file: Arc<File>) -> Result<(MediaDuration, u64, String), FinaliseError> {
+fn complete(
+    container: Container,
+    file: Arc<File>,
+    faststart: Option<Faststart>,
+    (folder, name): (&SessionFolder, &str),
+) -> Result<(MediaDuration, u64, String), FinaliseError> {
     // Nobody else has it by now.
     let mut file = Arc::try_unwrap(file).or_else(|file| file.try_clone())?;
     let length = container.finalise(&mut file)?;
+    if let Some(faststart) = faststart {
+        file = faststart.apply(container, folder, name, file);
+    }
     let (size, sha256) = hash(&mut file)?;
     Ok((length, size, sha256))
 }

@@ -9,6 +9,7 @@ mod open;
 
 use super::clock::SessionClock;
 use super::disk::Disk;
+use super::faststart::Faststart;
 use super::format::{self, Container, FormatError, Picture, Tracks, Writer};
 use super::intake::{Intake, Item};
 use super::manifest::{self, Alignment, Cause, Part, Size};
@@ -46,6 +47,8 @@ pub(super) struct Setting {
     pub(super) as_published: bool,
     /// How often what was written is forced onto the disk; `None`: at the end.
     pub(super) sync: Option<Duration>,
+    /// Whether an MP4 gets its index in front.
+    pub(super) faststart: Option<Faststart>,
     /// The name of the file, without its ending.
     pub(super) name: String,
 }

@@ -69,7 +69,7 @@ pub fn recover(path: &Path) -> Result<Vec<Report>, RecoverError> {
         if is_due {
             hold(&folder, &mut locks)?;
         }
-        let outcome = opened.and_then(|opened| one(&opened));
+        let outcome = opened.and_then(|opened| one(&opened, None));
         reports.push(Report { folder, outcome });
     }
     Ok(reports)

@@ -3,10 +3,12 @@
 mod command;
 mod salvage;
 
+use super::faststart::Faststart;
 use super::file::close::hash;
 use super::format::Container;
 use super::manifest::{File, FileState, Manifest, SessionState};
 use super::store::{SessionFolder, Store};
+use crate::container::mp4;
 use std::io;
 use std::path::Path;
 
@@ -43,12 +45,18 @@ struct Interrupted {
 }
 
 /// Completes a session of a folder of recordings. `None`: there was nothing to do.
-pub(super) fn session(store: &Store, room: &str, session: &str) -> io::Result<Option<Recovered>> {
-    one(&store.session(room, session)?)
+pub(super) fn session(
+    store: &Store,
+    room: &str,
+    session: &str,
+    faststart: Option<Faststart>,
+) -> io::Result<Option<Recovered>> {
+    one(&store.session(room, session)?, faststart)
 }
 
-fn one(folder: &SessionFolder) -> io::Result<Option<Recovered>> {
+fn one(folder: &SessionFolder, faststart: Option<Faststart>) -> io::Result<Option<Recovered>> {
     let Some(interrupted) = Interrupted::look(folder)? else { return Ok(None) };
+    folder.remove_unfinished()?;
     let Interrupted { manifest, is_damaged, recordings } = interrupted;
     let is_known = manifest.is_some();
     let mut manifest = manifest.unwrap_or_else(|| salvage::manifest(folder));
@@ -59,7 +67,7 @@ fn one(folder: &SessionFolder) -> io::Result<Option<Recovered>> {
         if known.as_ref().is_some_and(|file| file.state != FileState::Recording && file.sha256.is_some()) {
             continue;
         }
-        let outcome = complete(folder, &name, container);
+        let outcome = complete(folder, &name, container, faststart);
         match (known, outcome) {
             (Some(file), Ok(Completed { seconds, size, sha256, .. })) => {
                 (file.size, file.sha256) = (size, Some(sha256));
@@ -133,13 +141,28 @@ struct Completed {
     contents: salvage::Contents,
 }
 
-fn complete(folder: &SessionFolder, name: &str, container: Container) -> Result<Completed, String> {
+fn complete(
+    folder: &SessionFolder,
+    name: &str,
+    container: Container,
+    faststart: Option<Faststart>,
+) -> Result<Completed, String> {
     let mut file = folder.open_to_mend(name).map_err(|error| error.to_string())?;
-    let contents = salvage::Contents::of(container, &mut file)?;
-    let length = container.finalise(&mut file).map_err(|error| error.to_string())?;
-    if length.as_secs_f64() <= 0.0 {
-        return Err(EMPTY.to_owned());
-    }
+    // One that was complete, but for the manifest to say so.
+    let fronted = if container == Container::Mp4 { mp4::fronted(&mut file) } else { Ok(None) };
+    let (length, contents) = if let Some(length) = fronted.map_err(|error| error.to_string())? {
+        (length, salvage::Contents::default())
+    } else {
+        let contents = salvage::Contents::of(container, &mut file)?;
+        let length = container.finalise(&mut file).map_err(|error| error.to_string())?;
+        if length.as_secs_f64() <= 0.0 {
+            return Err(EMPTY.to_owned());
+        }
+        if let Some(faststart) = faststart {
+            file = faststart.apply(container, folder, name, file);
+        }
+        (length, contents)
+    };
     let (size, sha256) = hash(&mut file).map_err(|error| error.to_string())?;
     Ok(Completed { seconds: length.as_secs_f64(), size, sha256, contents })
 }

@@ -213,3 +213,38 @@ fn a_folder_without_sessions_is_an_error() {
     let missing = folder.path().join("missing");
     assert!(matches!(recover(&missing), Err(RecoverError::Folder { .. })));
 }
+
+#[test]
+fn a_move_of_the_index_that_was_cut_short_is_mended() {
+    let place = Place::new();
+    let mut complete = io::Cursor::new(growing(Container::Mp4));
+    mp4::finalise(&mut complete).unwrap();
+    let mut copy = Vec::new();
+    mp4::faststart(&mut complete, &mut copy).unwrap();
+    // Killed before the copy was whole, and before the manifest told of it.
+    place.put("alice-camera.mp4", complete.get_ref());
+    place.put(".alice-camera.mp4.new", &copy[..copy.len() / 2]);
+    place.manifest("alice-camera.mp4");
+    let file = recovered(place.recover()).manifest.files.remove(0);
+    assert_eq!((file.state, file.end), (FileState::Recovered, 5.0));
+    assert_eq!(place.folder().files().unwrap(), ["alice-camera.mp4", manifest::FILE_NAME]);
+    // Killed between the two.
+    place.put("alice-camera.mp4", &copy);
+    place.manifest("alice-camera.mp4");
+    let file = recovered(place.recover()).manifest.files.remove(0);
+    assert_eq!((file.state, file.end, file.size), (FileState::Recovered, 5.0, copy.len() as u64));
+    assert_eq!(fs::read(place.session.join("alice-camera.mp4")).unwrap(), copy);
+}
+
+#[test]
+fn what_is_recovered_can_get_its_index_in_front() {
+    let place = Place::new();
+    let bytes = growing(Container::Mp4);
+    place.put("alice-camera.mp4", &bytes[..bytes.len() - 700]);
+    place.manifest("alice-camera.mp4");
+    let recovered = one(&place.folder(), Some(Faststart { keep: 0 })).unwrap().unwrap();
+    let file = &recovered.manifest.files[0];
+    let mut opened = fs::File::open(place.session.join("alice-camera.mp4")).unwrap();
+    assert_eq!(mp4::fronted(&mut opened).unwrap(), Some(MediaDuration::from_millis(2_000)));
+    assert_eq!(hash(&mut opened).unwrap(), (file.size, file.sha256.clone().unwrap()));
+}

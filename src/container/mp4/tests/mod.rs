@@ -161,6 +161,12 @@ fn the_copy_with_the_index_in_front_holds_the_same() {
     assert_eq!(copy.tracks, original.tracks);
     assert_eq!(&from_finished[SLOT as usize + 4..][..4], b"moov");
     assert!(from_finished.len() < disk.held().len(), "the heads of the fragments are left out");
+    let end = scan(&mut disk).unwrap().tracks.iter().map(|track| track.end).max().unwrap();
+    assert_eq!(fronted(&mut Cursor::new(&from_finished)).unwrap(), Some(end.since_origin()));
+    assert_eq!(fronted(&mut disk).unwrap(), None, "its index is at the end");
+    for cut in 0..from_finished.len() {
+        assert_eq!(fronted(&mut Cursor::new(&from_finished[..cut])).unwrap(), None, "cut at {cut}");
+    }
     let (_, head) = Writer::new(Some(&video()), None, UNIX_EPOCH).unwrap();
     let nothing = faststart(&mut Cursor::new(head.concat()), &mut Vec::new());
     assert!(matches!(nothing, Err(ReadError::Empty)));
