@@ -7,6 +7,7 @@ use crate::recording::{Notices, Recorder, RecorderError, Store};
 use crate::room::{Limits, Name, RecordingPolicy, Rooms};
 use crate::server::conference::{Conference, Services};
 use crate::server::hooks::{Hooks, HooksError};
+use crate::server::s3::{self, StoreError};
 use crate::server::tls::{Tls, TlsError};
 use crate::server::{http, rtmp, webrtc};
 use crate::time::NtpTime;
@@ -73,6 +74,9 @@ pub enum StartError {
     /// Nobody could be told.
     #[error(transparent)]
     Hooks(#[from] HooksError),
+    /// Nothing could be uploaded.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 impl Gateway {
@@ -104,8 +108,10 @@ impl Gateway {
             Some((hooks, notices)) => (Some(hooks), notices),
             None => (None, Notices::default()),
         };
-        let recorder = records
-            .then(|| Recorder::open(recording, rules, rooms.clone(), bridge.clone(), notices))
+        let destination = s3::destination(&recording.upload)?;
+        // What was recorded is uploaded even where nothing is recorded any more.
+        let recorder = (records || destination.is_some())
+            .then(|| Recorder::open(recording, rules, rooms.clone(), bridge.clone(), notices, destination))
             .transpose()?;
         // What was recorded may be browsed even where nothing is recorded any more.
         let recordings = match (&recorder, browse) {

@@ -69,6 +69,12 @@ const GAUGES: &[Description] = &[
         "When the TLS certificate that is served expires, in seconds since 1970.",
     ),
     ("commonroom_recording_free_bytes", Unit::Bytes, "What is free on the disk for recordings."),
+    ("commonroom_recording_upload_waiting_sessions", Unit::Count, "Sessions that wait for their upload."),
+    (
+        "commonroom_recording_upload_held_bytes",
+        Unit::Bytes,
+        "What sessions take that would be deleted by age or size, and are not uploaded yet.",
+    ),
     ("commonroom_rtmp_connections", Unit::Count, "RTMP connections now."),
     ("commonroom_rtmp_players", Unit::Count, "Streams being played over RTMP now."),
     (
@@ -115,7 +121,17 @@ const COUNTERS: &[Description] = &[
     (
         "commonroom_recording_deleted_sessions_total",
         Unit::Count,
-        "Recorded sessions that were deleted, by reason: age, size.",
+        "Recorded sessions that were deleted, by reason: age, size, uploaded.",
+    ),
+    (
+        "commonroom_recording_upload_sessions_total",
+        Unit::Count,
+        "Attempts to upload a session, by outcome: uploaded, failed.",
+    ),
+    (
+        "commonroom_recording_upload_bytes_total",
+        Unit::Bytes,
+        "What was uploaded of recordings, whether it was of use or had to be sent again.",
     ),
     (
         "commonroom_recording_left_out_frames_total",

@@ -1,6 +1,7 @@
 //! Section `[recording]`.
 
 use super::units::{ByteSize, Span};
+use super::upload::Upload;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,9 +22,9 @@ pub struct Recording {
     pub file: String,
     /// How long a publisher that has vanished may take to go on in the same file.
     pub grace: Span,
-    /// How often what was written is forced onto the disk.
     /// Whether MP4 files get their index in front once they are complete.
     pub faststart: bool,
+    /// How often what was written is forced onto the disk.
     pub sync: Span,
     /// Whether recordings may be listed, played, downloaded and deleted over HTTP, by everybody who reaches it.
     pub browse: bool,
@@ -33,6 +34,8 @@ pub struct Recording {
     pub max_age: Span,
     /// What all sessions together may take. 0: whatever there is.
     pub max_size: ByteSize,
+    /// Where sessions are uploaded to.
+    pub upload: Upload,
 }
 
 /// Who decides whether a room is recorded.
@@ -88,12 +91,13 @@ impl Default for Recording {
             audio: RecordedAudio::Aac,
             file: "{participant}-{kind}".to_owned(),
             grace: Span(Duration::from_secs(30)),
+            faststart: false,
             sync: Span(Duration::from_secs(5)),
             browse: false,
             min_free: ByteSize(1 << 30),
-            faststart: false,
             max_age: Span(Duration::ZERO),
             max_size: ByteSize(0),
+            upload: Upload::default(),
         }
     }
 }

@@ -8,6 +8,9 @@ use toml::{Table, Value};
 
 /// Options of `[recording]` that are the server's, not a room's.
 const RECORDING: [&str; 6] = ["policy", "align", "audio", "file", "grace", "faststart"];
+/// Of `[recording.upload]` there is this one key.
+const UPLOAD: &str = "upload";
+const OF_UPLOAD: &str = "enabled";
 /// The same of `[rooms]`, the other way round.
 const NOT_OF_ROOMS: &str = "max_rooms";
 /// What tells the rooms.
@@ -60,7 +63,13 @@ impl RoomRule {
         Table::from_iter([
             (MATCH.to_owned(), Value::String(String::new())),
             ("rooms".to_owned(), section("rooms", &|key| key != NOT_OF_ROOMS)),
-            ("recording".to_owned(), section("recording", &|key| RECORDING.contains(&key))),
+            ("recording".to_owned(), {
+                let mut recording = section("recording", &|key| RECORDING.contains(&key) || key == UPLOAD);
+                if let Some(upload) = recording.get_mut(UPLOAD).and_then(Value::as_table_mut) {
+                    upload.retain(|key, _| key == OF_UPLOAD);
+                }
+                recording
+            }),
         ])
     }
 
@@ -80,10 +89,7 @@ impl RoomRule {
             else {
                 return Err(format!("{section} is a section"));
             };
-            for (key, value) in keys {
-                into.insert(key.clone(), value.clone());
-                // One by one, so that a complaint names its key.
-            }
+            overlay(into, keys);
         }
         let merged =
             Config::deserialize(merged).map_err(|error| Self::blame(table, config, error.message()))?;
@@ -99,7 +105,7 @@ impl RoomRule {
             for (key, value) in keys.as_table().into_iter().flatten() {
                 let mut merged = config.table();
                 if let Some(into) = merged.get_mut(section).and_then(Value::as_table_mut) {
-                    into.insert(key.clone(), value.clone());
+                    overlay(into, &Table::from_iter([(key.clone(), value.clone())]));
                 }
                 if Config::deserialize(merged).is_err() {
                     return format!("{}: {}", join(section, key), message.trim());
@@ -107,6 +113,16 @@ impl RoomRule {
             }
         }
         message.trim().to_owned()
+    }
+}
+
+/// Puts keys over others, table by table.
+fn overlay(into: &mut Table, keys: &Table) {
+    for (key, value) in keys {
+        match (into.get_mut(key), value) {
+            (Some(Value::Table(below)), Value::Table(above)) => overlay(below, above),
+            _ => drop(into.insert(key.clone(), value.clone())),
+        }
     }
 }
 

@@ -78,12 +78,17 @@ impl Config {
             .or_else(|| outside("recording.sync", recording.sync, &(Span(Duration::ZERO)..=LONGEST)))
             .or_else(|| outside("recording.min_free", recording.min_free, &DISK))
             .or_else(|| outside("recording.max_age", recording.max_age, &KEPT))
+            .or_else(|| recording.upload.fault())
             .or_else(|| hooks.fault())
             .or_else(|| outside("recording.max_size", recording.max_size, &DISK))
     }
 }
 
-fn outside<T: PartialOrd + Shown>(key: &'static str, value: T, range: &RangeInclusive<T>) -> Option<Fault> {
+pub(super) fn outside<T: PartialOrd + Shown>(
+    key: &'static str,
+    value: T,
+    range: &RangeInclusive<T>,
+) -> Option<Fault> {
     let (least, most) = (range.start().shown(), range.end().shown());
     (!range.contains(&value)).then(|| Fault {
         keys: vec![key],
@@ -135,7 +140,7 @@ fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
 }
 
 /// A value as it stands in the file.
-trait Shown {
+pub(super) trait Shown {
     fn shown(&self) -> String;
 }
 

@@ -17,9 +17,11 @@ mod space;
 mod store;
 mod template;
 mod timeline;
+mod upload;
 
-pub use notice::{Notice, NoticeKind, Notices};
+pub use notice::{Notice, NoticeKind, Notices, Subject, Uploaded};
 pub use recover::{RecoverError, Recovered, Report, recover};
 pub use service::{Recorder, RecorderError};
 pub use store::{SessionFolder, Store};
 pub use template::InvalidTemplate;
+pub use upload::{Destination, Object, Objects, Upload, UploadState, Verified};

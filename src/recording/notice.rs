@@ -1,6 +1,7 @@
 //! What becomes of recordings, for programs that want to know.
 
 use super::manifest::{File, FileState};
+use super::upload::Object;
 use crate::time::NtpTime;
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -21,10 +22,40 @@ pub struct Notice {
     pub room: String,
     /// The session, by the name of its folder.
     pub session: String,
-    /// How long the recording is, in seconds.
+    /// How long the recording, or the session, is, in seconds.
     pub duration: f64,
-    /// The recording, as the manifest has it.
-    pub file: File,
+    /// What it has become of.
+    #[serde(flatten)]
+    pub subject: Subject,
+}
+
+/// What something has become of.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Subject {
+    /// A recording, as the manifest has it.
+    File(File),
+    /// The upload of a session.
+    Upload(Uploaded),
+}
+
+/// A session on its way to a store of objects.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Uploaded {
+    /// The bucket.
+    pub bucket: String,
+    /// Where its manifest is, or will be.
+    pub url: String,
+    /// Bytes of all files that are there.
+    pub size: u64,
+    /// What is there, the manifest included.
+    pub files: Vec<Object>,
+    /// Why it is not all; it will be tried again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// How long the session is, in seconds.
+    #[serde(skip)]
+    pub duration: f64,
 }
 
 /// What becomes of recordings.
@@ -38,6 +69,10 @@ pub enum NoticeKind {
     Failed,
     /// It was interrupted, and is complete now.
     Recovered,
+    /// A session is in the store of objects, and was verified.
+    Uploaded,
+    /// It could not be uploaded, and will be tried again.
+    UploadFailed,
 }
 
 impl NoticeKind {
@@ -48,6 +83,8 @@ impl NoticeKind {
             Self::Finished => "recording.finished",
             Self::Failed => "recording.failed",
             Self::Recovered => "recording.recovered",
+            Self::Uploaded => "recording.uploaded",
+            Self::UploadFailed => "recording.upload_failed",
         }
     }
 }
@@ -75,16 +112,28 @@ impl Notices {
     }
 
     /// Tells what has become of a file. Recording never waits for who listens: what he has no place for he does not hear.
-    pub fn tell(&self, time: NtpTime, (room, session): (&str, &str), file: &File) {
+    pub fn tell(&self, time: NtpTime, at: (&str, &str), file: &File) {
+        let duration = (file.end - file.start).max(0.0);
+        self.put(file.state.into(), time, at, duration, Subject::File(file.clone()));
+    }
+
+    /// Tells in the same way what has become of an upload.
+    pub fn tell_upload(&self, time: NtpTime, at: (&str, &str), upload: Uploaded) {
+        let kind = if upload.error.is_none() { NoticeKind::Uploaded } else { NoticeKind::UploadFailed };
+        self.put(kind, time, at, upload.duration, Subject::Upload(upload));
+    }
+
+    fn put(
+        &self,
+        kind: NoticeKind,
+        time: NtpTime,
+        (room, session): (&str, &str),
+        duration: f64,
+        subject: Subject,
+    ) {
         let Some(sender) = &self.0 else { return };
-        let notice = Notice {
-            kind: file.state.into(),
-            time,
-            room: room.to_owned(),
-            session: session.to_owned(),
-            duration: (file.end - file.start).max(0.0),
-            file: file.clone(),
-        };
+        let notice =
+            Notice { kind, time, room: room.to_owned(), session: session.to_owned(), duration, subject };
         if let Err(mpsc::error::TrySendError::Full(_)) = sender.try_send(notice) {
             metrics::counter!("commonroom_hooks_events_total", "outcome" => "dropped").increment(1);
         }

@@ -21,6 +21,15 @@ pub(super) struct Bounds {
     size: Option<u64>,
 }
 
+/// What one look through the sessions came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Passed {
+    /// Sessions that were deleted.
+    pub(super) deleted: u64,
+    /// Bytes of those that would have been, and are not uploaded yet.
+    pub(super) held: u64,
+}
+
 /// A session that one could do without.
 struct Kept {
     began: OffsetDateTime,
@@ -37,9 +46,14 @@ impl Bounds {
         (age.is_some() || size.is_some()).then_some(Self { age, size })
     }
 
-    /// Deletes what is beyond them at this time of day, and says how many sessions that were. What cannot be looked at or deleted
+    /// Deletes what is beyond them at this time of day, but for what waits for its upload. What cannot be looked at or deleted
     /// stays, and is told.
-    pub(super) fn pass(self, store: &Store, now: OffsetDateTime) -> io::Result<u64> {
+    pub(super) fn pass(
+        self,
+        store: &Store,
+        now: OffsetDateTime,
+        awaits_upload: impl Fn(&str, &str) -> bool,
+    ) -> io::Result<Passed> {
         let (mut kept, mut total) = (Vec::new(), 0_u64);
         for (room, session) in store.sessions()? {
             let size = match store.session(&room, &session).and_then(|folder| folder.size()) {
@@ -58,7 +72,7 @@ impl Bounds {
             }
         }
         kept.sort_by_key(|kept| kept.began);
-        let mut deleted = 0;
+        let mut passed = Passed::default();
         for Kept { began, room, session, size } in kept {
             let is_much = self.size.is_some_and(|most| total > most);
             // It ended later than it began: what has not begun long ago need not be read.
@@ -74,6 +88,10 @@ impl Bounds {
             if !is_much && !is_old {
                 continue;
             }
+            if awaits_upload(&room, &session) {
+                passed.held = passed.held.saturating_add(size);
+                continue;
+            }
             match store.remove(&room, &session) {
                 Ok(()) => {
                     let reason = if is_old { "age" } else { "size" };
@@ -81,12 +99,12 @@ impl Bounds {
                     metrics::counter!("commonroom_recording_deleted_sessions_total", "reason" => reason)
                         .increment(1);
                     total = total.saturating_sub(size);
-                    deleted += 1;
+                    passed.deleted += 1;
                 }
                 Err(error) => tracing::warn!(room, session, %error, "the session cannot be deleted"),
             }
         }
-        Ok(deleted)
+        Ok(passed)
     }
 }
 
@@ -148,7 +166,7 @@ mod tests {
                 max_size: config::ByteSize(size),
                 ..Default::default()
             };
-            Bounds::of(&config).unwrap().pass(&self.store, NOW).unwrap()
+            Bounds::of(&config).unwrap().pass(&self.store, NOW, |_, _| false).unwrap().deleted
         }
 
         fn left(&self) -> Vec<String> {
@@ -176,6 +194,20 @@ mod tests {
         let left = ["2026-11-20T00-00-00Z", "2026-11-21T09-00-00Z-2", "2026-11-21T11-00-00Z", "by hand"];
         assert_eq!(place.left(), left.map(|session| format!("r/{session}")), "nor the room without sessions");
         assert_eq!(place.pass(2, 0), 0);
+    }
+
+    #[test]
+    fn what_waits_for_its_upload_stays() {
+        let place = Place::new();
+        for hour in [1, 2, 3] {
+            place.add("a", &format!("2026-11-21T0{hour}-00-00Z"), SessionState::Finished, 60.0);
+        }
+        let waiting = |_: &str, session: &str| session.starts_with("2026-11-21T01");
+        let config = config::Recording { max_size: config::ByteSize(1_100_000), ..Default::default() };
+        let passed = Bounds::of(&config).unwrap().pass(&place.store, NOW, waiting).unwrap();
+        assert_eq!(passed.deleted, 2, "newer ones make place instead");
+        assert!(passed.held > 1_000_000, "{passed:?}");
+        assert_eq!(place.left(), ["a/2026-11-21T01-00-00Z"]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::session::{Session, date};
 use super::space::Space;
 use super::store::Store;
 use super::template::Template;
+use super::upload::{self, Destination};
 use crate::bridge::Bridge;
 use crate::config;
 use crate::room::{self, Name, Observed, PublishedName, Rooms, StreamKind, Wanted};
@@ -68,18 +69,24 @@ pub(super) struct Service {
     pub(super) space: Space,
     /// Who hears what becomes of recordings.
     pub(super) notices: Notices,
+    /// What waits to be uploaded.
+    pub(super) uploads: upload::Queue,
+    /// Where to.
+    pub(super) destination: Option<Destination>,
     /// Nobody else writes there.
     _lock: Lock,
 }
 
 impl Recorder {
-    /// Opens the folder of recordings. `rules` are those of rooms that are recorded in another way.
+    /// Opens the folder of recordings. `rules` are those of rooms that are recorded in another way; `destination` is where
+    /// sessions are uploaded to, if they are.
     pub fn open(
         config: config::Recording,
         rules: config::RoomRules,
         rooms: Rooms,
         bridge: Bridge,
         notices: Notices,
+        destination: Option<Destination>,
     ) -> Result<Self, RecorderError> {
         for config in rules.iter().map(|rule| &rule.recording).chain([&config]) {
             config.file.parse::<Template>()?;
@@ -93,7 +100,20 @@ impl Recorder {
         let space = Space::new(config.min_free.0);
         // The first recording must know.
         space.take(store.free());
-        let service = Service { config, rules, store, bridge, tasks, rooms, space, notices, _lock: lock };
+        let uploads = upload::Queue::default();
+        let service = Service {
+            config,
+            rules,
+            store,
+            bridge,
+            tasks,
+            rooms,
+            space,
+            notices,
+            uploads,
+            destination,
+            _lock: lock,
+        };
         Ok(Self { service: Arc::new(service), earlier })
     }
 
@@ -135,15 +155,26 @@ impl Recorder {
         // While these are completed new ones begin in folders of their own.
         let recovery = tokio::task::spawn_blocking({
             let (service, sessions) = (self.service.clone(), self.earlier.clone());
-            move || Self::recover(&service, &sessions)
+            move || {
+                Self::recover(&service, &sessions);
+                service.find_uploads();
+            }
         });
+        let serving = async { tokio::join!(self.serve(stop.clone()), self.upload(&stop)) };
         tokio::select! {
-            () = self.serve(stop) => {}
+            ((), ()) = serving => {}
             () = self.watch_disk() => {}
             () = self.delete_old() => {}
         }
         // A panic of its was told where it happened.
         drop(recovery.await);
+    }
+
+    /// Uploads what is complete.
+    async fn upload(&self, stop: &CancellationToken) {
+        if let Some(destination) = &self.service.destination {
+            upload::run(&self.service, destination, stop).await;
+        }
     }
 
     /// Looks for ever how much is free.
@@ -157,12 +188,20 @@ impl Recorder {
         let Some(bounds) = Bounds::of(&self.service.config) else { return std::future::pending().await };
         let mut passes = interval(retention::PASS);
         passes.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut held_bytes = 0;
         loop {
             passes.tick().await;
-            let (store, now) = (self.service.store.clone(), date(self.service.rooms.wall()));
-            let pass = tokio::task::spawn_blocking(move || bounds.pass(&store, now?).map(drop).err());
-            if let Ok(Some(error)) = pass.await {
-                tracing::error!(%error, "old sessions cannot be deleted");
+            let Some(now) = date(self.service.rooms.wall()) else { continue };
+            let service = self.service.clone();
+            let pass = tokio::task::spawn_blocking(move || {
+                let waits = |room: &str, session: &str| service.awaits_upload(room, session);
+                bounds.pass(&service.store, now, waits)
+            });
+            match pass.await {
+                Ok(Ok(passed)) => held_bytes = tell_held(passed.held, held_bytes),
+                Ok(Err(error)) => tracing::error!(%error, "old sessions cannot be deleted"),
+                // A panic was told where it happened.
+                Err(_) => {}
             }
         }
     }
@@ -195,90 +234,6 @@ impl Recorder {
 }
 
 impl Service {
-    /// How a room is recorded.
-    pub(super) fn config(&self, room: &Name) -> &config::Recording {
-        self.rules.of(room.as_str()).map_or(&self.config, |rule| &rule.recording)
-    }
-}
-
-/// What is known of one room.
-struct Watch {
-    service: Arc<Service>,
-    room: Name,
-    /// Who is in, and by which protocol.
-    present: BTreeMap<Name, String>,
-    /// What is published.
-    streams: BTreeMap<PublishedName, (Name, StreamKind)>,
-    wanted: Wanted,
-    session: Option<Session>,
-}
-
-impl Watch {
-    fn new(service: Arc<Service>, room: Name) -> Self {
-        let (present, streams, wanted) = Default::default();
-        Self { service, room, present, streams, wanted, session: None }
-    }
-
-    /// Records what is wanted of the room until it is no more, and nothing of it is left to be completed.
-    async fn run(mut self, stop: CancellationToken) {
-        let mut ticks = interval(TICK);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut shortage = self.service.space.changes();
-        let mut events = None;
-        loop {
-            if events.is_none() {
-                match self.service.rooms.observe(&self.room) {
-                    Some(observed) => events = Some(self.begin(observed).await),
-                    None => break,
-                }
-            }
-            tokio::select! {
-                biased;
-    /// Whether files that are recorded in this way get their index in front.
-    pub(super) fn faststart(&self, config: &config::Recording) -> Option<Faststart> {
-        // What is to stay free is the server's to say.
-        config.faststart.then_some(Faststart { keep: self.config.min_free.0 })
-    }
-
-    /// How a room is recorded.
-    pub(super) fn config(&self, room: &Name) -> &config::Recording {
-        self.rules.of(room.as_str()).map_or(&self.config, |rule| &rule.recording)
-    }
-}
-
-/// What is known of one room.
-struct Watch {
-    service: Arc<Service>,
-    room: Name,
-    /// Who is in, and by which protocol.
-    present: BTreeMap<Name, String>,
-    /// What is published.
-    streams: BTreeMap<PublishedName, (Name, StreamKind)>,
-    wanted: Wanted,
-    session: Option<Session>,
-}
-
-impl Watch {
-    fn new(service: Arc<Service>, room: Name) -> Self {
-        let (present, streams, wanted) = Default::default();
-        Self { service, room, present, streams, wanted, session: None }
-    }
-
-    /// Records what is wanted of the room until it is no more, and nothing of it is left to be completed.
-    async fn run(mut self, stop: CancellationToken) {
-        let mut ticks = interval(TICK);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut shortage = self.service.space.changes();
-        let mut events = None;
-        loop {
-            if events.is_none() {
-                match self.service.rooms.observe(&self.room) {
-                    Some(observed) => events = Some(self.begin(observed).await),
-                    None => break,
-                }
-            }
-            tokio::select! {
-                biased;
     /// Whether files that are recorded in this way get their index in front.
     pub(super) fn faststart(&self, config: &config::Recording) -> Option<Faststart> {
         // What is to stay free is the server's to say.
@@ -312,6 +267,45 @@ impl Watch {
         }
     }
 
+    /// How a room is recorded.
+    pub(super) fn config(&self, room: &Name) -> &config::Recording {
+        self.rules.of(room.as_str()).map_or(&self.config, |rule| &rule.recording)
+    }
+}
+
+/// What is known of one room.
+struct Watch {
+    service: Arc<Service>,
+    room: Name,
+    /// Who is in, and by which protocol.
+    present: BTreeMap<Name, String>,
+    /// What is published.
+    streams: BTreeMap<PublishedName, (Name, StreamKind)>,
+    wanted: Wanted,
+    session: Option<Session>,
+}
+
+impl Watch {
+    fn new(service: Arc<Service>, room: Name) -> Self {
+        let (present, streams, wanted) = Default::default();
+        Self { service, room, present, streams, wanted, session: None }
+    }
+
+    /// Records what is wanted of the room until it is no more, and nothing of it is left to be completed.
+    async fn run(mut self, stop: CancellationToken) {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut shortage = self.service.space.changes();
+        let mut events = None;
+        loop {
+            if events.is_none() {
+                match self.service.rooms.observe(&self.room) {
+                    Some(observed) => events = Some(self.begin(observed).await),
+                    None => break,
+                }
+            }
+            tokio::select! {
+                biased;
                 () = stop.cancelled() => break,
                 event = async {
                     match &mut events {
@@ -498,6 +492,15 @@ async fn next(session: &mut Option<Session>) -> (usize, super::file::News) {
         Some(session) => session.next().await,
         None => std::future::pending().await,
     }
+}
+
+/// Tells once that sessions which may be deleted wait for their upload. Gives how many bytes they have.
+fn tell_held(held: u64, before: u64) -> u64 {
+    metrics::gauge!("commonroom_recording_upload_held_bytes").set(held as f64); // exact up to 8 PiB
+    if held > 0 && before == 0 {
+        tracing::warn!(bytes = held, "sessions that are to be deleted stay, as they are not uploaded yet");
+    }
+    held
 }
 
 /// One recording has come to its end.

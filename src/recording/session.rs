@@ -344,6 +344,9 @@ impl Session {
         // What is not complete by now will be at the next start.
         self.write(if is_complete { SessionState::Finished } else { SessionState::Recording }).await;
         tracing::info!(room = self.folder.room(), session = self.folder.session(), "session has ended");
+        if is_complete {
+            self.service.is_complete(self.folder.room(), self.folder.session());
+        }
     }
 
     async fn write(&mut self, state: SessionState) {

@@ -5,5 +5,6 @@ pub mod hooks;
 pub mod http;
 mod places;
 pub mod rtmp;
+pub mod s3;
 pub mod tls;
 pub mod webrtc;

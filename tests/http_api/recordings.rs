@@ -256,3 +256,26 @@ async fn a_room_is_recorded_and_no_longer() {
     let _alice = always.publish("demo", "alice");
     order(&always, "demo", stop, &[]).await.is_problem(403, "always_recorded");
 }
+
+#[tokio::test]
+async fn how_far_an_upload_has_come_is_told() {
+    let (site, store, dir) = site(RecordingPolicy::Never);
+    record(&store, "r", "s", &["a.mp4"]);
+    let upload = async || {
+        let list = site.get("/api/v1/recordings").await.json()["sessions"][0]["upload"].clone();
+        let manifest = site.get("/api/v1/recordings/r/s").await.json();
+        assert_eq!(manifest["files"][0]["name"], "a.mp4", "the manifest is there as well");
+        (list, manifest["upload"].clone())
+    };
+    assert_eq!(upload().await, (serde_json::Value::Null, serde_json::Value::Null));
+    let object = json!({"name": "a.mp4", "key": "r/s/a.mp4", "url": "https://s3.example/b/r/s/a.mp4", "size": 20,
+        "sha256": HASH, "e_tag": "\"ab\"", "verified": "etag"});
+    let state = json!({"state": "waiting", "error": "the store says SlowDown", "failures": 3, "files": [object],
+        "begun": {"key": "r/s/b.mp4", "id": "of nobody's business"}});
+    let file = dir.path().join("recordings/r/s/upload.json");
+    std::fs::write(file, state.to_string()).expect("it can be written");
+    let (list, manifest) = upload().await;
+    let short = json!({"state": "waiting", "error": "the store says SlowDown", "failures": 3});
+    assert_eq!(list, short);
+    assert_eq!((&manifest["files"], &manifest["begun"]), (&json!([object]), &serde_json::Value::Null));
+}

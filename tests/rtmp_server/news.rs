@@ -76,7 +76,7 @@ async fn the_recorder_tells_which_file_a_stream_goes_to() {
     let config = config::Recording { dir: dir.path().to_owned(), ..config::Recording::default() };
     let (rules, rooms, bridge) =
         (config::RoomRules::default(), gateway.rooms.clone(), gateway.bridge.clone());
-    let recorder = Recorder::open(config, rules, rooms, bridge, Notices::default());
+    let recorder = Recorder::open(config, rules, rooms, bridge, Notices::default(), None);
     let (recorder, stop) = (recorder.expect("the folder can be used"), CancellationToken::new());
     let store = recorder.store().clone();
     let recording = tokio::spawn({

@@ -4,7 +4,7 @@ use super::*;
 use crate::codec::opus::{OpusConfig, silence};
 use crate::media::{Codec, CodecParams, Frame};
 use crate::recording::manifest::{Alignment, File, Manifest, SessionState};
-use crate::recording::notice::{Notice, NoticeKind};
+use crate::recording::notice::{Notice, NoticeKind, Subject};
 use crate::room::{Limits, Protocol, Publication, RecordingPolicy};
 use crate::stream::{FeedKey, FeedWriter, Form};
 use crate::time::{NtpTime, Timestamp};
@@ -41,7 +41,7 @@ impl Place {
         let bridge = Bridge::new(config::Bridge::default());
         let rules = config::RoomRules::default();
         let (teller, notices) = Notices::channel();
-        let recorder = Recorder::open(config, rules, rooms.clone(), bridge, teller).unwrap();
+        let recorder = Recorder::open(config, rules, rooms.clone(), bridge, teller, None).unwrap();
         let stop = CancellationToken::new();
         Self { root, rooms, recorder: Arc::new(recorder), notices, stop }
     }
@@ -142,8 +142,10 @@ async fn a_full_disk_ends_recordings_in_order_and_no_room() {
     let states: Vec<_> = place.manifests().iter().map(|one| one.files[0].state).collect();
     assert_eq!(states, [FileState::Failed, FileState::Finished]);
 
-    let told =
-        || place.notices.try_recv().ok().map(|notice| (notice.kind, notice.session, notice.file.state));
+    let told = || match place.notices.try_recv().ok()? {
+        Notice { kind, session, subject: Subject::File(file), .. } => Some((kind, session, file.state)),
+        other => panic!("{other:?}"),
+    };
     let told: Vec<_> = std::iter::from_fn(told).collect();
     let (first, second) = (manifests[0].session.clone(), manifests[1].session.clone());
     assert_eq!(
@@ -187,7 +189,7 @@ async fn two_servers_do_not_share_a_folder() {
     let second = || {
         let bridge = Bridge::new(config::Bridge::default());
         let rules = config::RoomRules::default();
-        Recorder::open(config.clone(), rules, place.rooms.clone(), bridge, Notices::default())
+        Recorder::open(config.clone(), rules, place.rooms.clone(), bridge, Notices::default(), None)
     };
     assert!(matches!(second().err(), Some(RecorderError::InUse { .. })));
     drop(place.recorder);

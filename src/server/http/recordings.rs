@@ -7,7 +7,7 @@ use super::problem::Problem;
 use super::range::{self, Wanted};
 use super::router::App;
 use crate::recording::manifest::{FILE_NAME, File, FileState, Manifest, SessionState};
-use crate::recording::{SessionFolder, Store};
+use crate::recording::{SessionFolder, Store, Upload};
 use crate::room::{Alignment, InvalidName, Name, Refusal};
 use axum::body::Body;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
@@ -105,6 +105,19 @@ struct Known {
     files: usize,
     /// Bytes of all files.
     size: u64,
+    /// How far its upload has come; absent where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upload: Option<Upload>,
+}
+
+/// `GET /api/v1/recordings/ROOM/SESSION`.
+#[derive(Serialize)]
+struct ManifestReport {
+    #[serde(flatten)]
+    manifest: Manifest,
+    /// How far its upload has come, and what is where; absent where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upload: Option<Upload>,
 }
 
 async fn list(
@@ -149,8 +162,8 @@ impl Recordings {
         sessions.truncate(limit);
         let next = sessions.last().filter(|_| is_more).map(|(session, room)| format!("{room}/{session}"));
         let report = |(session, room): (String, String)| {
-            let manifest = self.store.session(&room, &session).and_then(|folder| folder.read_manifest());
-            SessionReport { known: manifest.ok().map(Known::from), room, session }
+            let known = self.store.session(&room, &session).and_then(|folder| Known::read(&folder));
+            SessionReport { known: known.ok(), room, session }
         };
         Ok(SessionsReport { sessions: sessions.into_iter().map(report).collect(), next })
     }
@@ -192,17 +205,25 @@ impl Recordings {
     }
 }
 
-impl From<Manifest> for Known {
-    fn from(manifest: Manifest) -> Self {
-        Self {
+impl Known {
+    fn read(folder: &SessionFolder) -> io::Result<Self> {
+        let manifest = folder.read_manifest()?;
+        let upload = upload(folder)?.map(|upload| Upload { files: Vec::new(), ..upload });
+        Ok(Self {
             state: manifest.state,
             start: manifest.start,
             duration: manifest.duration,
             files: manifest.files.len(),
             size: manifest.files.iter().map(|file| file.size).sum(),
             participants: manifest.files.into_iter().map(|file| file.participant).collect(),
-        }
+            upload,
+        })
     }
+}
+
+/// What others may know of an upload.
+fn upload(folder: &SessionFolder) -> io::Result<Option<Upload>> {
+    Ok(Upload::read(folder)?.map(|upload| Upload { begun: None, ..upload }))
 }
 
 /// The session of an address.
@@ -232,11 +253,14 @@ fn is_plain(name: &str) -> bool {
 async fn manifest(
     recordings: Recordings,
     path: Result<Path<(String, String)>, PathRejection>,
-) -> Result<Json<Manifest>, Problem> {
+) -> Result<Json<ManifestReport>, Problem> {
     let Path((room, session)) = path.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
     let at = At::new(&room, session)?;
-    let manifest = blocking(move || Ok(recordings.folder(&at)?.read_manifest()?));
-    manifest.await.map(Json)
+    let report = blocking(move || {
+        let folder = recordings.folder(&at)?;
+        Ok(ManifestReport { manifest: folder.read_manifest()?, upload: upload(&folder)? })
+    });
+    report.await.map(Json)
 }
 
 async fn delete_session(
