@@ -120,6 +120,14 @@ impl Browser {
         self.call("POST", &format!("/element/{element}/click"), &json!({}));
     }
 
+    /// Presses a key and lets it go, wherever the focus is. Keys without a letter have codes of their own (WebDriver, 17.4.2).
+    #[track_caller]
+    pub(crate) fn press(&self, key: &str) {
+        let [down, up] = ["keyDown", "keyUp"].map(|what| json!({"type": what, "value": key}));
+        let keyboard = json!({"type": "key", "id": "keyboard", "actions": [down, up]});
+        self.call("POST", "/actions", &json!({"actions": [keyboard]}));
+    }
+
     /// Lets pages do what a person would have to allow.
     #[track_caller]
     pub(crate) fn permit(&self, what: &str) {

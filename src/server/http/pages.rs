@@ -197,6 +197,7 @@ const ASSETS: &[Asset] = &[
     script!("sources.js"),
     script!("stats.js"),
     script!("ticker.js"),
+    script!("stored.js"),
     script!("together.js"),
     script!("ui.js"),
     script!("watch.js"),

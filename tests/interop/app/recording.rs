@@ -6,6 +6,7 @@ use crate::gateway::Gateway;
 use crate::people::together;
 use crate::{http, patience};
 use std::fs;
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -14,6 +15,11 @@ const SHOWN: &str = "!document.querySelector('#recording').hidden";
 
 /// The players of a session's page. While one seeks it has nothing to show.
 const PLAYERS: &str = "[...document.querySelectorAll('.player video')]";
+
+/// Keys, as browsers are told of them.
+const ENTER: &str = "\u{e007}";
+const TAB: &str = "\u{e004}";
+const ESCAPE: &str = "\u{e00c}";
 
 /// The button for hosts, where it is offered and says this.
 fn offers(text: &str) -> String {
@@ -85,6 +91,46 @@ fn a_host_records_the_meeting() {
         "the bar shows what there is"
     );
     assert!(anna.text("#log").contains("bob has joined"), "{}", anna.text("#log"));
+    delete_by_keyboard(anna, &gateway, &dir.join("studio").join(&session));
     all_are_content([anna, bob]);
     fs::remove_dir_all(&dir).expect("our own folder");
+}
+
+/// Deletes a file of the session whose page is open, and then the session from the list, by keys alone.
+fn delete_by_keyboard(person: &Person, gateway: &Gateway, session: &Path) {
+    let is_asked = "document.querySelector('#question').open";
+    let buttons = "document.querySelectorAll('#files button').length";
+    let count = || fs::read_dir(session).map_or(0, Iterator::count);
+    let before = count();
+    // The question is open on "Cancel", so a hasty Enter deletes nothing.
+    person.get("document.querySelector('#files button').focus()");
+    person.browser.press(ENTER);
+    person.wait("it is asked", is_asked);
+    assert!(person.text("#question").contains("cannot be undone"), "{}", person.text("#question"));
+    person.browser.press(ENTER);
+    person.wait("the question is closed", &format!("!{is_asked}"));
+    assert_eq!((count(), person.get(buttons)), (before, 2.into()));
+    person.browser.press(ENTER);
+    person.wait("it is asked again", is_asked);
+    person.browser.press(TAB);
+    person.browser.press(ENTER);
+    person.wait("one file is left", &format!("{buttons} === 1 && {PLAYERS}.length === 1"));
+    assert_eq!(count(), before - 1);
+
+    person.browser.go(&gateway.page("/recordings"));
+    person.wait("the session is listed", "document.querySelectorAll('#sessions button').length === 1");
+    person.get("document.querySelector('#sessions button').focus()");
+    person.browser.press(ENTER);
+    person.wait("it is asked", is_asked);
+    // Escape is "no".
+    person.browser.press(ESCAPE);
+    person.wait("the question is closed", &format!("!{is_asked}"));
+    assert!(session.exists());
+    person.browser.press(ENTER);
+    person.wait("it is asked again", is_asked);
+    person.browser.press(TAB);
+    person.browser.press(ENTER);
+    person.wait("nothing is listed", "document.querySelectorAll('#sessions li').length === 0");
+    assert!(!session.exists());
+    assert!(person.text("#state").contains("Nothing has been recorded"), "{}", person.text("#state"));
 }

@@ -55,6 +55,15 @@ export const recorded = (room, session) => get(recordedFile(room, session));
 /** Where a file of a recorded session is; without a name, where the session is. */
 export const recordedFile = (...names) => `/api/v1/recordings/${names.map(encodeURIComponent).join('/')}`;
 
+/** Deletes a recorded session, or a file of one. It throws what the server says against it. */
+export async function remove(...names) {
+  const response = await fetch(recordedFile(...names), {method: 'DELETE'});
+  // Somebody was quicker.
+  if (response.ok || response.status === 404) return;
+  const {message} = await response.json().catch(() => ({}));
+  throw new Error(message ?? `${response.status}`);
+}
+
 /** @typedef {{text: string, warning: boolean}} Remark */
 
 /**

@@ -2,9 +2,11 @@
 //
 // One clock leads. It stands while a file that should be seen has nothing to show yet, and each player follows it.
 
-import {recorded, recordedFile} from './api.js';
+import {recorded, recordedFile, remove} from './api.js';
+import {ask, dialogs} from './room/dom.js';
 import {current, moment, put, t, translate} from './room/text.js';
 import {dress} from './room/theme.js';
+import {mayGo, standing, warning} from './stored.js';
 import {SessionClock, correction, parts, place, span} from './together.js';
 import {byId, make, names} from './ui.js';
 
@@ -71,9 +73,43 @@ function show() {
   byId('log').replaceChildren(...log.map(({line}) => make('li', {}, line)));
   byId('files').replaceChildren(...manifest.files.filter(({name}) => name).map((file) => {
     const link = make('a', {href: recordedFile(room, session, file.name), download: file.name, textContent: file.name});
-    return make('li', {}, link, ` ${megabytes(file.size)}`, file.error ? ` – ${file.error}` : '');
+    const button = make('button', {type: 'button', textContent: t('delete'), hidden: !mayGo(manifest)});
+    button.setAttribute('aria-label', t('deleteOf', {what: file.name}));
+    button.addEventListener('click', () => dropFile(file));
+    return make('li', {}, make('span', {}, link, ` ${megabytes(file.size)}`, file.error ? ` – ${file.error}` : ''), button);
   }));
+  byId('delete').hidden = !mayGo(manifest);
+  const far = standing(manifest.upload);
+  byId('upload').hidden = !far;
+  if (far) put(byId('upload'), far.key, far.values);
   draw();
+}
+
+/** Deletes the session, when whoever wants that wants it still. */
+async function drop() {
+  if (!await ask('deleteSession', warning('session', manifest.upload), 'delete', {room})) return;
+  try {
+    await remove(room, session);
+    location.assign('/recordings');
+  } catch ({message}) {
+    put(byId('state'), 'notDeleted', {why: message});
+  }
+}
+
+/** The same for one file. The others play on. */
+async function dropFile(file) {
+  if (!await ask('deleteFile', warning('file', manifest.upload), 'delete', {file: file.name})) return;
+  try {
+    await remove(room, session, file.name);
+  } catch ({message}) {
+    return put(byId('state'), 'notDeleted', {why: message});
+  }
+  manifest.files = manifest.files.filter((other) => other !== file);
+  for (const {figure} of players.filter((player) => player.file === file)) figure.remove();
+  players = players.filter((player) => player.file !== file);
+  show();
+  // Who works by keyboard goes on nearby.
+  (byId('files').querySelector('button') ?? byId('delete')).focus();
 }
 
 /** Whether a player has come to what its file has; the manifest may say a moment more. */
@@ -145,13 +181,15 @@ function toggle() {
 }
 
 byId('play').addEventListener('click', toggle);
+byId('delete').addEventListener('click', drop);
 byId('seek').addEventListener('input', ({target}) => seek(Number(target.value)));
 document.addEventListener('keydown', (event) => {
-  if (event.key !== ' ' || event.target.closest('button, a, input')) return;
+  if (event.key !== ' ' || event.target.closest('button, a, input, dialog')) return;
   event.preventDefault();
   toggle();
 });
 document.addEventListener('language', show);
+dialogs();
 dress();
 translate();
 load();
