@@ -25,6 +25,10 @@ const SOUND_SETTLES_MS: i64 = 20_000;
 const STARTUP: MediaDuration = MediaDuration::from_millis(1_000);
 /// Beyond this, sliding would take minutes: the source's clock jumped or stood still, and the track is placed anew.
 const JUMP: MediaDuration = MediaDuration::from_millis(500);
+/// So long behind a silence it is looked at whether what comes was held up in the network, which delivers it faster than it plays.
+const PROOF: MediaDuration = MediaDuration::from_millis(400);
+/// By so much more than an eighth jitter alone does not make media look faster.
+const UNSTEADY: MediaDuration = MediaDuration::from_millis(40);
 /// A packet so far behind the latest is late or repeated; further behind, the source's clock has leapt back.
 const LATE: MediaDuration = MediaDuration::from_millis(2_000);
 /// Arrivals are compared over this many seconds.
@@ -65,12 +69,23 @@ struct Track {
     /// Ticks and times, ascending in both; never empty.
     placed: VecDeque<(i64, Timestamp)>,
     report: Option<(NtpTime, i64)>,
+    silence: Option<Silence>,
+}
+
+/// The end of a time in which nothing came, and which the ticks know nothing of.
+#[derive(Clone, Copy, Debug)]
+struct Silence {
+    arrival: Timestamp,
+    ticks: i64,
+    /// The smallest of (arrival - media time) since then.
+    earliest: MediaDuration,
 }
 
 /// The smallest of (arrival - media time) in each of the last seconds.
 ///
 /// A second here has passed both on the wall clock and in the media: a network that stalls and then delivers all at once
-/// does not age what was seen before it, while a capture that stalled does so within [`WINDOW`] seconds of its return.
+/// does not age what was seen before it, while a capture that stalled does so within [`WINDOW`] seconds of its return, and
+/// where nothing at all came meanwhile within [`PROOF`].
 #[derive(Debug)]
 struct EarliestArrivals {
     age: MediaDuration,
@@ -101,6 +116,9 @@ impl StreamClock {
         let delay = arrival - (Timestamp::ZERO + track.media_time(ticks));
         let early = track.arrivals.earliest() - delay;
         track.arrivals.add(waited.min(step), delay);
+        if step >= MediaDuration::ZERO {
+            track.judge_silence(waited - step, arrival, ticks, delay);
+        }
         let target = self.target(kind);
         let Some(track) = (match kind {
             MediaKind::Audio => self.audio.as_mut(),
@@ -204,10 +222,35 @@ impl Track {
             first_ticks: ticks,
             first_arrival: arrival,
             offset,
-            arrivals: EarliestArrivals { age: MediaDuration::ZERO, minima: [Some(offset), None, None] },
+            arrivals: EarliestArrivals::beginning(offset),
             last_arrival: arrival,
             placed: VecDeque::from([(ticks, arrival)]),
             report: None,
+            silence: None,
+        }
+    }
+
+    /// Finds out what a silence was, `unknown` of which the ticks know nothing: a line that held everything up catches up when
+    /// it is there again; behind a capture that stood still media plays on at its pace, and what was seen before says nothing.
+    fn judge_silence(
+        &mut self,
+        unknown: MediaDuration,
+        arrival: Timestamp,
+        ticks: i64,
+        delay: MediaDuration,
+    ) {
+        if unknown > JUMP {
+            self.silence = Some(Silence { arrival, ticks, earliest: delay });
+        }
+        let Some(silence) = &mut self.silence else { return };
+        silence.earliest = silence.earliest.min(delay);
+        let passed = arrival - silence.arrival;
+        if passed >= PROOF {
+            let played = MediaDuration::from_ticks(ticks.saturating_sub(silence.ticks), self.rate);
+            if played <= passed + passed / 8 + UNSTEADY {
+                self.arrivals = EarliestArrivals::beginning(silence.earliest);
+            }
+            self.silence = None;
         }
     }
 
@@ -250,6 +293,10 @@ impl Track {
 }
 
 impl EarliestArrivals {
+    const fn beginning(delay: MediaDuration) -> Self {
+        Self { age: MediaDuration::ZERO, minima: [Some(delay), None, None] }
+    }
+
     fn add(&mut self, passed: MediaDuration, delay: MediaDuration) {
         self.age += passed.max(MediaDuration::ZERO);
         if self.age >= SECOND {

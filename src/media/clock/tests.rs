@@ -136,6 +136,27 @@ fn a_capture_stall_moves_the_track_once() {
 }
 
 #[test]
+fn what_comes_behind_a_capture_stall_is_at_its_place_within_half_a_second() {
+    let mut clock = StreamClock::new();
+    let lost = (0..500i64).filter(|n| {
+        let arrival = at(n * 20 + if *n >= 200 { 8_000 } else { 0 } + n * 7 % 15);
+        arrival - clock.packet(MediaKind::Audio, AUDIO, arrival, n * 960) > MediaDuration::from_millis(500)
+    });
+    assert!(lost.count() <= 21, "packets lie where they were not");
+    assert_eq!(clock.repairs(), Repairs { jumps: 0, stalls: 1 });
+}
+
+#[test]
+fn a_line_that_catches_up_slowly_is_no_capture_stall() {
+    let (mut clock, sender) = (StreamClock::new(), Sender::new(0));
+    sender.run(&mut clock, 0, 5_000, |_| 0);
+    // Nothing for two seconds, and from then on two packets in the time of one.
+    let skews = sender.run(&mut clock, 5_000, 15_000, |ms| (2_000 - (ms - 5_000) / 2).max(0));
+    assert!(skews.iter().all(|skew| skew.abs() <= 5), "{skews:?}");
+    assert_eq!(clock.repairs(), Repairs::default());
+}
+
+#[test]
 fn repeated_packets_take_the_time_of_their_picture() {
     let mut clock = StreamClock::new();
     clock.packet(MediaKind::Audio, AUDIO, at(0), 0);
