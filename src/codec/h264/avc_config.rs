@@ -1,5 +1,6 @@
 //! AVCDecoderConfigurationRecord (ISO/IEC 14496-15, section 5.3.3.1): what FLV calls the AVC sequence header.
 
+use super::sps::{Samples, Sps};
 use crate::wire::{ByteReader, Truncated};
 use bytes::{BufMut, Bytes, BytesMut};
 use thiserror::Error;
@@ -100,8 +101,10 @@ impl AvcConfig {
         out.put_u8(self.pps.len() as u8); // nor more than 255
         put_sets(&mut out, &self.pps);
         if matches!(first[1], 100 | 110 | 122 | 144) {
-            // High profiles repeat what the SPS says: readers that want it find 4:2:0, 8 bit, no SPS extension.
-            out.put_slice(&[0xfd, 0xf8, 0xf8, 0]);
+            // High profiles repeat what the SPS says. One that cannot be read is taken for what nearly all are.
+            let samples = Sps::parse(first).map_or(Samples::PLAIN, |sps| sps.samples);
+            let Samples { chroma_format, luma_bits, chroma_bits } = samples;
+            out.put_slice(&[0xfc | chroma_format, 0xf8 | luma_bits & 7, 0xf8 | chroma_bits & 7, 0]);
         }
         out.freeze()
     }
@@ -132,7 +135,9 @@ fn put_sets(out: &mut BytesMut, sets: &[Bytes]) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::nal::nal_unit;
     use super::*;
+    use crate::wire::BitWriter;
 
     const RECORD: &[u8] =
         &[1, 0x42, 0xc0, 0x1e, 0xff, 0xe1, 0, 4, 0x67, 0x42, 0xc0, 0x1e, 1, 0, 2, 0x68, 0xce];
@@ -145,6 +150,35 @@ mod tests {
         assert_eq!(config.to_record(), RECORD);
         let sets = [0, 0, 0, 4, 0x67, 0x42, 0xc0, 0x1e, 0, 0, 0, 2, 0x68, 0xce];
         assert_eq!(config.length_prefixed()[..], sets, "as they stand in an access unit");
+    }
+
+    #[test]
+    fn high_profiles_say_what_samples_there_are() {
+        // 160x96: of profile, chroma format, and bits of luma and chroma beyond 8.
+        let sps = |profile: u8, chroma: u32, luma: u32, chroma_bits: u32| {
+            let mut bits = BitWriter::default();
+            [u32::from(profile), 0, 30].into_iter().for_each(|byte| bits.bits(byte, 8));
+            bits.ue(0); // seq_parameter_set_id
+            [chroma, luma, chroma_bits].into_iter().for_each(|value| bits.ue(value));
+            bits.bit(false); // qpprime_y_zero_transform_bypass_flag
+            bits.bit(false); // seq_scaling_matrix_present_flag
+            [0, 2, 1].into_iter().for_each(|value| bits.ue(value)); // frame numbers, order, references
+            bits.bit(false); // gaps_in_frame_num_value_allowed_flag
+            [9, 5].into_iter().for_each(|value| bits.ue(value)); // macroblocks
+            // Frames alone, direct_8x8_inference_flag, neither cropping nor VUI, and the end.
+            [true, true, false, false, true].into_iter().for_each(|flag| bits.bit(flag));
+            nal_unit(0x67, &bits.into_bytes())
+        };
+        for (profile, chroma, luma, chroma_bits) in
+            [(100, 1, 0, 0), (110, 1, 2, 2), (122, 2, 2, 1), (100, 0, 0, 0)]
+        {
+            let sps = sps(profile, chroma, luma, chroma_bits);
+            let config = AvcConfig::new(vec![sps], vec![Bytes::from_static(&[0x68, 0xce])]).unwrap();
+            let record = config.to_record();
+            let tail = &record[record.len() - 4..];
+            assert_eq!(tail, [0xfc | chroma as u8, 0xf8 | luma as u8, 0xf8 | chroma_bits as u8, 0]);
+            assert_eq!(AvcConfig::parse(&record), Ok((config, 4)));
+        }
     }
 
     #[test]

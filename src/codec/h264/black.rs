@@ -6,7 +6,7 @@
 //! run of skipped macroblocks: some ten bytes.
 
 use super::nal::nal_unit;
-use super::sps::{PocType, Sps};
+use super::sps::{PocType, Samples, Sps};
 use super::{AvcConfig, AvcConfigError, HeaderError, Pps};
 use crate::wire::BitWriter;
 use bytes::{BufMut, Bytes, BytesMut};
@@ -50,7 +50,7 @@ impl Black {
     /// For a stream with these parameter sets; of several SPS, the first.
     pub fn new(config: &AvcConfig) -> Result<Self, BlackError> {
         let sps = Sps::parse(config.sps().first().ok_or(HeaderError::Malformed)?)?;
-        if !sps.plain {
+        if sps.samples != Samples::PLAIN {
             return Err(BlackError::Format);
         }
         let count = sps.macroblocks.0.saturating_mul(sps.macroblocks.1);

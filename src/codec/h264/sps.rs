@@ -39,10 +39,26 @@ pub struct Sps {
     pub(super) macroblocks: (u32, u32),
     /// Pairs of macroblocks may be coded by fields, in frames too (MBAFF).
     pub(super) adaptive_fields: bool,
-    /// 4:2:0 of 8 bits.
-    pub(super) plain: bool,
+    /// What samples there are, and of how many bits.
+    pub(super) samples: Samples,
     /// Luma has all values from 0 on and not only those from 16.
     pub(super) full_range: bool,
+}
+
+/// What a picture is made of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Samples {
+    /// `chroma_format_idc`: 0 for grey, 1 for 4:2:0, 2 for 4:2:2, 3 for 4:4:4.
+    pub(super) chroma_format: u8,
+    /// Bits of a sample of luma beyond 8.
+    pub(super) luma_bits: u8,
+    /// The same of chroma.
+    pub(super) chroma_bits: u8,
+}
+
+impl Samples {
+    /// 4:2:0 of 8 bits.
+    pub(super) const PLAIN: Self = Self { chroma_format: 1, luma_bits: 0, chroma_bits: 0 };
 }
 
 /// `pic_order_cnt_type` with what slice headers depend on.
@@ -101,8 +117,17 @@ impl Sps {
         };
         let chroma = &sps.chroma_info;
         let separate_colour_planes = chroma.separate_colour_plane_flag;
-        let plain = chroma.chroma_format == ChromaFormat::YUV420
-            && (chroma.bit_depth_luma_minus8, chroma.bit_depth_chroma_minus8) == (0, 0);
+        let samples = Samples {
+            chroma_format: match chroma.chroma_format {
+                ChromaFormat::Monochrome => 0,
+                ChromaFormat::YUV420 => 1,
+                ChromaFormat::YUV422 => 2,
+                ChromaFormat::YUV444 => 3,
+                ChromaFormat::Invalid(_) => return Err(HeaderError::OutOfRange),
+            },
+            luma_bits: chroma.bit_depth_luma_minus8,
+            chroma_bits: chroma.bit_depth_chroma_minus8,
+        };
         let fields = matches!(sps.frame_mbs_flags, FrameMbsFlags::Fields { .. });
         let rows = sps.pic_height_in_map_units_minus1.checked_add(1).ok_or(HeaderError::OutOfRange)?;
         let columns = sps.pic_width_in_mbs_minus1.checked_add(1).ok_or(HeaderError::OutOfRange)?;
@@ -126,7 +151,7 @@ impl Sps {
                 sps.frame_mbs_flags,
                 FrameMbsFlags::Fields { mb_adaptive_frame_field_flag: true }
             ),
-            plain,
+            samples,
             full_range: vui
                 .and_then(|vui| vui.video_signal_type.as_ref())
                 .is_some_and(|signal| signal.video_full_range_flag),
