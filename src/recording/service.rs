@@ -363,7 +363,7 @@ impl Watch {
                 self.streams.insert(stream.name.clone(), (participant.login.clone(), stream.kind));
             }
         }
-        self.follow(Start::CachedGop).await;
+        self.follow(Start::Beginning).await;
         events
     }
 
@@ -373,7 +373,7 @@ impl Watch {
             room::Event::Left { login, reason } => self.left(login, reason.as_str()),
             room::Event::Published { login, stream } => {
                 self.streams.insert(stream.name.clone(), (login.clone(), stream.kind));
-                self.follow(Start::CachedGop).await;
+                self.follow(Start::Beginning).await;
             }
             // Its recording hears of it from the stream itself.
             room::Event::Unpublished { stream, .. } => drop(self.streams.remove(stream)),

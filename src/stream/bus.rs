@@ -209,7 +209,7 @@ impl Stream {
                 feed.gate.set_shut(muted && feed.native);
                 if muted {
                     // What was last seen or heard is not for those who come now.
-                    feed.cache.clear();
+                    feed.forget();
                 }
             }
         }
@@ -416,15 +416,17 @@ impl State {
             if let Some(params) = &feed.params {
                 queue.push(Event::Params(params.clone()));
             }
-            if start == Start::CachedGop {
-                replay.extend(feed.cache.frames());
+            match (start, feed.beginning.frames()) {
+                (Start::Beginning, Some(frames)) => replay.extend(frames),
+                (Start::Beginning | Start::CachedGop, _) => replay.extend(feed.cache.frames()),
+                (Start::NextKeyframe | Start::Anywhere, _) => {}
             }
         }
         let wants_video = keys.iter().any(|key| key.kind() == MediaKind::Video);
-        let has_video = replay.iter().any(|frame| frame.kind == MediaKind::Video);
-        // Sound alone of the past would only delay a newcomer who waits for the next keyframe.
+        let has_video = replay.iter().any(|frame| frame.kind == MediaKind::Video && frame.keyframe);
         if wants_video && !has_video {
-            replay.clear();
+            // Sound alone of the past would only delay a newcomer who waits for the next keyframe.
+            replay.retain(|frame| start == Start::Beginning && frame.kind == MediaKind::Audio);
         }
         replay.sort_by_key(|frame| frame.dts);
         let waits = wants_video && !has_video && start != Start::Anywhere;

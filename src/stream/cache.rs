@@ -3,6 +3,8 @@
 use crate::media::{Frame, MediaKind};
 use crate::time::{MediaDuration, Timestamp};
 use std::collections::VecDeque;
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Longer GOPs than this are not kept: a joiner waits for the next keyframe instead.
 const MAX_DURATION: MediaDuration = MediaDuration::from_millis(12_000);
@@ -65,6 +67,45 @@ impl Cache {
     }
 }
 
+/// All frames of one feed from the very first on, for as long as that takes to become known: a publication is announced when it
+/// is known what its publisher sends, and who keeps everything wants what came until then. Bounded as a cache is.
+#[derive(Default)]
+pub(super) struct Beginning {
+    frames: Vec<Frame>,
+    bytes: usize,
+    since: Option<Instant>,
+    is_over: bool,
+}
+
+/// For so long: well above the time after which every publication is announced.
+const KEPT: Duration = Duration::from_secs(3);
+
+impl Beginning {
+    pub(super) fn push(&mut self, frame: &Frame, now: Instant) {
+        if self.is_over {
+            return;
+        }
+        let since = *self.since.get_or_insert(now);
+        self.bytes += frame.payload.len();
+        if now - since > KEPT || self.bytes > MAX_BYTES {
+            return self.forget();
+        }
+        self.frames.push(frame.clone());
+    }
+
+    /// What comes now does not go on from there.
+    pub(super) fn forget(&mut self) {
+        // Nothing before the first frame is forgotten.
+        self.is_over = self.since.is_some();
+        self.frames = Vec::new();
+    }
+
+    /// `None`: nobody knows any more how it began.
+    pub(super) fn frames(&self) -> Option<&[Frame]> {
+        (!self.is_over).then_some(&self.frames[..])
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,5 +155,25 @@ mod tests {
             cache.push(&video(ms, ms == 0), None);
         }
         assert_eq!(times(&cache), [0i64; 0]);
+    }
+
+    #[test]
+    fn a_beginning_is_kept_whole_for_a_moment() {
+        let mut beginning = Beginning::default();
+        beginning.forget(); // parameters, for instance
+        let now = Instant::now();
+        let mut known = Vec::new();
+        for ms in (0..=3_000_u64).step_by(1_000) {
+            beginning.push(&video(ms as i64, true), now + Duration::from_millis(ms));
+            known.push(beginning.frames().map(<[Frame]>::len));
+        }
+        assert_eq!(known, [Some(1), Some(2), Some(3), Some(4)], "also from before the latest key picture");
+        beginning.push(&video(3_001, false), now + Duration::from_millis(3_001));
+        assert!(beginning.frames().is_none(), "a part of it is nothing");
+        let mut changed = Beginning::default();
+        changed.push(&video(0, true), now);
+        changed.forget();
+        changed.push(&video(40, true), now);
+        assert!(changed.frames().is_none());
     }
 }

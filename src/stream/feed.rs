@@ -1,7 +1,7 @@
 //! One track in one rendition, and the handle that writes it.
 
 use super::bus::{Shared, Stream};
-use super::cache::Cache;
+use super::cache::{Beginning, Cache};
 use super::gate::{Gate, Verdict};
 use super::layer::Layer;
 use super::queue::Queue;
@@ -102,6 +102,7 @@ pub(super) struct Feed {
     pub(super) params: Option<CodecParams>,
     height: Option<u32>,
     pub(super) cache: Cache,
+    pub(super) beginning: Beginning,
     /// Stays open where the bridge writes: its source is kept back already.
     pub(super) gate: Gate,
     pub(super) subscribers: Vec<Arc<Queue>>,
@@ -118,6 +119,7 @@ impl Feed {
             params: None,
             height: None,
             cache: Cache::default(),
+            beginning: Beginning::default(),
             gate: Gate::default(),
             subscribers: Vec::new(),
             bytes: 0,
@@ -146,6 +148,12 @@ impl Feed {
             self.send(&Event::Skipped { kind: self.key.kind(), frames });
         }
         verdict
+    }
+
+    /// What was written so far is not for those who come now.
+    pub(super) fn forget(&mut self) {
+        self.cache.clear();
+        self.beginning.forget();
     }
 
     fn count(&mut self, bytes: usize) {
@@ -192,7 +200,7 @@ impl FeedWriter {
         let changed = self.with_feed(|feed| {
             let changed = feed.params.as_ref() != Some(&params);
             if changed {
-                feed.cache.clear();
+                feed.forget();
                 feed.params = Some(params.clone());
                 feed.send(&Event::Params(params));
             }
@@ -221,6 +229,9 @@ impl FeedWriter {
                     *video_start = Some(frame.dts);
                 }
                 feed.cache.push(&frame, *video_start);
+                if feed.native {
+                    feed.beginning.push(&frame, Instant::now());
+                }
                 feed.send(&Event::Frame(frame));
             }
             verdict

@@ -34,6 +34,8 @@ pub enum Event {
 pub enum Start {
     /// With the frames since the last keyframe, at once; at the next keyframe if there are none.
     CachedGop,
+    /// With everything that has been sent, where the stream has begun a moment ago; else as [`CachedGop`](Self::CachedGop).
+    Beginning,
     /// At the next video keyframe, which is asked for. Audio begins at once.
     NextKeyframe,
     /// With whatever comes next: for converters that find their own start.

@@ -142,6 +142,33 @@ async fn what_a_publisher_sends_is_declared_or_seen() {
     stream.settled().await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_came_before_a_stream_was_announced_is_kept_for_who_wants_all() {
+    let (stream, publisher) = published();
+    let (sound, picture) = (publisher.track(AUDIO).unwrap(), publisher.track(VIDEO).unwrap());
+    for ms in (0..=1_000).step_by(100) {
+        sound.write(audio(ms));
+        if ms % 500 == 0 {
+            picture.write(video(ms, ms != 500));
+        }
+    }
+    let read = |keys: &[FeedKey], start| {
+        let subscriber = stream.subscriber(QueueLimits::default());
+        subscriber.attach(keys, start);
+        drain(&subscriber)
+    };
+    let all = read(&[AUDIO, VIDEO], Start::Beginning);
+    assert_eq!((all.len(), &all[..2]), (14, &["a0".to_owned(), "v0".to_owned()][..]));
+    assert_eq!(read(&[AUDIO], Start::Beginning).len(), 11);
+    let pictures: Vec<_> =
+        read(&[AUDIO, VIDEO], Start::CachedGop).into_iter().filter(|read| read.starts_with('v')).collect();
+    assert_eq!(pictures, ["v1000"], "nobody else gets it");
+    tokio::time::advance(Duration::from_secs(4)).await;
+    picture.write(video(5_000, true));
+    sound.write(audio(5_000));
+    assert_eq!(read(&[AUDIO, VIDEO], Start::Beginning), ["a5000", "v5000"]);
+}
+
 #[tokio::test]
 async fn lower_layers_are_feeds_that_nobody_meets_unasked() {
     let (stream, publisher) = published();
