@@ -231,4 +231,16 @@ mod tests {
         drop(live);
         assert_eq!(place.pass(0, 1), 0);
     }
+
+    #[test]
+    fn what_is_being_completed_stays() {
+        let place = Place::new();
+        place.add("r", "2026-11-20T00-00-00Z", SessionState::Recovered, 60.0);
+        let mended = place.store.session_to_mend("r", "2026-11-20T00-00-00Z").unwrap();
+        let busy = place.store.remove("r", "2026-11-20T00-00-00Z").unwrap_err();
+        assert_eq!(busy.kind(), io::ErrorKind::ResourceBusy);
+        assert_eq!(place.pass(2, 0), 0, "its files are being hashed");
+        drop(mended);
+        assert_eq!(place.pass(2, 0), 1);
+    }
 }

@@ -121,7 +121,13 @@ impl Store {
         Ok(SessionFolder { folder, room: room.to_owned(), session: session.to_owned(), _held: None })
     }
 
-    /// Whether a session is being recorded.
+    /// The same to complete what is there: as busy as if it were recorded, for as long as anybody has it.
+    pub(super) fn session_to_mend(&self, room: &str, session: &str) -> io::Result<SessionFolder> {
+        let folder = self.session(room, session)?;
+        Ok(SessionFolder { _held: Some(self.busy.hold(room, session)), ..folder })
+    }
+
+    /// Whether a session is being recorded, or completed.
     pub fn is_recorded(&self, room: &str, session: &str) -> bool {
         self.busy.lock().contains(&(room.to_owned(), session.to_owned()))
     }

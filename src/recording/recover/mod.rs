@@ -51,7 +51,7 @@ pub(super) fn session(
     session: &str,
     faststart: Option<Faststart>,
 ) -> io::Result<Option<Recovered>> {
-    one(&store.session(room, session)?, faststart)
+    one(&store.session_to_mend(room, session)?, faststart)
 }
 
 fn one(folder: &SessionFolder, faststart: Option<Faststart>) -> io::Result<Option<Recovered>> {
