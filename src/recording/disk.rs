@@ -27,6 +27,8 @@ pub(super) struct Disk {
     sync: Option<Duration>,
     synced: Instant,
     total: u64,
+    /// Something could not be written.
+    is_broken: bool,
 }
 
 impl Disk {
@@ -39,19 +41,29 @@ impl Disk {
             sync,
             synced: Instant::now(),
             total: 0,
+            is_broken: false,
         }
     }
 
-    /// Writes these behind all before. Look at [`is_behind`](Self::is_behind) first.
+    /// Writes these behind all before; nothing behind what could not be written. Look at [`is_behind`](Self::is_behind) first.
     pub(super) fn write(&mut self, pieces: Vec<Bytes>) {
+        if self.is_broken {
+            return;
+        }
         self.bytes += size(&pieces);
         self.waiting.push_back((Instant::now(), pieces));
         self.go_on();
     }
 
-    /// Whether so much waits that no more should come.
-    pub(super) fn is_behind(&self) -> bool {
-        self.bytes > MAX_WAITING || self.waiting.front().is_some_and(|(since, _)| since.elapsed() > MAX_AGE)
+    /// Whether so much waits, with so many bytes that are still to be handed over, that no more should come.
+    pub(super) fn is_behind(&self, more: usize) -> bool {
+        self.bytes + more > MAX_WAITING
+            || self.waiting.front().is_some_and(|(since, _)| since.elapsed() > MAX_AGE)
+    }
+
+    /// Bytes that wait, and that are on their way.
+    pub(super) const fn waiting(&self) -> usize {
+        self.bytes
     }
 
     /// Whether nothing waits.
@@ -71,10 +83,13 @@ impl Disk {
         let size = *size;
         self.under_way = None;
         self.bytes -= size;
-        match outcome {
-            Ok(done) => done?,
-            Err(panic) => return Err(io::Error::other(panic)),
+        let outcome = outcome.map_err(io::Error::other).flatten();
+        if outcome.is_err() {
+            self.is_broken = true;
+            self.waiting.clear();
+            self.bytes = 0;
         }
+        outcome?;
         self.total += size as u64; // usize is at most 64 bits
         self.go_on();
         Ok(())
@@ -164,6 +179,9 @@ mod tests {
         let full = File::options().write(true).open("/dev/full").unwrap();
         let mut disk = Disk::new(full, None);
         disk.write(vec![Bytes::from_static(b"data")]);
+        disk.write(vec![Bytes::from_static(b"more")]);
         assert_eq!(disk.written().await.unwrap_err().kind(), io::ErrorKind::StorageFull);
+        disk.write(vec![Bytes::from_static(b"and more")]);
+        assert!(disk.is_idle() && disk.waiting() == 0, "nothing stands behind a hole");
     }
 }

@@ -11,6 +11,7 @@ use crate::media::{CodecParams, Frame, MediaKind, Payload};
 use crate::stream::{FeedKey, Form, Stream};
 use crate::time::{ClockRate, MediaDuration};
 use bytes::Bytes;
+use std::sync::Arc;
 use std::time::SystemTime;
 use thiserror::Error;
 
@@ -140,7 +141,8 @@ impl Writer {
                 Ok((Self::Mp4(writer), head))
             }
             Container::WebM => {
-                let video = tracks.size.map(webm::VideoEntry::Vp8);
+                let size = tracks.size.unwrap_or(webm::UNKNOWN_SIZE);
+                let video = tracks.video.as_ref().map(|_| webm::VideoEntry::Vp8(size));
                 let audio = match &tracks.audio {
                     Some(CodecParams::Opus(config)) => Some(webm::AudioEntry::Opus(*config)),
                     Some(other) => return Err(FormatError::Codec(other.codec())),
@@ -201,7 +203,7 @@ pub(super) fn length(params: &CodecParams, frame: &Frame) -> Option<MediaDuratio
 pub(super) struct Picture {
     /// Columns and lines.
     pub(super) size: (u32, u32),
-    pub(super) black: Option<Box<dyn BlackPictures>>,
+    pub(super) black: Option<Arc<dyn BlackPictures>>,
     /// How long a black picture lasts.
     pub(super) step: MediaDuration,
     /// The parameter sets as they stand before a key picture.
@@ -217,8 +219,7 @@ impl Picture {
                 let black = Black::new(config).ok();
                 let config = black.as_ref().map_or(config, Black::config);
                 let sets = config.length_prefixed();
-                let black = black
-                    .map(|black| Box::new(BlackH264 { black, keys: 0, index: 0 }) as Box<dyn BlackPictures>);
+                let black = black.map(|black| Arc::new(black) as Arc<dyn BlackPictures>);
                 let rate = sps.frame_rate.filter(|rate| (1.0..=60.0).contains(rate)).unwrap_or(BLACK_RATE);
                 Some(Self { size: (sps.width, sps.height), black, step: step(rate), sets })
             }
@@ -226,7 +227,7 @@ impl Picture {
                 let size = size?;
                 Some(Self {
                     size: (size.width().into(), size.height().into()),
-                    black: Some(Box::new(BlackVp8(size))),
+                    black: Some(Arc::new(BlackVp8(size))),
                     step: step(BLACK_RATE),
                     sets: Bytes::new(),
                 })
@@ -263,24 +264,13 @@ fn step(rate: f64) -> MediaDuration {
     MediaDuration::from_ticks((90_000.0 / rate).round() as i64, ClockRate::VIDEO) // between 1,500 and 90,000
 }
 
-#[derive(Debug)]
-struct BlackH264 {
-    black: Black,
-    keys: u64,
-    /// Since the last key picture.
-    index: u64,
-}
+impl BlackPictures for Black {
+    fn key(&self, count: u64) -> Bytes {
+        self.key(count)
+    }
 
-impl BlackPictures for BlackH264 {
-    fn picture(&mut self, key: bool) -> Bytes {
-        if key {
-            self.index = 0;
-            self.keys += 1;
-            self.black.key(self.keys)
-        } else {
-            self.index += 1;
-            self.black.repeat(self.index)
-        }
+    fn repeat(&self, index: u64) -> Bytes {
+        self.repeat(index)
     }
 }
 
@@ -288,7 +278,11 @@ impl BlackPictures for BlackH264 {
 struct BlackVp8(vp8::Size);
 
 impl BlackPictures for BlackVp8 {
-    fn picture(&mut self, key: bool) -> Bytes {
-        if key { vp8::black(self.0) } else { vp8::repeat(self.0) }
+    fn key(&self, _: u64) -> Bytes {
+        vp8::black(self.0)
+    }
+
+    fn repeat(&self, _: u64) -> Bytes {
+        vp8::repeat(self.0)
     }
 }

@@ -13,11 +13,12 @@ use crate::time::{NtpTime, Timestamp};
 use ::time::format_description::BorrowedFormatItem;
 use ::time::macros::format_description;
 use ::time::{OffsetDateTime, PrimitiveDateTime};
+use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// Joins, leaves and lines of a session that are told.
 const MAX_EVENTS: usize = 10_000;
@@ -29,6 +30,8 @@ const NEWS: usize = 64;
 const MANIFEST_INTERVAL: Duration = Duration::from_secs(2);
 /// How long files may take to be completed when the session ends.
 const COMPLETION: Duration = Duration::from_mins(5);
+/// How long recordings may take to stop reading, so that they end together.
+const STOPPING: Duration = Duration::from_secs(2);
 /// How folders are called, and `{start}`.
 const STAMP: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]-[minute]-[second]Z");
@@ -274,6 +277,8 @@ impl Session {
             News::Open => return self.write(SessionState::Recording).await,
             // It goes on with another one already.
             News::Idle(stream, _) if !stream.is(&take.stream) => {}
+            // Of a session that ends alone, which hears it itself.
+            News::Stopped(_) => {}
             News::Idle(_, reason) => {
                 if take.state == TakeState::Live {
                     take.state = TakeState::Idle(Instant::now());
@@ -320,20 +325,13 @@ impl Session {
 
     /// Closes all that is open and completes the manifest.
     pub(super) async fn end(mut self) {
-        let end = if self.is_live() {
-            self.clock.now()
-        } else {
-            let ends = self.takes.iter().map(|take| take.told.borrow().end);
-            let last = ends.fold(0.0, f64::max);
-            let span = Duration::try_from_secs_f64(last).unwrap_or_default();
-            self.clock.zero().unwrap_or_default() + span.into()
-        };
+        let end = self.stop_all().await;
         for take in &mut self.takes {
             take.close(Some(end));
         }
         let deadline = Instant::now() + COMPLETION;
         while self.takes.iter().any(|take| take.state != TakeState::Closed) {
-            let Ok(news) = tokio::time::timeout_at(deadline, self.next()).await else { break };
+            let Ok(news) = timeout_at(deadline, self.next()).await else { break };
             if let (number, News::Closed(_)) = news
                 && let Some(take) = self.takes.get_mut(number)
             {
@@ -347,6 +345,44 @@ impl Session {
         if is_complete {
             self.service.is_complete(self.folder.room(), self.folder.session());
         }
+    }
+
+    /// Stops all that is recorded, and says where the session ends: nowhere before the end of any of its files. What they tell
+    /// meanwhile is up to a second old, and what has come by now may lie a little ahead of the clock.
+    async fn stop_all(&mut self) -> Timestamp {
+        let mut end = if self.is_live() { self.clock.now() } else { self.last_told() };
+        if self.align != Alignment::Full {
+            return end;
+        }
+        let is_open = |take: &Take| matches!(take.state, TakeState::Live | TakeState::Idle(_));
+        let open = self.takes.iter().enumerate().filter(|(_, take)| is_open(take));
+        let mut asked: HashSet<usize> =
+            open.filter(|(_, take)| take.orders.try_send(Order::Stop).is_ok()).map(|(at, _)| at).collect();
+        let deadline = Instant::now() + STOPPING;
+        while !asked.is_empty() {
+            let Ok((number, news)) = timeout_at(deadline, self.next()).await else { break };
+            match news {
+                News::Stopped(at) => {
+                    end = at.map_or(end, |at| at.max(end));
+                    asked.remove(&number);
+                }
+                News::Closed(_) => {
+                    if let Some(take) = self.takes.get_mut(number) {
+                        take.closed(&self.service, &self.folder);
+                    }
+                    asked.remove(&number);
+                }
+                News::Open | News::Idle(..) => {}
+            }
+        }
+        end.max(self.last_told())
+    }
+
+    /// The latest end of its files, by what they have told.
+    fn last_told(&self) -> Timestamp {
+        let last = self.takes.iter().map(|take| take.told.borrow().end).fold(0.0, f64::max);
+        let span = Duration::try_from_secs_f64(last).unwrap_or_default();
+        self.clock.zero().unwrap_or_default() + span.into()
     }
 
     async fn write(&mut self, state: SessionState) {

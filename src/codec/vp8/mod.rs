@@ -17,9 +17,11 @@ pub struct Size {
 
 impl Size {
     /// `None` where a side is 0 or beyond [`MAX_SIDE`].
-    pub fn new(width: u16, height: u16) -> Option<Self> {
-        let sides = 1..=MAX_SIDE;
-        (sides.contains(&width) && sides.contains(&height)).then_some(Self { width, height })
+    pub const fn new(width: u16, height: u16) -> Option<Self> {
+        if width == 0 || height == 0 || width > MAX_SIDE || height > MAX_SIDE {
+            return None;
+        }
+        Some(Self { width, height })
     }
 
     /// The size that a key frame states (section 9.1), read from its first ten bytes; `None` for anything else.

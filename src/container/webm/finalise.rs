@@ -5,6 +5,7 @@
 //! whole cluster, which nothing names yet; then its place and the duration; at last the size of the segment. A file in which
 //! that stopped half-way, or that was cut later, is brought back to where it began, in the opposite order.
 
+use super::VideoEntry;
 use super::ebml::{self, put, put_head, put_uint, put_wide_head};
 use super::head::{self, track_number};
 use super::id;
@@ -17,7 +18,11 @@ use std::io::{self, SeekFrom};
 /// Cuts a file behind its last whole cluster and gives it its index, duration and size. A finished one is left as it is.
 pub fn finalise<F: Storage>(file: &mut F) -> Result<Summary, ScanError> {
     let mut index = Index::default();
-    let (mut summary, layout) = scan::scan_with(file, |cluster| index.add(cluster))?;
+    let mut size = None;
+    let (mut summary, layout) = scan::scan_with(file, |cluster| {
+        index.add(cluster);
+        size = size.or(cluster.size);
+    })?;
     if summary.finished {
         return Ok(summary);
     }
@@ -31,6 +36,15 @@ pub fn finalise<F: Storage>(file: &mut F) -> Result<Summary, ScanError> {
         write_at(file, summary.usable, &cues)?;
         summary.len += cues.len() as u64;
         file.sync()?;
+        let shown = size.filter(|_| summary.video.is_some()).map(VideoEntry::Vp8);
+        if shown.is_some() && shown != summary.video {
+            // The head was written before the first picture came.
+            let tracks = head::tracks(shown.as_ref(), summary.audio.as_ref());
+            if layout.tracks_at + tracks.len() as u64 == layout.first_cluster {
+                write_at(file, layout.tracks_at, &tracks)?;
+                summary.video = shown;
+            }
+        }
         let ms = summary.end.to_ticks(ClockRate::OPUS) as f64 / 48.0; // to be read by people: 53 bits are plenty
         write_at(file, layout.duration_at, &head::duration(ms))?;
         write_at(file, layout.seek_at, &head::seek(id::CUES, summary.usable - layout.segment))?;
@@ -137,7 +151,15 @@ mod tests {
     fn cluster(time: u64, key_picture: bool) -> Cluster {
         let kind = if key_picture { MediaKind::Video } else { MediaKind::Audio };
         let entry = Some(Entry { time, kind, key_picture });
-        Cluster { at: 1_000 + time, end: 0, pictures: 0, packets: 0, until: Timestamp::ZERO, entry }
+        Cluster {
+            at: 1_000 + time,
+            end: 0,
+            pictures: 0,
+            packets: 0,
+            until: Timestamp::ZERO,
+            entry,
+            size: None,
+        }
     }
 
     fn times(clusters: impl IntoIterator<Item = (u64, bool)>) -> Vec<u64> {

@@ -41,6 +41,12 @@ impl AudioEntry {
     }
 }
 
+/// Of pictures whose first has not come: the [finished](super::finalise()) file tells the true one.
+pub const UNKNOWN_SIZE: Size = match Size::new(640, 480) {
+    Some(size) => size,
+    None => unreachable!(),
+};
+
 /// The number of a track in its blocks.
 pub(super) const fn track_number(kind: MediaKind) -> u8 {
     match kind {
@@ -120,13 +126,14 @@ fn info(created: SystemTime) -> Vec<u8> {
     element(id::INFO, &data)
 }
 
-fn tracks(video: Option<&VideoEntry>, audio: Option<&AudioEntry>) -> Vec<u8> {
+/// The tracks; equally long whatever the size of the pictures is.
+pub(super) fn tracks(video: Option<&VideoEntry>, audio: Option<&AudioEntry>) -> Vec<u8> {
     let mut data = Vec::new();
     if let Some(VideoEntry::Vp8(size)) = video {
         let mut entry = track(MediaKind::Video, 1, b"V_VP8");
         let mut settings = Vec::new();
-        put_uint(&mut settings, id::PIXEL_WIDTH, size.width().into());
-        put_uint(&mut settings, id::PIXEL_HEIGHT, size.height().into());
+        put(&mut settings, id::PIXEL_WIDTH, &size.width().to_be_bytes());
+        put(&mut settings, id::PIXEL_HEIGHT, &size.height().to_be_bytes());
         put(&mut entry, id::VIDEO, &settings);
         put(&mut data, id::TRACK_ENTRY, &entry);
     }

@@ -19,7 +19,7 @@ mod walk;
 mod writer;
 
 pub use finalise::finalise;
-pub use head::{AudioEntry, VideoEntry};
+pub use head::{AudioEntry, UNKNOWN_SIZE, VideoEntry};
 pub use scan::{ScanError, Summary, scan};
 pub use writer::{WriteError, Writer};
 

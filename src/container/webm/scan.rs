@@ -124,6 +124,8 @@ pub(super) struct Layout {
     pub(super) untouched: bool,
     /// Where the duration is told.
     pub(super) duration_at: u64,
+    /// Where the tracks are described.
+    pub(super) tracks_at: u64,
     /// Where the first cluster begins.
     pub(super) first_cluster: u64,
 }
@@ -181,6 +183,7 @@ impl Layout {
             index,
             untouched,
             duration_at,
+            tracks_at,
             first_cluster,
         })
     }

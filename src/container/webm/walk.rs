@@ -5,6 +5,7 @@ use super::head::track_number;
 use super::source::Source;
 use super::writer::KEYFRAME;
 use super::{id, scan::Layout};
+use crate::codec::vp8::Size;
 use crate::codec::{MediaKind, opus};
 use crate::time::{MediaDuration, Timestamp};
 use std::io::{self, Read, Seek};
@@ -23,6 +24,8 @@ pub(super) struct Cluster {
     pub(super) until: Timestamp,
     /// Its first key picture or, where it has none, its first block.
     pub(super) entry: Option<Entry>,
+    /// The size of its first key picture.
+    pub(super) size: Option<Size>,
 }
 
 /// Where a player may begin.
@@ -34,8 +37,8 @@ pub(super) struct Entry {
     pub(super) key_picture: bool,
 }
 
-/// The four bytes before each payload, and the first two of it.
-const BLOCK_HEAD: usize = 4 + 2;
+/// The four bytes before each payload, and as many of it as tell the size of a picture.
+const BLOCK_HEAD: usize = 4 + 10;
 /// A group says three small things beside its block.
 const MAX_GROUP_HEAD: usize = 64;
 /// Times beyond, some 8,900 years, are rubbish.
@@ -50,7 +53,8 @@ pub(super) fn cluster<F: Read + Seek>(
     let Some(Head { id: id::CLUSTER, size: Some(size), len }) = source.head(at)? else { return Ok(None) };
     let mut place = at + len as u64;
     let Some(end) = place.checked_add(size).filter(|end| *end <= source.len()) else { return Ok(None) };
-    let mut cluster = Cluster { at, end, pictures: 0, packets: 0, until: Timestamp::ZERO, entry: None };
+    let mut cluster =
+        Cluster { at, end, pictures: 0, packets: 0, until: Timestamp::ZERO, entry: None, size: None };
     let mut start = None;
     while place < end {
         let Some(Head { id, size: Some(size), len }) = source.head(place)? else { return Ok(None) };
@@ -86,6 +90,7 @@ impl Cluster {
         }
         let time = i64::try_from(block.time).unwrap_or(i64::MAX);
         self.until = self.until.max(Timestamp::from_millis(time) + block.duration);
+        self.size = self.size.or(block.picture);
         let key_picture = block.kind == MediaKind::Video && block.keyframe;
         if self.entry.is_none_or(|entry| key_picture && !entry.key_picture) {
             self.entry = Some(Entry { time: block.time, kind: block.kind, key_picture });
@@ -101,6 +106,8 @@ struct Block {
     keyframe: bool,
     /// Zero where it is not known; then another one of the same track follows in the same cluster.
     duration: MediaDuration,
+    /// The size of a key picture.
+    picture: Option<Size>,
 }
 
 fn simple_block<F: Read + Seek>(
@@ -155,5 +162,6 @@ fn block(bytes: &[u8], start: u64) -> Option<Block> {
         MediaKind::Audio => opus::duration(payload).unwrap_or_default(),
         MediaKind::Video => MediaDuration::ZERO,
     };
-    Some(Block { kind, time, keyframe: flags & KEYFRAME != 0, duration })
+    let picture = (kind == MediaKind::Video).then(|| Size::of_keyframe(payload)).flatten();
+    Some(Block { kind, time, keyframe: flags & KEYFRAME != 0, duration, picture })
 }

@@ -19,7 +19,7 @@ impl Recording {
     pub(super) async fn close(mut self) {
         self.leave();
         metrics::counter!("commonroom_recording_left_out_frames_total").increment(self.timeline.left_out());
-        if let Err(error) = self.flush(true) {
+        if let Err(error) = self.drain().await {
             self.fail(&error.to_string());
         }
         self.tell();

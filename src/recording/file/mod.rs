@@ -5,12 +5,13 @@
 //! where it is too slow, media is left out and told.
 
 pub(super) mod close;
+mod flush;
 mod open;
 
 use super::clock::SessionClock;
 use super::disk::Disk;
 use super::faststart::Faststart;
-use super::format::{self, Container, FormatError, Picture, Tracks, Writer};
+use super::format::{self, Container, Picture, Tracks, Writer};
 use super::intake::{Intake, Item};
 use super::manifest::{self, Alignment, Cause, Part, Size};
 use super::store::SessionFolder;
@@ -25,14 +26,12 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
 
-/// What has come is handed to the disk this often, so that a second is what a crash may take.
-const FRAGMENT: Duration = Duration::from_millis(900);
 /// Time passes in steps of this.
 const TICK: Duration = Duration::from_millis(100);
 /// A track that was announced and does not come within this time is not waited for.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// Samples that wait for the next fragment: with more it comes at once.
-const MAX_SAMPLES: usize = 8_192;
+/// A key picture that does not come is asked for this often.
+const ASK: Duration = Duration::from_secs(1);
 /// Streams and sizes of one file that are told.
 const MAX_TOLD: usize = 1_000;
 
@@ -60,6 +59,8 @@ pub(super) enum Order {
     Continue(Stream),
     /// Something is muted, or no longer.
     Muted(MediaKind, bool),
+    /// The session is over: nothing more is read, and how far it has come is told. Where the session ends is said then.
+    Stop,
     /// It is over. `Some`: the session ends there, and with it a file that is to be filled.
     Close(Option<Timestamp>),
     /// It cannot go on, for this reason.
@@ -73,6 +74,8 @@ pub(super) enum News {
     Open,
     /// This stream of its has ended; the file waits for another one, or to be closed.
     Idle(Stream, EndReason),
+    /// It reads no more, and ends there if nothing is filled.
+    Stopped(Option<Timestamp>),
     /// It is closed, and whatever is known of it is told. What this stream sends goes into another file.
     Closed(Option<Stream>),
 }
@@ -93,6 +96,10 @@ struct Recording {
     disk: Disk,
     samples: Vec<Sample>,
     flushed: Instant,
+    /// When a key picture was asked for.
+    asked: Instant,
+    /// The session is over, and is about to say where.
+    is_stopped: bool,
     /// The disk cannot keep up: media is left out until it can.
     is_behind: bool,
     told: watch::Sender<manifest::File>,
@@ -145,7 +152,9 @@ impl Recording {
                     },
                     got = orders.recv() => order = Some(got.unwrap_or(Order::Close(None))),
                     () = next(&mut self.intake, &clock) => {}
-                    _ = ticks.tick() => {}
+                    _ = ticks.tick() => self.ask_for_picture(),
+                    // What fills hours goes piece by piece, and lets others have their turn.
+                    () = tokio::task::yield_now(), if self.has_more() => {}
                 }
             }
             match order {
@@ -156,13 +165,23 @@ impl Recording {
                     self.timeline.finish(end);
                     return None;
                 }
+                Some(Order::Stop) => {
+                    self.intake.iter_mut().for_each(|intake| intake.release(&clock));
+                    self.take_in(clock.now());
+                    self.leave();
+                    self.is_stopped = true;
+                    if news.send((number, News::Stopped(self.timeline.end()))).await.is_err() {
+                        self.timeline.finish(None);
+                        return None;
+                    }
+                }
                 Some(Order::Fail(error)) => {
                     self.take_in(clock.now());
                     self.fail(&error);
                     return None;
                 }
                 Some(Order::Muted(kind, muted)) => {
-                    self.timeline.explain(kind, muted.then_some(Cause::Mute));
+                    self.timeline.mute(kind, muted);
                 }
                 Some(Order::Continue(stream)) => {
                     self.successor = Some(stream);
@@ -192,13 +211,21 @@ impl Recording {
                 }
             }
             // When everybody is silent there is nothing to keep up with; the session may be over.
-            if !self.is_behind && clock.is_live() {
+            if !self.is_behind && !self.is_stopped && clock.is_live() {
                 self.timeline.advance(clock.now());
             }
-            if let Err(error) = self.flush(false) {
+            if let Err(error) = self.flush() {
                 self.fail(&error.to_string());
                 return None;
             }
+        }
+    }
+
+    /// Asks for a key picture again and again where nothing goes on without one: what is asked for may get lost.
+    fn ask_for_picture(&mut self) {
+        if self.timeline.waits_for_picture() && self.asked.elapsed() >= ASK {
+            self.asked = Instant::now();
+            self.intake.iter().for_each(Intake::request_keyframe);
         }
     }
 
@@ -219,7 +246,7 @@ impl Recording {
             return false;
         }
         let Setting { bridge, as_published, clock, .. } = &self.setting;
-        let start = Start::CachedGop;
+        let start = Start::Beginning;
         self.intake = Some(Intake::new(bridge, &self.stream, self.container, *as_published, start, clock));
         self.announce();
         true
@@ -330,64 +357,6 @@ impl Recording {
         }
     }
 
-    /// Hands what is complete to the disk, if it is time.
-    fn flush(&mut self, at_once: bool) -> Result<(), FormatError> {
-        self.samples.append(&mut self.timeline.take());
-        let is_due = self.flushed.elapsed() >= FRAGMENT || self.samples.len() > MAX_SAMPLES;
-        if !(at_once || is_due) {
-            return Ok(());
-        }
-        if self.disk.is_behind() && !at_once {
-            self.fall_behind();
-            return Ok(());
-        }
-        self.flushed = Instant::now();
-        for samples in self.samples.chunks(MAX_SAMPLES) {
-            self.disk.write(self.writer.chunk(samples)?);
-        }
-        self.samples.clear();
-        if std::mem::take(&mut self.is_behind) {
-            self.intake.iter().for_each(Intake::request_keyframe);
-        }
-        self.tell();
-        Ok(())
-    }
-
-    fn fall_behind(&mut self) {
-        if !std::mem::replace(&mut self.is_behind, true) {
-            tracing::warn!(stream = %self.stream.name(), "the disk is too slow; media is left out of the recording");
-            metrics::counter!("commonroom_recording_slow_disk_total").increment(1);
-            self.timeline.torn(MediaKind::Audio, Cause::SlowDisk);
-            self.timeline.torn(MediaKind::Video, Cause::SlowDisk);
-        }
-    }
-
-    /// Tells how far it is.
-    fn tell(&self) {
-        let clock = &self.setting.clock;
-        let end = self.timeline.end().map(|end| clock.seconds(end));
-        let points = self.intake.as_ref().map(|intake| {
-            let began = clock.at(self.stream.began());
-            let point = |(stream, session): &(Timestamp, Timestamp)| {
-                (stream.since_origin().as_secs_f64(), clock.seconds(*session))
-            };
-            let points: Vec<_> = intake.map().points().iter().map(point).collect();
-            if points.is_empty() { vec![(0.0, clock.seconds(began))] } else { points }
-        });
-        let (gaps, size) = (self.timeline.gaps(), self.disk.total());
-        self.told.send_modify(|told| {
-            told.end = end.unwrap_or(told.end);
-            told.size = size;
-            if told.gaps != gaps {
-                told.gaps = gaps.to_vec();
-            }
-            if let Some(part) = told.streams.last_mut() {
-                part.end = told.end;
-                part.clock = points.unwrap_or_else(|| std::mem::take(&mut part.clock));
-            }
-        });
-    }
-
     /// It cannot go on.
     fn fail(&mut self, error: &str) {
         tracing::error!(stream = %self.stream.name(), error, "the recording ends early");
@@ -430,3 +399,6 @@ async fn next(intake: &mut Option<Intake>, clock: &SessionClock) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

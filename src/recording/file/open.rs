@@ -46,14 +46,18 @@ impl Recording {
                 biased;
                 order = orders.recv() => {
                     let order = order.unwrap_or(Order::Close(None));
-                    if matches!(order, Order::Close(_) | Order::Fail(_)) {
+                    if matches!(order, Order::Stop | Order::Close(_) | Order::Fail(_)) {
                         seen.is_over = true;
                         intake.iter_mut().for_each(|intake| intake.release(&clock));
                     }
                     seen.orders.push(order);
                 }
                 () = next(&mut intake, &clock) => {}
-                _ = ticks.tick() => {}
+                _ = ticks.tick() => if let Some(intake) = &intake
+                    && seen.lacks_picture(&stream)
+                {
+                    intake.request_keyframe();
+                },
             }
             let items = intake.as_mut().map(|intake| intake.take(clock.now())).unwrap_or_default();
             seen.take(items);
@@ -96,7 +100,10 @@ impl Recording {
         let mut disk = Disk::new(file, setting.sync);
         disk.write(head);
         let audio = tracks.audio.as_ref().map(format::silence);
-        let timeline = Timeline::new(setting.align, start, zero, audio, tracks.video.is_some());
+        let mut timeline = Timeline::new(setting.align, start, zero, audio, tracks.video.is_some());
+        if container == Container::WebM && tracks.size.is_none() {
+            timeline.begin_without_picture();
+        }
         let published = |kind| stream.track(kind).map(|feed| feed.key.codec.to_string().to_lowercase());
         let (file_start, told_audio, told_video) =
             (clock.seconds(start), tracks.audio.as_ref().and_then(told_audio), tracks.video.as_ref());
@@ -127,6 +134,8 @@ impl Recording {
             disk,
             samples: Vec::new(),
             flushed: Instant::now(),
+            asked: Instant::now(),
+            is_stopped: false,
             is_behind: false,
             told,
         };
@@ -164,6 +173,10 @@ impl Seen {
             }
             self.items.push(item);
         }
+        if self.items.len() >= MAX_EARLY && !self.knows_any() {
+            // Pictures that none can be decoded before.
+            self.items.retain(|item| !matches!(item, Item::Frame(_)));
+        }
     }
 
     /// Whether the file can be opened, or need not be waited for.
@@ -171,9 +184,18 @@ impl Seen {
         let is_complete = [MediaKind::Audio, MediaKind::Video]
             .into_iter()
             .all(|kind| stream.sends(kind) != Some(true) || self.knows(kind));
-        self.is_over
-            || self.items.len() >= MAX_EARLY
-            || self.first.is_some_and(|first| is_complete || first.elapsed() >= PATIENCE)
+        let is_late =
+            self.items.len() >= MAX_EARLY || self.first.is_some_and(|first| first.elapsed() >= PATIENCE);
+        self.is_over || self.first.is_some() && is_complete || is_late && self.knows_any()
+    }
+
+    fn knows_any(&self) -> bool {
+        self.knows(MediaKind::Audio) || self.knows(MediaKind::Video)
+    }
+
+    /// Whether there are pictures that cannot be decoded so far.
+    fn lacks_picture(&self, stream: &Stream) -> bool {
+        stream.sends(MediaKind::Video) == Some(true) && !self.knows(MediaKind::Video)
     }
 
     fn knows(&self, kind: MediaKind) -> bool {

@@ -17,6 +17,9 @@ use tokio::time::{Instant, sleep, timeout};
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// 2026-11-21T21:31:57Z.
+const SECOND: u64 = 1_795_296_717;
+
 /// A room that is recorded.
 struct Place {
     root: tempfile::TempDir,
@@ -28,14 +31,24 @@ struct Place {
 
 impl Place {
     fn new() -> Self {
-        let root = tempfile::tempdir().unwrap();
+        Self::with(config::Align::default())
+    }
+
+    fn with(align: config::Align) -> Self {
+        Self::at(tempfile::tempdir().unwrap(), align, SECOND)
+    }
+
+    /// A server that starts at this second of the time of day.
+    fn at(root: tempfile::TempDir, align: config::Align, second: u64) -> Self {
         let limits = Limits { recording: RecordingPolicy::Always, ..Limits::default() };
-        let wall = NtpTime::from(UNIX_EPOCH + Duration::from_secs(1_795_296_717));
+        let wall = NtpTime::from(UNIX_EPOCH + Duration::from_secs(second));
         let rooms = Rooms::new(limits, wall);
         let config = config::Recording {
             dir: root.path().to_owned(),
             policy: config::Policy::Always,
             audio: config::RecordedAudio::Source,
+            align,
+            grace: config::Span(Duration::from_secs(5)),
             ..Default::default()
         };
         let bridge = Bridge::new(config::Bridge::default());
@@ -80,20 +93,32 @@ struct Alice {
 
 impl Alice {
     fn publish(rooms: &Rooms) -> Self {
+        Self::publish_as("alice", rooms, Duration::ZERO, Duration::MAX)
+    }
+
+    /// Somebody whose first packets come so late, all at once, and who sends nothing any more after so long.
+    fn publish_as(login: &str, rooms: &Rooms, late: Duration, until: Duration) -> Self {
         let name = |text: &str| text.parse::<Name>().unwrap();
-        let publication = rooms.publish(name("room"), name("alice"), Protocol::Rtmp, rooms.wall()).unwrap();
+        let publication = rooms.publish(name("room"), name(login), Protocol::Rtmp, rooms.wall()).unwrap();
         let publication = Arc::new(publication);
         let track: FeedWriter =
             publication.publisher().track(FeedKey::new(Codec::Opus, Form::Frames)).unwrap();
         let config = OpusConfig { channels: 2 };
         track.set_params(CodecParams::Opus(config));
         let sending = tokio::spawn(async move {
-            let mut ticks = interval(Duration::from_millis(20));
-            for number in 0.. {
-                ticks.tick().await;
+            let begun = Instant::now();
+            let mut number: i64 = 0;
+            while begun.elapsed() < until {
+                let at = Duration::from_millis(number.unsigned_abs() * 20);
+                // What is held up at first is on time from its second second on.
+                let held = if at < Duration::from_secs(1) { late } else { Duration::ZERO };
+                tokio::time::sleep_until(begun + at + held).await;
                 let time = Timestamp::from_millis(number * 20);
                 track.write(Frame::audio(time, Bytes::from_static(silence(config))));
+                number += 1;
             }
+            // The track stays as long as the publisher is there.
+            std::future::pending::<()>().await;
         });
         Self { _publication: publication, sending }
     }
@@ -194,4 +219,100 @@ async fn two_servers_do_not_share_a_folder() {
     assert!(matches!(second().err(), Some(RecorderError::InUse { .. })));
     drop(place.recorder);
     assert!(second().is_ok());
+}
+
+/// However its publishers begin and end, all files of a session that is filled end together.
+#[tokio::test(start_paused = true)]
+async fn files_that_are_filled_end_together() {
+    const MS: fn(u64) -> Duration = Duration::from_millis;
+    let forever = Duration::MAX;
+    // Of each: how late its packets begin to come, how long it sends, and when it goes.
+    let cases = [
+        [(MS(0), forever, MS(9_000)), (MS(0), forever, MS(6_000)), (MS(0), forever, MS(7_500))],
+        // Ahead of the clock at the end, while it is not yet seen that the start was late.
+        [(MS(900), forever, MS(3_000)), (MS(0), forever, MS(3_010)), (MS(0), forever, MS(2_990))],
+        [(MS(900), forever, MS(60_000)), (MS(0), forever, MS(2_000)), (MS(0), forever, MS(60_000))],
+        // Silent for long before it is found to be gone, while another one's file is filled on.
+        [(MS(0), MS(2_000), MS(11_000)), (MS(0), forever, MS(2_400)), (MS(300), MS(2_700), MS(8_000))],
+        [(MS(700), MS(2_500), MS(11_700)), (MS(0), forever, MS(3_400)), (MS(0), MS(1_100), MS(11_500))],
+    ];
+    for (number, case) in cases.into_iter().enumerate() {
+        let place = Place::with(config::Align::Full);
+        let running = place.run();
+        let people: Vec<_> = ["alice", "bob", "carol"]
+            .into_iter()
+            .zip(case)
+            .map(|(login, (late, until, goes))| {
+                let rooms = place.rooms.clone();
+                tokio::spawn(async move {
+                    let _here = Alice::publish_as(login, &rooms, late, until);
+                    sleep(goes).await;
+                })
+            })
+            .collect();
+        if case.iter().any(|(_, _, goes)| *goes >= MS(60_000)) {
+            // The server goes down before they do.
+            sleep(MS(3_333)).await;
+            place.stop.cancel();
+        }
+        let is_done = |manifests: &[Manifest]| {
+            !manifests.is_empty() && manifests.iter().all(|one| one.state == SessionState::Finished)
+        };
+        let manifests = place.until(is_done).await;
+        place.stop.cancel();
+        timeout(PATIENCE, running).await.expect("it ends").unwrap();
+        people.iter().for_each(JoinHandle::abort);
+        let [Manifest { files, room, session, duration, .. }] = &manifests[..] else {
+            panic!("{manifests:?}")
+        };
+        assert_eq!(files.len(), 3, "{files:?}");
+        let store = Store::open(place.root.path()).unwrap();
+        let folder = store.session(room, session).unwrap();
+        for file in files {
+            let mut opened = folder.open(&file.name).unwrap();
+            let scan = crate::container::mp4::scan(&mut opened).unwrap();
+            let end = scan.tracks[0].end.since_origin().as_secs_f64();
+            assert!((end - duration).abs() <= 0.02, "{number}: {} ends at {end} of {duration}", file.name);
+            assert!(
+                (file.end - end).abs() <= 0.001,
+                "{number}: {} is told to end at {}",
+                file.name,
+                file.end
+            );
+        }
+    }
+}
+
+/// Within a run of the server the time of day is that of its start and what has passed since; between two anybody may set it.
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_back_overwrites_nothing() {
+    let mut root = tempfile::tempdir().unwrap();
+    for (count, second) in [SECOND, SECOND, SECOND - 3_600, SECOND + 3_600, SECOND].into_iter().enumerate() {
+        let place = Place::at(root, config::Align::Full, second);
+        let running = place.run();
+        let alice = Alice::publish(&place.rooms);
+        sleep(Duration::from_secs(3)).await;
+        drop(alice);
+        let is_done = |manifests: &[Manifest]| {
+            manifests.len() == count + 1 && manifests.iter().all(|one| one.state == SessionState::Finished)
+        };
+        place.until(is_done).await;
+        place.stop.cancel();
+        timeout(PATIENCE, running).await.expect("it ends").unwrap();
+        root = place.root;
+    }
+    let place = Place::at(root, config::Align::Full, SECOND);
+    let found: Vec<_> = place.manifests().into_iter().map(|one| (one.session, one.start)).collect();
+    let expected = [
+        ("2026-11-21T20-31-57Z", "2026-11-21T20:31:57.000Z"),
+        ("2026-11-21T21-31-57Z", "2026-11-21T21:31:57.000Z"),
+        ("2026-11-21T21-31-57Z-2", "2026-11-21T21:31:57.000Z"),
+        ("2026-11-21T21-31-57Z-3", "2026-11-21T21:31:57.000Z"),
+        ("2026-11-21T22-31-57Z", "2026-11-21T22:31:57.000Z"),
+    ];
+    assert_eq!(found, expected.map(|(session, start)| (session.to_owned(), start.to_owned())));
+    for manifest in place.manifests() {
+        assert!((manifest.duration - 3.0).abs() < 0.1, "{manifest:?}");
+        assert_eq!(manifest.files.len(), 1);
+    }
 }

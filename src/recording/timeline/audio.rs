@@ -5,6 +5,7 @@
 //! more than half a packet, since there are programs that go by samples alone; stamps are right to the sample.
 
 use super::Run;
+use super::row::{Row, SilenceRun};
 use crate::container::Sample;
 use crate::media::MediaKind;
 use crate::time::{ClockRate, MediaDuration, Timestamp};
@@ -39,6 +40,7 @@ pub(super) struct AudioLine {
     is_pulled: bool,
     /// Packets were lost: the next stamp counts.
     is_torn: bool,
+    pub(super) row: Row,
     pub(super) left_out: u64,
 }
 
@@ -51,7 +53,7 @@ struct Pending {
 }
 
 impl AudioLine {
-    pub(super) const fn new(rate: ClockRate, silence: Option<Silence>) -> Self {
+    pub(super) fn new(rate: ClockRate, silence: Option<Silence>) -> Self {
         Self {
             rate,
             silence,
@@ -60,6 +62,7 @@ impl AudioLine {
             deviation: 0,
             is_pulled: false,
             is_torn: false,
+            row: Row::default(),
             left_out: 0,
         }
     }
@@ -91,7 +94,6 @@ impl AudioLine {
         payload: Bytes,
         length: MediaDuration,
         fill: bool,
-        out: &mut Vec<Sample>,
     ) -> Option<Run> {
         let (at, ticks) = (at.to_ticks(self.rate), length.to_ticks(self.rate).max(1));
         let next = *self.next.get_or_insert(at);
@@ -101,7 +103,7 @@ impl AudioLine {
         let mut missing = None;
         if away > limit {
             missing = Some(self.run(next, at));
-            self.reach(at, fill, out);
+            self.reach(at, fill);
         } else if away < -limit {
             self.left_out += 1;
             // Where it goes on is told by stamps alone.
@@ -111,13 +113,13 @@ impl AudioLine {
             self.pull(away);
         }
         let at = self.next.unwrap_or(at);
-        self.emit(Pending { at, payload, ticks }, out);
+        self.emit(Pending { at, payload, ticks });
         self.next = Some(at + ticks);
         missing
     }
 
     /// Silence up to `to`, if that is further than what is there. Gives the run.
-    pub(super) fn silence_to(&mut self, to: Timestamp, out: &mut Vec<Sample>) -> Option<Run> {
+    pub(super) fn silence_to(&mut self, to: Timestamp) -> Option<Run> {
         let to = to.to_ticks(self.rate);
         let from = self.next?;
         let ticks = self.silence.as_ref()?.ticks;
@@ -126,25 +128,29 @@ impl AudioLine {
         }
         // Whole packets: the rest is for the next time.
         let to = from + (to - from) / ticks * ticks;
-        self.reach(to, true, out);
+        self.reach(to, true);
         Some(self.run(from, to))
     }
 
     /// Nothing more comes; the last packet is given.
-    pub(super) fn finish(&mut self, out: &mut Vec<Sample>) {
+    pub(super) fn finish(&mut self) {
         if let Some(last) = self.last.take() {
             let end = self.next.unwrap_or(last.at + last.ticks);
-            out.push(self.sample(last, end));
+            self.row.push(sample(self.rate, last, end));
         }
     }
 
-    fn reach(&mut self, to: i64, fill: bool, out: &mut Vec<Sample>) {
+    fn reach(&mut self, to: i64, fill: bool) {
         let from = self.next.unwrap_or(to);
         if let Some(silence) = self.silence.clone().filter(|_| fill) {
             let count = (to - from + silence.ticks / 2) / silence.ticks;
-            for index in 0..count {
-                let at = from + index * silence.ticks;
-                self.emit(Pending { at, payload: silence.packet.clone(), ticks: silence.ticks }, out);
+            let (packet, ticks) = (silence.packet, silence.ticks);
+            if count > 0 {
+                self.end_last(from);
+                let left = u64::try_from(count - 1).unwrap_or(0);
+                let run = SilenceRun { rate: self.rate, at: from, ticks, left, packet: packet.clone() };
+                self.row.push_silence(run);
+                self.emit(Pending { at: from + (count - 1) * ticks, payload: packet, ticks });
             }
         }
         self.next = Some(to);
@@ -166,23 +172,15 @@ impl AudioLine {
         }
     }
 
-    fn emit(&mut self, packet: Pending, out: &mut Vec<Sample>) {
-        let at = packet.at;
-        if let Some(last) = self.last.replace(packet) {
-            out.push(self.sample(last, at));
-        }
+    fn emit(&mut self, packet: Pending) {
+        self.end_last(packet.at);
+        self.last = Some(packet);
     }
 
-    fn sample(&self, packet: Pending, end: i64) -> Sample {
-        let (at, end) = (Timestamp::from_ticks(packet.at, self.rate), Timestamp::from_ticks(end, self.rate));
-        Sample {
-            kind: MediaKind::Audio,
-            dts: at,
-            pts: at,
-            duration: end - at,
-            keyframe: true,
-            prefix: Bytes::new(),
-            payload: packet.payload,
+    /// The last packet lasts until here.
+    fn end_last(&mut self, end: i64) {
+        if let Some(last) = self.last.take() {
+            self.row.push(sample(self.rate, last, end));
         }
     }
 
@@ -192,5 +190,18 @@ impl AudioLine {
 
     fn ticks_of(&self, ms: i64) -> i64 {
         MediaDuration::from_millis(ms).to_ticks(self.rate)
+    }
+}
+
+fn sample(rate: ClockRate, packet: Pending, end: i64) -> Sample {
+    let (at, end) = (Timestamp::from_ticks(packet.at, rate), Timestamp::from_ticks(end, rate));
+    Sample {
+        kind: MediaKind::Audio,
+        dts: at,
+        pts: at,
+        duration: end - at,
+        keyframe: true,
+        prefix: Bytes::new(),
+        payload: packet.payload,
     }
 }

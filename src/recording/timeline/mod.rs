@@ -5,6 +5,7 @@
 
 mod audio;
 mod clock;
+mod row;
 #[cfg(test)]
 mod tests;
 mod video;
@@ -19,6 +20,8 @@ use crate::media::MediaKind;
 use crate::time::{ClockRate, MediaDuration, Timestamp};
 use audio::AudioLine;
 use bytes::Bytes;
+use row::Row;
+use std::sync::Arc;
 use video::VideoLine;
 
 /// What is filled while nothing comes ends so far behind the present: what is on its way belongs there.
@@ -47,10 +50,13 @@ pub(crate) struct Timeline {
     video: Option<VideoLine>,
     /// Why what is missing next is missing, of sound and picture.
     causes: [Option<Cause>; 2],
+    /// Whether somebody keeps them silent on purpose.
+    is_muted: [bool; 2],
     /// Nobody publishes at the moment.
     is_absent: bool,
+    /// The picture begins where it comes: nothing that comes before it is made later.
+    begins_bare: bool,
     gaps: Vec<Gap>,
-    out: Vec<Sample>,
 }
 
 impl Timeline {
@@ -70,22 +76,34 @@ impl Timeline {
             audio: audio.map(|(rate, silence)| AudioLine::new(rate, silence)),
             video: has_video.then(VideoLine::new),
             causes: [None; 2],
+            is_muted: [false; 2],
             is_absent: false,
+            begins_bare: false,
             gaps: Vec::new(),
-            out: Vec::new(),
         }
     }
 
     /// How black is made from now on, how long such a picture lasts, and what stands before each key picture.
     pub(crate) fn set_black(
         &mut self,
-        black: Option<Box<dyn BlackPictures>>,
+        black: Option<Arc<dyn BlackPictures>>,
         step: MediaDuration,
         prefix: Bytes,
     ) {
         if let Some(video) = &mut self.video {
             video.set_black(black, step, prefix);
         }
+    }
+
+    /// No picture can be made before the first one, and the sound does not wait for it: black would stand far behind the sound
+    /// that it belongs to, which players of files that are read from the front do not take.
+    pub(crate) const fn begin_without_picture(&mut self) {
+        self.begins_bare = true;
+    }
+
+    /// Whether only a key picture can go on.
+    pub(crate) fn waits_for_picture(&self) -> bool {
+        self.video.as_ref().is_some_and(VideoLine::is_torn)
     }
 
     /// A packet of sound that plays for `length` from `at` of the session on.
@@ -98,8 +116,9 @@ impl Timeline {
             line.begin(Timestamp::ZERO);
         }
         let fill = if begins { leads } else { fills };
-        let missing = line.push(at, payload, length, fill, &mut self.out);
+        let missing = line.push(at, payload, length, fill);
         self.note(MediaKind::Audio, missing, begins, fill);
+        self.came(MediaKind::Audio);
     }
 
     /// An access unit, by its decode and presentation time on the session's clock.
@@ -110,7 +129,7 @@ impl Timeline {
         let Some(line) = &mut self.video else { return };
         let begins = line.end().is_none();
         if begins && keyframe && leads && dts > Timestamp::ZERO {
-            let black = line.black_to(dts, &mut self.out);
+            let black = if self.begins_bare { None } else { line.black_to(dts) };
             let bare = (dts >= AT_ONCE).then_some(Run { from: Timestamp::ZERO, to: dts });
             self.note(MediaKind::Video, black.or(bare), true, black.is_some());
         }
@@ -118,8 +137,12 @@ impl Timeline {
         // What begins so soon that no black fits before it is decoded a moment earlier, and nothing is missing.
         let at_once = begins && leads && line.end().is_none() && dts < AT_ONCE;
         let dts = if at_once { Timestamp::ZERO } else { dts };
-        let missing = line.push((dts, pts), keyframe, payload, fills, &mut self.out);
+        let missing = line.push((dts, pts), keyframe, payload, fills);
+        let is_waiting = line.is_torn();
         self.note(MediaKind::Video, missing, false, fills && keyframe);
+        if !is_waiting {
+            self.came(MediaKind::Video);
+        }
     }
 
     /// Media of a kind is missing here.
@@ -131,9 +154,20 @@ impl Timeline {
         }
     }
 
-    /// Why nothing of a kind comes, if nothing does; `None`: it is not known why.
-    pub(crate) fn explain(&mut self, kind: MediaKind, cause: Option<Cause>) {
-        self.causes[kind as usize] = cause;
+    /// A kind is muted, or no longer: what is missing from here on until something comes is missing for that.
+    pub(crate) const fn mute(&mut self, kind: MediaKind, muted: bool) {
+        self.is_muted[kind as usize] = muted;
+        if muted {
+            self.causes[kind as usize] = Some(Cause::Mute);
+        }
+    }
+
+    /// Something of a kind has come: what is missing behind it is missing for another reason.
+    fn came(&mut self, kind: MediaKind) {
+        let cause = &mut self.causes[kind as usize];
+        if *cause == Some(Cause::Mute) && !self.is_muted[kind as usize] {
+            *cause = None;
+        }
     }
 
     /// Nobody publishes from now on; whoever does again begins with a key picture.
@@ -152,14 +186,14 @@ impl Timeline {
         if let Some(line) = &mut self.audio
             && line.end().is_some_and(|end| until > end)
         {
-            let run = line.silence_to(until, &mut self.out);
+            let run = line.silence_to(until);
             self.note(MediaKind::Audio, run, false, true);
         }
         if let Some(line) = &mut self.video
             && line.is_torn()
             && line.end().is_some_and(|end| until > end)
         {
-            let run = line.black_to(until, &mut self.out);
+            let run = line.black_to(until);
             self.note(MediaKind::Video, run, false, true);
         }
     }
@@ -177,21 +211,21 @@ impl Timeline {
             {
                 // To the nearest packet.
                 let half = line.silence_length() / 2;
-                let run = if end > at { line.silence_to(end + half, &mut self.out) } else { None };
+                let run = if end > at { line.silence_to(end + half) } else { None };
                 self.note(MediaKind::Audio, run, false, true);
             }
             if let Some(line) = &mut self.video
                 && line.end().is_some_and(|at| end > at)
             {
-                let run = line.black_to(end, &mut self.out);
+                let run = line.black_to(end);
                 self.note(MediaKind::Video, run, false, true);
             }
         }
         if let Some(line) = &mut self.audio {
-            line.finish(&mut self.out);
+            line.finish();
         }
         if let Some(line) = &mut self.video {
-            line.finish(end, &mut self.out);
+            line.finish(end);
         }
     }
 
@@ -215,9 +249,34 @@ impl Timeline {
         (at + self.zero.since_origin() - self.session_zero).as_secs_f64()
     }
 
-    /// The samples whose durations are known, in order within each track.
-    pub(crate) fn take(&mut self) -> Vec<Sample> {
-        std::mem::take(&mut self.out)
+    /// The next samples whose durations are known, `most` at most: in order within each track, and as near to each other as they
+    /// have come. What fills a gap is made here.
+    pub(crate) fn take(&mut self, most: usize) -> Vec<Sample> {
+        let mut samples = Vec::new();
+        while samples.len() < most {
+            let audio = self.audio.as_mut().map(|line| &mut line.row);
+            let video = self.video.as_mut().map(|line| &mut line.row);
+            let rows = audio.into_iter().chain(video);
+            let next = rows.filter_map(|row| Some((row.next_at()?, row))).min_by_key(|(at, _)| *at);
+            let Some(sample) = next.and_then(|(_, row)| row.pop()) else { break };
+            samples.push(sample);
+        }
+        samples
+    }
+
+    /// Whether there is something to [take](Self::take).
+    pub(crate) fn has_samples(&self) -> bool {
+        self.rows().any(|row| row.next_at().is_some())
+    }
+
+    /// Bytes of media that wait to be taken.
+    pub(crate) fn waiting(&self) -> usize {
+        self.rows().map(Row::bytes).sum()
+    }
+
+    fn rows(&self) -> impl Iterator<Item = &Row> {
+        let audio = self.audio.as_ref().map(|line| &line.row);
+        audio.into_iter().chain(self.video.as_ref().map(|line| &line.row))
     }
 
     /// Where what has come so far ends, on the session's clock.

@@ -10,8 +10,12 @@ const STEP: MediaDuration = MediaDuration::from_millis(40);
 struct Black;
 
 impl BlackPictures for Black {
-    fn picture(&mut self, key: bool) -> Bytes {
-        Bytes::from_static(if key { b"BLACK" } else { b"black" })
+    fn key(&self, _: u64) -> Bytes {
+        Bytes::from_static(b"BLACK")
+    }
+
+    fn repeat(&self, _: u64) -> Bytes {
+        Bytes::from_static(b"black")
     }
 }
 
@@ -27,7 +31,7 @@ const fn ms(span: MediaDuration) -> i64 {
 fn timeline(align: Alignment, zero: i64) -> Timeline {
     let silence = Silence { packet: Bytes::from_static(b"silence"), ticks: 960 };
     let mut timeline = Timeline::new(align, at(zero), Timestamp::ZERO, Some((RATE, Some(silence))), true);
-    timeline.set_black(Some(Box::new(Black)), STEP, Bytes::new());
+    timeline.set_black(Some(Arc::new(Black)), STEP, Bytes::new());
     timeline
 }
 
@@ -75,7 +79,7 @@ fn a_late_comer_begins_in_black_and_silence() {
     let mut timeline = timeline(Alignment::LeadIn, 0);
     play(&mut timeline, 45_000, 46_000);
     timeline.finish(Some(at(50_000)));
-    let samples = timeline.take();
+    let samples = timeline.take(usize::MAX);
     assert_eq!(
         runs(&samples, MediaKind::Video),
         [run("black", 0, 45_000), run("picture", 45_000, 46_000)],
@@ -96,7 +100,7 @@ fn a_picture_that_comes_a_moment_later_begins_the_file() {
     let mut timeline = timeline(Alignment::LeadIn, 0);
     play(&mut timeline, 15, 1_015);
     timeline.finish(None);
-    let samples = timeline.take();
+    let samples = timeline.take(usize::MAX);
     let first = of(&samples, MediaKind::Video)[0];
     assert_eq!((first.dts, first.pts), (Timestamp::ZERO, at(15)), "shown when it should be");
     assert_eq!(runs(&samples, MediaKind::Video), [run("picture", 0, 1_015)]);
@@ -109,7 +113,7 @@ fn the_first_sound_lies_where_it_belongs_however_near_to_zero() {
         let mut timeline = timeline(Alignment::LeadIn, 0);
         play(&mut timeline, first, first + 1_000);
         timeline.finish(None);
-        let samples = timeline.take();
+        let samples = timeline.take(usize::MAX);
         let sound = of(&samples, MediaKind::Audio);
         let last = sound.last().map(|sample| ms(sample.pts.since_origin()));
         let away = last.unwrap_or_default() - (first + 980);
@@ -151,7 +155,7 @@ fn without_alignment_a_file_begins_where_its_stream_does() {
     play(&mut timeline, 52_000, 53_000);
     assert_eq!(timeline.end(), Some(at(53_000)));
     timeline.finish(Some(at(60_000)));
-    let samples = timeline.take();
+    let samples = timeline.take(usize::MAX);
     // The last before the gap last until its end.
     assert_eq!(runs(&samples, MediaKind::Video), [run("picture", 0, 8_000)]);
     assert_eq!(runs(&samples, MediaKind::Audio), [run("sound", 0, 8_000)]);
@@ -175,7 +179,7 @@ fn gaps_and_the_end_are_filled() {
     // It comes again with what it has sent a moment ago.
     play(&mut timeline, 8_520, 10_000);
     timeline.finish(Some(at(20_000)));
-    let samples = timeline.take();
+    let samples = timeline.take(usize::MAX);
     assert_eq!(
         runs(&samples, MediaKind::Video),
         [
@@ -214,7 +218,7 @@ fn a_picture_that_needs_those_before_stays_through_a_gap() {
     }
     timeline.video(at(9_000), at(9_000), false, Bytes::from_static(b"picture"));
     timeline.finish(None);
-    let samples = timeline.take();
+    let samples = timeline.take(usize::MAX);
     assert_eq!(runs(&samples, MediaKind::Video), [run("picture", 0, 9_040)]);
     assert_eq!(
         gaps(&timeline).last(),
@@ -234,7 +238,7 @@ fn after_a_loss_the_next_is_a_key_picture() {
     timeline.finish(None);
     assert_eq!(timeline.left_out(), 2);
     assert_eq!(
-        runs(&timeline.take(), MediaKind::Video),
+        runs(&timeline.take(usize::MAX), MediaKind::Video),
         [run("picture", 0, 1_000), run("black", 1_000, 1_080), run("picture", 1_080, 1_120)]
     );
     assert_eq!(gaps(&timeline), [(Track::Video, 1_000, 1_080, Cause::Loss, true)]);
@@ -248,7 +252,7 @@ fn pictures_out_of_order_keep_their_times() {
     }
     timeline.torn(MediaKind::Video, Cause::Reconnect);
     timeline.finish(None);
-    let samples = timeline.take();
+    let samples = timeline.take(usize::MAX);
     let shown: Vec<_> = of(&samples, MediaKind::Video)
         .iter()
         .filter(|sample| sample.payload[..] == *b"picture")
@@ -266,7 +270,7 @@ fn stamps_that_jitter_do_not_move_the_sound_and_those_that_stay_away_pull_it() {
     for index in 0..500 {
         push(&mut timeline, index * 20 + [0, 7, -6, 3, -4][index as usize % 5]);
     }
-    let samples = timeline.take();
+    let samples = timeline.take(usize::MAX);
     assert!(samples.iter().all(|sample| sample.duration == MediaDuration::from_millis(20)));
     // 30 ms later from now on.
     for index in 500..3_500 {
@@ -275,7 +279,7 @@ fn stamps_that_jitter_do_not_move_the_sound_and_those_that_stay_away_pull_it() {
     let end = timeline.end().unwrap();
     let away = ms(at(70_030) - end);
     assert!((0..=3).contains(&away), "{away} ms");
-    let longest = timeline.take().iter().map(|sample| sample.duration.to_ticks(RATE)).max();
+    let longest = timeline.take(usize::MAX).iter().map(|sample| sample.duration.to_ticks(RATE)).max();
     assert_eq!(longest, Some(961), "a sample a packet");
 }
 
@@ -287,11 +291,77 @@ fn sound_that_is_there_twice_is_left_out() {
         timeline.audio(at(now), Bytes::from_static(b"again"), MediaDuration::from_millis(20));
     }
     timeline.finish(None);
-    let runs = runs(&timeline.take(), MediaKind::Audio);
+    let runs = runs(&timeline.take(usize::MAX), MediaKind::Audio);
     assert_eq!((runs[0].clone(), runs.last().map(|run| run.2)), (run("sound", 0, 2_000), Some(2_500)));
 }
 
+#[test]
+fn what_was_muted_is_told_so_when_it_comes_again() {
+    let mut timeline = timeline(Alignment::LeadIn, 0);
+    play(&mut timeline, 0, 1_000);
+    timeline.mute(MediaKind::Video, true);
+    timeline.mute(MediaKind::Video, false); // is told before the picture has come
+    play(&mut timeline, 21_000, 22_000);
+    play(&mut timeline, 32_000, 33_000);
+    let told: Vec<_> = gaps(&timeline).into_iter().filter(|gap| gap.0 == Track::Video).collect();
+    let gap = |from, to, cause| (Track::Video, from, to, cause, false);
+    assert_eq!(told, [gap(1_000, 21_000, Cause::Mute), gap(22_000, 32_000, Cause::Stall)]);
+}
+
+#[test]
+fn hours_of_black_and_silence_are_made_in_pieces() {
+    const HOURS: i64 = 12 * 3_600_000;
+    let mut timeline = timeline(Alignment::LeadIn, 0);
+    play(&mut timeline, HOURS, HOURS + 1_000);
+    timeline.finish(None);
+    assert!(timeline.rows().map(Row::pieces).sum::<usize>() < 100, "what fills is not there yet");
+    assert!(timeline.waiting() < 1_000, "{} bytes", timeline.waiting());
+    let (mut ends, mut counts, mut keys) = ([Timestamp::ZERO; 2], [0_i64; 2], 0);
+    while timeline.has_samples() {
+        let samples = timeline.take(2_048);
+        assert!(samples.len() <= 2_048);
+        for sample in samples {
+            let end = &mut ends[sample.kind as usize];
+            assert_eq!(sample.dts, *end, "one behind the other");
+            *end = sample.dts + sample.duration;
+            counts[sample.kind as usize] += 1;
+            keys += i64::from(sample.kind == MediaKind::Video && sample.keyframe);
+        }
+        // Each piece has both: a player reads the file from its beginning.
+        assert!((ends[0] - ends[1]).abs() <= STEP, "{ends:?}");
+    }
+    assert_eq!(ends, [at(HOURS + 1_000); 2]);
+    assert_eq!(counts, [(HOURS + 1_000) / 20, (HOURS + 1_000) / 40]);
+    assert_eq!(keys, HOURS / 2_000 + 1);
+}
+
 proptest! {
+    /// However it is cut into pieces, a fill is the same.
+    #[test]
+    fn pieces_are_the_whole(most in 1_usize..50, pause in 0_i64..20_000) {
+        let made = |most: usize| {
+            let mut timeline = timeline(Alignment::Full, 0);
+            play(&mut timeline, 0, 500);
+            timeline.absent(Cause::Reconnect);
+            timeline.advance(at(500 + pause / 2));
+            play(&mut timeline, 500 + pause, 1_500 + pause);
+            timeline.finish(Some(at(4_000 + pause)));
+            let mut samples = Vec::new();
+            while timeline.has_samples() {
+                samples.extend(timeline.take(most));
+            }
+            samples
+        };
+        let describe = |sample: &Sample| {
+            (sample.kind, sample.dts, sample.duration, sample.keyframe, sample.payload.clone())
+        };
+        let (pieces, whole) = (made(most), made(usize::MAX));
+        prop_assert_eq!(
+            pieces.iter().map(describe).collect::<Vec<_>>(),
+            whole.iter().map(describe).collect::<Vec<_>>()
+        );
+    }
+
     /// Whatever comes, samples follow each other without overlap, and a filled file ends where it should.
     #[test]
     fn files_are_whole(
@@ -311,7 +381,7 @@ proptest! {
             now += pause + length;
         }
         timeline.finish(Some(at(now + tail)));
-        let samples = timeline.take();
+        let samples = timeline.take(usize::MAX);
         for kind in [MediaKind::Audio, MediaKind::Video] {
             let samples = of(&samples, kind);
             prop_assert_eq!(samples[0].dts, Timestamp::ZERO);

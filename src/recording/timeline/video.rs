@@ -4,15 +4,19 @@
 //! as well. Where the publisher's pictures refer to those before a gap nothing can stand in it: the last picture stays.
 
 use super::Run;
+use super::row::Row;
 use crate::container::Sample;
 use crate::media::MediaKind;
 use crate::time::{ClockRate, MediaDuration, Timestamp};
 use bytes::Bytes;
+use std::sync::Arc;
 
 /// Black pictures for one stream, made without an encoder.
-pub(crate) trait BlackPictures: Send + std::fmt::Debug {
-    /// The next one: a key picture, or one that repeats the picture before.
-    fn picture(&mut self, key: bool) -> Bytes;
+pub(crate) trait BlackPictures: Send + Sync + std::fmt::Debug {
+    /// A key picture; `count` is not that of the key picture before it.
+    fn key(&self, count: u64) -> Bytes;
+    /// One that repeats the picture before it; `index` counts from 1 behind a key picture.
+    fn repeat(&self, index: u64) -> Bytes;
 }
 
 /// A picture for so long in between means that something is missing. Screens that do not change send one a second.
@@ -24,7 +28,7 @@ const RATE: ClockRate = ClockRate::VIDEO;
 /// The picture of one file.
 #[derive(Debug)]
 pub(super) struct VideoLine {
-    black: Option<Box<dyn BlackPictures>>,
+    black: Option<Arc<dyn BlackPictures>>,
     /// How long a black picture lasts.
     step: MediaDuration,
     /// Stands before each key picture.
@@ -36,9 +40,33 @@ pub(super) struct VideoLine {
     finished: Option<Timestamp>,
     /// Nothing but a key picture can follow.
     waits_for_key: bool,
-    /// Since when black is shown, and when its last key picture was.
-    black_since: Option<Timestamp>,
+    cursor: Cursor,
+    pub(super) row: Row,
     pub(super) left_out: u64,
+}
+
+/// Where black pictures are in their own order.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Cursor {
+    /// When the last key picture was, while nothing else has come since.
+    since: Option<Timestamp>,
+    /// Key pictures so far.
+    keys: u64,
+    /// Pictures since the last one.
+    index: u64,
+}
+
+/// Black pictures, one behind the other.
+#[derive(Debug)]
+pub(super) struct BlackRun {
+    /// Where the next one lies, and how long each is.
+    pub(super) at: Timestamp,
+    pub(super) step: MediaDuration,
+    pub(super) left: u64,
+    pub(super) cursor: Cursor,
+    pub(super) black: Arc<dyn BlackPictures>,
+    /// Stands before each key picture.
+    pub(super) prefix: Bytes,
 }
 
 /// A picture whose duration is known when the next one is there.
@@ -52,7 +80,7 @@ struct Pending {
 }
 
 impl VideoLine {
-    pub(super) const fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             black: None,
             step: MediaDuration::from_millis(100),
@@ -61,7 +89,8 @@ impl VideoLine {
             shown: Timestamp::ZERO,
             finished: None,
             waits_for_key: true,
-            black_since: None,
+            cursor: Cursor::default(),
+            row: Row::default(),
             left_out: 0,
         }
     }
@@ -69,7 +98,7 @@ impl VideoLine {
     /// How black is made from now on, and how many pictures a second.
     pub(super) fn set_black(
         &mut self,
-        black: Option<Box<dyn BlackPictures>>,
+        black: Option<Arc<dyn BlackPictures>>,
         step: MediaDuration,
         prefix: Bytes,
     ) {
@@ -77,7 +106,7 @@ impl VideoLine {
         self.black = black;
         self.step = step.clamp(MediaDuration::from_millis(10), MediaDuration::from_millis(1_000));
         // Pictures under other parameters begin anew.
-        self.black_since = None;
+        self.cursor.since = None;
     }
 
     /// Where what has come ends, as far as it is known: the last picture may stay for longer.
@@ -102,7 +131,6 @@ impl VideoLine {
         keyframe: bool,
         payload: Bytes,
         fill: bool,
-        out: &mut Vec<Sample>,
     ) -> Option<Run> {
         if self.waits_for_key && !keyframe {
             self.left_out += 1;
@@ -114,60 +142,80 @@ impl VideoLine {
         {
             missing = (dts - end > self.step).then_some(Run { from: end, to: dts });
             if fill && keyframe {
-                self.black_to(dts, out);
+                self.black_to(dts);
             }
         }
         self.waits_for_key = false;
-        self.black_since = None;
+        self.cursor.since = None;
         let dts = self.last.as_ref().map_or(dts, |last| dts.max(last.dts + tick()));
-        self.emit((dts, pts.max(dts)), keyframe, payload, out);
+        self.emit((dts, pts.max(dts)), keyframe, payload);
         missing
     }
 
     /// Black from the end of what is there up to `to`, where it can be made. Gives the run. What comes next is a key picture.
-    pub(super) fn black_to(&mut self, to: Timestamp, out: &mut Vec<Sample>) -> Option<Run> {
+    pub(super) fn black_to(&mut self, to: Timestamp) -> Option<Run> {
         let from = self.end().unwrap_or(Timestamp::ZERO);
-        let mut at = from;
-        let mut black = self.black.take()?;
+        let (black, step) = (self.black.clone()?, self.step);
         // The last one stays for up to half as long again, so that none comes right before what follows.
-        while at + self.step / 2 <= to {
-            let key = self.black_since.is_none_or(|since| at - since >= BLACK_GOP);
-            if key {
-                self.black_since = Some(at);
-            }
-            self.emit((at, at), key, black.picture(key), out);
-            at += self.step;
-        }
-        self.black = Some(black);
-        if at == from {
+        let (mut last, mut left, start) = (from, 0, self.cursor);
+        if last + step / 2 > to {
             return None;
         }
+        while last + step + step / 2 <= to {
+            self.cursor.advance(last);
+            last += step;
+            left += 1;
+        }
+        self.end_last(from);
+        let prefix = self.prefix.clone();
+        self.row.push_black(BlackRun { at: from, step, left, cursor: start, black: black.clone(), prefix });
+        let (key, payload) = self.cursor.picture(last, &*black);
+        self.emit((last, last), key, payload);
         self.waits_for_key = true;
         Some(Run { from, to: to.max(from) })
     }
 
     /// Nothing more comes; the last picture is given, and stays until `end`.
-    pub(super) fn finish(&mut self, end: Option<Timestamp>, out: &mut Vec<Sample>) {
+    pub(super) fn finish(&mut self, end: Option<Timestamp>) {
         let natural = self.end();
         if let (Some(last), Some(natural)) = (self.last.take(), natural) {
             let end = end.unwrap_or(natural).max(last.dts + tick());
             self.finished = Some(end);
-            out.push(sample(last, end));
+            self.row.push(sample(last, end));
         }
     }
 
-    fn emit(
-        &mut self,
-        (dts, pts): (Timestamp, Timestamp),
-        keyframe: bool,
-        payload: Bytes,
-        out: &mut Vec<Sample>,
-    ) {
+    fn emit(&mut self, (dts, pts): (Timestamp, Timestamp), keyframe: bool, payload: Bytes) {
         self.shown = self.shown.max(pts + self.step);
         let prefix = if keyframe { self.prefix.clone() } else { Bytes::new() };
-        if let Some(last) = self.last.replace(Pending { dts, pts, keyframe, prefix, payload }) {
-            out.push(sample(last, dts));
+        self.end_last(dts);
+        self.last = Some(Pending { dts, pts, keyframe, prefix, payload });
+    }
+
+    /// The last picture stays until here.
+    fn end_last(&mut self, end: Timestamp) {
+        if let Some(last) = self.last.take() {
+            self.row.push(sample(last, end));
         }
+    }
+}
+
+impl Cursor {
+    /// Goes on behind a picture at `at`. Whether that is a key picture.
+    fn advance(&mut self, at: Timestamp) -> bool {
+        let key = self.since.is_none_or(|since| at - since >= BLACK_GOP);
+        if key {
+            *self = Self { since: Some(at), keys: self.keys + 1, index: 0 };
+        } else {
+            self.index += 1;
+        }
+        key
+    }
+
+    /// The picture at `at`, and whether it is a key picture.
+    pub(super) fn picture(&mut self, at: Timestamp, black: &dyn BlackPictures) -> (bool, Bytes) {
+        let key = self.advance(at);
+        (key, if key { black.key(self.keys) } else { black.repeat(self.index) })
     }
 }
 
