@@ -240,33 +240,6 @@ impl Service {
         config.faststart.then_some(Faststart { keep: self.config.min_free.0 })
     }
 
-    /// Whether sessions of a room are to be uploaded.
-    fn uploads(&self, room: &str) -> bool {
-        let config = room.parse().map_or(&self.config, |room| self.config(&room));
-        self.destination.is_some() && config.upload.enabled
-    }
-
-    /// A session is complete.
-    pub(super) fn is_complete(&self, room: &str, session: &str) {
-        if self.uploads(room) {
-            self.uploads.add(room, session);
-        }
-    }
-
-    /// Whether a session must stay because it is not uploaded yet.
-    fn awaits_upload(&self, room: &str, session: &str) -> bool {
-        self.uploads(room) && self.store.session(room, session).is_ok_and(|folder| upload::awaits(&folder))
-    }
-
-    /// Looks for what earlier runs have left.
-    fn find_uploads(&self) {
-        let Some(destination) = &self.destination else { return };
-        match upload::unfinished(&self.store, destination, |room| self.uploads(room)) {
-            Ok(found) => found.iter().for_each(|(room, session)| self.uploads.add(room, session)),
-            Err(error) => tracing::error!(%error, "what is to be uploaded cannot be looked for"),
-        }
-    }
-
     /// How a room is recorded.
     pub(super) fn config(&self, room: &Name) -> &config::Recording {
         self.rules.of(room.as_str()).map_or(&self.config, |rule| &rule.recording)

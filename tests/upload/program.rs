@@ -1,10 +1,12 @@
 //! The program itself, killed in the middle of an upload.
 
 use super::store::Store;
-use super::{ACCESS_KEY, BUCKET, SECRET_KEY, key, left, until};
+use super::{ACCESS_KEY, BUCKET, SECRET_KEY, SESSION, key, left, until};
+use commonroom::recording::Store as Recordings;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 /// A running program; the key is in its environment. It is killed when this value goes.
 struct Program(Child);
@@ -26,6 +28,16 @@ impl Program {
         command.env("AWS_ACCESS_KEY_ID", ACCESS_KEY).env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         Self(command.spawn().expect("it was built"))
+    }
+}
+
+impl Program {
+    /// The most memory that it has had, in bytes.
+    fn peak(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux says so");
+        let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
+        kilobytes << 10
     }
 }
 
@@ -61,4 +73,36 @@ async fn an_upload_that_was_killed_is_made_good() {
     };
     until("it is written down", uploaded).await;
     assert!(dir.path().join(key("a-camera.mp4")).exists(), "nobody has asked to delete it");
+}
+
+#[tokio::test]
+async fn a_large_file_takes_little_memory() {
+    // Further sizes are for measuring.
+    let size = std::env::var("LARGE_MIB").map_or(256, |text| text.parse().expect("a number")) << 20;
+    let (store, (dir, _)) = (Store::start().await, left(0));
+    let idle = {
+        let elsewhere = tempfile::tempdir().expect("there is room for a folder");
+        let program = Program::start(&store, elsewhere.path());
+        until("it has begun", || elsewhere.path().join(".lock").exists()).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        program.peak()
+    };
+    let folder = Recordings::open(dir.path()).and_then(|recordings| recordings.session("room", SESSION));
+    let folder = folder.expect("it was made");
+    folder.open_to_mend("a-camera.mp4").and_then(|file| file.set_len(size)).expect("there is room for it");
+    let mut manifest = folder.read_manifest().expect("it was written");
+    manifest.files.iter_mut().for_each(|file| file.sha256 = None);
+    folder.write_manifest(&manifest).expect("it can be written");
+    let program = Program::start(&store, dir.path());
+    until("all is there", || store.object(&key("session.json")).is_some()).await;
+    assert_eq!(store.size(&key("a-camera.mp4")), Some(size));
+    let more = program.peak().saturating_sub(idle);
+    println!(
+        "{} MiB: {} MiB of memory more than the {} of one that is idle",
+        size >> 20,
+        more >> 20,
+        idle >> 20
+    );
+    // Two pieces of 8 MiB are on their way, and each is held for as long as the system takes it.
+    assert!(more < 64 << 20, "{} MiB", more >> 20);
 }

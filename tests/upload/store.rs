@@ -100,6 +100,11 @@ impl Store {
         std::fs::read(self.root.path().join(BUCKET).join(key)).ok()
     }
 
+    /// How long it is.
+    pub(crate) fn size(&self, key: &str) -> Option<u64> {
+        std::fs::metadata(self.root.path().join(BUCKET).join(key)).ok().map(|found| found.len())
+    }
+
     /// All keys.
     pub(crate) fn keys(&self) -> Vec<String> {
         fn list(folder: &Path, found: &mut Vec<PathBuf>) {

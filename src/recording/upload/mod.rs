@@ -149,8 +149,36 @@ async fn delete(service: &Service, steps: &Step, room: &str, session: &str) {
     }
 }
 
+impl Service {
+    /// Whether sessions of a room are to be uploaded.
+    fn uploads(&self, room: &str) -> bool {
+        self.destination.is_some() && room.parse().is_ok_and(|room| self.config(&room).upload.enabled)
+    }
+
+    /// A session is complete.
+    pub(super) fn is_complete(&self, room: &str, session: &str) {
+        if self.uploads(room) {
+            self.uploads.add(room, session);
+        }
+    }
+
+    /// Whether a session must stay because it is not uploaded yet.
+    pub(super) fn awaits_upload(&self, room: &str, session: &str) -> bool {
+        self.uploads(room) && self.store.session(room, session).is_ok_and(|folder| awaits(&folder))
+    }
+
+    /// Looks for what earlier runs have left.
+    pub(super) fn find_uploads(&self) {
+        let Some(destination) = &self.destination else { return };
+        match unfinished(&self.store, destination, |room| self.uploads(room)) {
+            Ok(found) => found.iter().for_each(|(room, session)| self.uploads.add(room, session)),
+            Err(error) => tracing::error!(%error, "what is to be uploaded cannot be looked for"),
+        }
+    }
+}
+
 /// All sessions that are complete and with which the upload is not done. `is_meant`: whether those of a room are to be uploaded.
-pub(super) fn unfinished(
+fn unfinished(
     store: &Store,
     to: &Destination,
     is_meant: impl Fn(&str) -> bool,
@@ -163,7 +191,7 @@ pub(super) fn unfinished(
 }
 
 /// Whether a session is still to be uploaded, if sessions of its room are.
-pub(super) fn awaits(folder: &SessionFolder) -> bool {
+fn awaits(folder: &SessionFolder) -> bool {
     !matches!(Upload::read(folder), Ok(Some(Upload { state: UploadState::Uploaded, .. })))
 }
 
