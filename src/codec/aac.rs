@@ -3,12 +3,15 @@
 use crate::time::ClockRate;
 use crate::wire::{BitReader, BitWriter, Truncated};
 use bytes::Bytes;
+use std::ops::RangeInclusive;
 use thiserror::Error;
 
 /// `samplingFrequencyIndex` 0 to 12.
 const SAMPLE_RATES: [u32; 13] =
     [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350];
 const ESCAPE: u32 = 15;
+/// What stands behind the escape: as indices have it. A packet of 1 Hz would last seventeen minutes.
+const RATES: RangeInclusive<u32> = 7_350..=96_000;
 /// The longest record that is taken, in bytes. Without a program config element, which is refused, it has ten at most.
 const MAX_LEN: usize = 256;
 
@@ -82,7 +85,9 @@ impl AudioSpecificConfig {
             other => other,
         };
         let rate = match bits.bits(4)? {
-            ESCAPE => bits.bits(24)?,
+            ESCAPE => {
+                Some(bits.bits(24)?).filter(|rate| RATES.contains(rate)).ok_or(AacConfigError::SampleRate)?
+            }
             index => *SAMPLE_RATES.get(index as usize).ok_or(AacConfigError::SampleRate)?, // 4 bits
         };
         let channels = match bits.bits(4)? as u8 {
@@ -199,6 +204,9 @@ mod tests {
             AudioSpecificConfig::parse(Bytes::from_static(&[0x11, 0x80])),
             Err(AacConfigError::Channels(0))
         );
+        let of = |record: [u8; 5]| AudioSpecificConfig::parse(Bytes::copy_from_slice(&record));
+        assert_eq!(of([0x17, 0x80, 0, 0, 0x90]), Err(AacConfigError::SampleRate), "1 Hz");
+        assert_eq!(of([0x17, 0x80, 0x56, 0x22, 0x10]).unwrap().sample_rate().get(), 44_100);
         let padded = |length| {
             let mut record = vec![0x12, 0x10];
             record.resize(length, 0);

@@ -97,6 +97,11 @@ impl MediaDuration {
         Self(ms.saturating_mul(FLICKS_PER_MILLISECOND))
     }
 
+    /// `us` microseconds, to a flick.
+    pub const fn from_micros(us: i64) -> Self {
+        Self(us.saturating_mul(FLICKS_PER_MILLISECOND / 100) / 10)
+    }
+
     /// Whole milliseconds, rounded towards zero; for logs and thresholds.
     pub const fn as_millis(self) -> i64 {
         self.0 / FLICKS_PER_MILLISECOND

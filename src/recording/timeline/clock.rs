@@ -1,25 +1,42 @@
 //! From the clock of a publisher to the session's.
 //!
 //! A publisher that stamps its frames itself (RTMP) has a crystal of its own, and its stamps stand still while its capture
-//! does. When frames arrive tells the truth, late by whatever the network takes: of the frames of some seconds the earliest
-//! arrivals count. What arrives first, and what arrives behind a silence, is held back for a moment, until it is seen
-//! whether it was late or its clock stood still; the recording is in no hurry.
+//! does. When frames arrive tells the truth, late by whatever the network takes. So a frame that comes before its place
+//! proves the map wrong at once; one that comes late proves little, as a network may be slow for minutes and make up for it
+//! afterwards. What arrives first, and what arrives late behind a silence, is held back until it is seen whether its clock
+//! stood still, or the network did and now catches up; the recording is in no hurry.
 
 use crate::time::{MediaDuration, Timestamp};
 
-/// So long is held back at a start and behind a silence.
+/// So long is held back at a start.
 pub(crate) const HOLD: MediaDuration = MediaDuration::from_millis(500);
-/// Nothing for so long is a silence.
-const SILENCE: MediaDuration = MediaDuration::from_millis(1_000);
-/// Arrivals are compared over so many seconds.
-const WINDOW: usize = 5;
+/// Nothing for so long is a silence. A capture cannot stand still for longer without one.
+const SILENCE: MediaDuration = MediaDuration::from_millis(300);
+/// So long is held back behind a silence, if what comes is late.
+const DOUBT: MediaDuration = MediaDuration::from_millis(3_000);
+/// A third of that: what comes in the first is compared with what comes in the last.
+const THIRD: MediaDuration = MediaDuration::from_millis(1_000);
+/// A network that catches up, be it by a fiftieth of real time, gains more than this from the first third to the last.
+const GAIN: MediaDuration = MediaDuration::from_millis(25);
+/// The earliest arrivals of so many seconds are known.
+const WINDOW: usize = 60;
+/// So many of them show that frames come too early, and so many that they come a little late.
+const EARLY: usize = 5;
+const LATE: usize = 10;
 const SECOND: MediaDuration = MediaDuration::from_millis(1_000);
-/// Stamps are moved by this much a second at most: no crystal is worse, and nobody sees or hears it.
+/// Stamps are moved back by this much a second at most: nobody sees or hears it.
 const SLIDE: MediaDuration = MediaDuration::from_millis(1);
+/// Forwards by this much: no crystal is worse than 300 ppm.
+const DRIFT: MediaDuration = MediaDuration::from_micros(300);
+/// Who is later than this did not drift. It is followed slowly, as it may be the network's doing.
+const DRIFTED: MediaDuration = MediaDuration::from_millis(30);
+const CREEP: MediaDuration = MediaDuration::from_micros(100);
 /// Nearer than this to the truth nothing is moved.
-const TOLERANCE: MediaDuration = MediaDuration::from_millis(3);
+const TOLERANCE: MediaDuration = MediaDuration::from_millis(2);
 /// Further away the clock has not drifted: it stood still, or leapt.
 const JUMP: MediaDuration = MediaDuration::from_millis(300);
+/// No frame lies further in the future than this.
+const AHEAD: MediaDuration = MediaDuration::from_millis(1_000);
 /// As many points of the map are kept for the manifest.
 const MAX_POINTS: usize = 1_000;
 /// Slides are noted when they have come to so much.
@@ -45,12 +62,12 @@ pub(crate) struct ClockMap {
 #[derive(Clone, Copy, Debug)]
 struct Hold {
     began: Timestamp,
-    /// The earliest arrival, as lateness against the present map.
-    earliest: MediaDuration,
-    /// Arrival and stamp of the first and of the latest frame.
-    first: (Timestamp, Timestamp),
-    latest: (Timestamp, Timestamp),
     is_start: bool,
+    /// The earliest arrival of each third, as lateness against the present map.
+    earliest: [Option<MediaDuration>; 3],
+    /// Stamp of the first frame; arrival and stamp of the latest.
+    first: Timestamp,
+    latest: (Timestamp, Timestamp),
 }
 
 impl ClockMap {
@@ -72,23 +89,17 @@ impl ClockMap {
     pub(crate) fn arrived(&mut self, now: Timestamp, stamp: Timestamp) {
         let late = now - (stamp + self.offset);
         let quiet = self.last_arrival.replace(now).is_none_or(|last| now - last > SILENCE);
-        if quiet {
-            let is_start = self.points.is_empty() && self.hold.is_none();
-            self.hold = Some(Hold {
-                began: now,
-                earliest: late,
-                first: (now, stamp),
-                latest: (now, stamp),
-                is_start,
-            });
-            return;
+        let is_start = self.points.is_empty();
+        if quiet && (is_start || (self.follows && late > JUMP)) {
+            let began = self.hold.filter(|hold| hold.is_start).map_or(now, |hold| hold.began);
+            self.hold =
+                Some(Hold { began, is_start, earliest: [None; 3], first: stamp, latest: (now, stamp) });
         }
-        if let Some(hold) = &mut self.hold {
-            hold.earliest = hold.earliest.min(late);
-            if stamp > hold.latest.1 {
-                hold.latest = (now, stamp);
-            }
-            return;
+        match &mut self.hold {
+            // The network has made up for it.
+            Some(hold) if !hold.is_start && late <= JUMP => self.hold = None,
+            Some(hold) => return hold.take(now, stamp, late),
+            None => {}
         }
         if self.follows {
             self.follow(now, stamp, late);
@@ -97,30 +108,22 @@ impl ClockMap {
 
     /// Until when what has come is to be held back. `None`: it can be placed.
     pub(crate) fn held_until(&self) -> Option<Timestamp> {
-        self.hold.map(|hold| hold.began + HOLD)
+        self.hold.map(|hold| hold.began + if hold.is_start { HOLD } else { DOUBT })
     }
 
-    /// The moment is over: what has come can be placed. Whether the clock had stood still, or leapt.
+    /// The moment is over: what has come can be placed. Whether the clock had stood still.
     pub(crate) fn settle(&mut self) -> bool {
         let Some(hold) = self.hold.take() else { return false };
-        let mut jumped = false;
-        if self.follows {
-            let (waited, played) = (hold.latest.0 - hold.first.0, hold.latest.1 - hold.first.1);
-            // What was held up somewhere comes faster than it plays.
-            let catches_up = played > waited + waited / 4 + MediaDuration::from_millis(100);
-            if hold.is_start {
-                self.offset += hold.earliest;
-            } else if hold.earliest.abs() > JUMP && !catches_up {
-                self.offset += hold.earliest;
-                self.jumps += 1;
-                jumped = true;
-            }
+        let stood_still = !hold.is_start && hold.is_level();
+        if self.follows && (hold.is_start || stood_still) {
+            self.offset += hold.earliest();
         }
-        if hold.is_start || jumped {
+        if hold.is_start || stood_still {
+            self.jumps += u64::from(stood_still);
             self.restart(hold.latest);
-            self.note(hold.first.1);
+            self.note(hold.first);
         }
-        jumped
+        stood_still
     }
 
     /// Where a time of the stream lies on the session's clock.
@@ -139,6 +142,9 @@ impl ClockMap {
     }
 
     fn follow(&mut self, now: Timestamp, stamp: Timestamp, late: MediaDuration) {
+        if late < -AHEAD {
+            return self.leap(now, stamp, late);
+        }
         let earliest = &mut self.earliest[0];
         *earliest = Some(earliest.map_or(late, |earlier| earlier.min(late)));
         // A second has passed here and there: what comes in one burst behind a pause of the network is no time.
@@ -146,28 +152,39 @@ impl ClockMap {
             return;
         }
         self.second = (now, stamp);
-        let known = self.earliest.iter().all(Option::is_some);
-        let away = self.earliest.iter().flatten().min().copied().unwrap_or_default();
+        let [early, late, longest] = [EARLY, LATE, WINDOW].map(|seconds| self.earliest_of(seconds));
         self.earliest.rotate_right(1);
         self.earliest[0] = None;
-        if away.abs() > JUMP {
-            if known {
-                self.offset += away;
-                self.jumps += 1;
-                self.restart((now, stamp));
-                self.note(stamp);
-            }
-        } else if away.abs() > TOLERANCE {
-            let step = away.clamp(-SLIDE, SLIDE);
-            self.offset += step;
-            // What was measured was against the place before.
-            self.earliest.iter_mut().flatten().for_each(|late| *late -= step);
-            let noted =
-                self.points.last().map_or(MediaDuration::ZERO, |(stream, session)| *session - *stream);
-            if (self.offset - noted).abs() >= NOTED {
-                self.note(stamp);
-            }
+        match (early, late, longest) {
+            (Some(early), ..) if early < -JUMP => self.leap(now, stamp, early),
+            (Some(early), ..) if early < -TOLERANCE => self.slide(stamp, early.max(-SLIDE)),
+            (_, Some(late), _) if late > TOLERANCE && late <= DRIFTED => self.slide(stamp, late.min(DRIFT)),
+            (.., Some(late)) if late > DRIFTED && late <= JUMP => self.slide(stamp, CREEP),
+            _ => {}
         }
+    }
+
+    /// The earliest arrival of so many seconds, once they have passed.
+    fn earliest_of(&self, seconds: usize) -> Option<MediaDuration> {
+        let window = self.earliest.iter().take(seconds);
+        window.copied().reduce(|a, b| Some(a?.min(b?))).flatten()
+    }
+
+    fn slide(&mut self, stamp: Timestamp, step: MediaDuration) {
+        self.offset += step;
+        // What was measured was against the place before.
+        self.earliest.iter_mut().flatten().for_each(|late| *late -= step);
+        let noted = self.points.last().map_or(MediaDuration::ZERO, |(stream, session)| *session - *stream);
+        if (self.offset - noted).abs() >= NOTED {
+            self.note(stamp);
+        }
+    }
+
+    fn leap(&mut self, now: Timestamp, stamp: Timestamp, by: MediaDuration) {
+        self.offset += by;
+        self.jumps += 1;
+        self.restart((now, stamp));
+        self.note(stamp);
     }
 
     fn restart(&mut self, from: (Timestamp, Timestamp)) {
@@ -176,9 +193,36 @@ impl ClockMap {
     }
 
     fn note(&mut self, stamp: Timestamp) {
-        if self.points.len() < MAX_POINTS {
-            self.points.push((stamp, self.place(stamp)));
+        if self.points.len() >= MAX_POINTS {
+            // Between points the map is even: with every other one it is a little less exact, and complete.
+            let mut number = 0;
+            self.points.retain(|_| {
+                number += 1;
+                number % 2 == 1
+            });
         }
+        self.points.push((stamp, self.place(stamp)));
+    }
+}
+
+impl Hold {
+    fn take(&mut self, now: Timestamp, stamp: Timestamp, late: MediaDuration) {
+        let third = (now - self.began).as_millis() / THIRD.as_millis();
+        let third = usize::try_from(third).unwrap_or_default().min(self.earliest.len() - 1);
+        let earliest = &mut self.earliest[third];
+        *earliest = Some(earliest.map_or(late, |earlier| earlier.min(late)));
+        if stamp > self.latest.1 {
+            self.latest = (now, stamp);
+        }
+    }
+
+    fn earliest(&self) -> MediaDuration {
+        self.earliest.iter().flatten().min().copied().unwrap_or_default()
+    }
+
+    /// Whether nothing is caught up with.
+    fn is_level(&self) -> bool {
+        matches!(self.earliest, [Some(first), _, Some(last)] if first - last <= GAIN)
     }
 }
 
@@ -246,22 +290,83 @@ mod tests {
 
     #[test]
     fn a_capture_that_stood_still_is_found_before_anything_is_placed() {
+        for jitter in [0, 60] {
+            let mut world = World::new(0);
+            world.play(5_000, |_| 0);
+            world.now += 30_000;
+            world.play(2_900, |index| if index % 3 == 0 { 0 } else { jitter });
+            assert!(world.map.held_until().is_some(), "held back");
+            assert_eq!(world.play(1_000, |_| 0), 38_900);
+            assert_eq!(world.map.jumps(), 1);
+        }
+    }
+
+    #[test]
+    fn a_network_that_stood_still_changes_nothing_however_slowly_it_catches_up() {
+        for stalled in [1_500, 4_000, 10_000] {
+            // So much faster than it plays, in percent.
+            for faster in [2, 5, 10, 20, 50, 100, 400] {
+                let mut world = World::new(0);
+                world.play(5_000, |_| 0);
+                let gained = |index: i64| index * 20 * faster / (100 + faster);
+                let place = world.play(900_000, |index| (stalled - gained(index)).max(0));
+                let is_there = (place - 905_000).abs() <= TOLERANCE.as_millis();
+                assert!(is_there && world.map.jumps() == 0, "{stalled} ms, {faster} %: {place}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_network_that_is_slow_for_minutes_changes_little() {
+        // How late, with the sawtooth of a queue that fills and is drained, for how long, and what that may move.
+        for (late, sawtooth, minutes, moved) in [(2_000, 600, 1, 0), (250, 0, 5, 30), (250, 100, 5, 30)] {
+            let mut world = World::new(0);
+            world.play(60_000, |_| 0);
+            let place =
+                world.play(minutes * 60_000, |index| late.min(index * 5) + index % 100 * sawtooth / 100);
+            assert!((place - world.now).abs() <= moved, "{late}: {place} for {}", world.now);
+            let place = world.play(90_000, |index| (late - index * 10).max(0));
+            assert!((place - world.now).abs() <= 3, "{late}: back in place");
+            assert_eq!(world.map.jumps(), 0);
+        }
+    }
+
+    #[test]
+    fn a_short_standstill_is_found_as_well() {
         let mut world = World::new(0);
         world.play(5_000, |_| 0);
-        world.now += 30_000;
-        world.play(400, |_| 0);
-        assert!(world.map.held_until().is_some(), "held back");
-        assert_eq!(world.play(1_000, |_| 0), 36_400);
+        world.now += 600;
+        let place = world.play(4_000, |index| index % 3);
+        assert!((place - world.now).abs() <= 3, "{place} for {}", world.now);
         assert_eq!(world.map.jumps(), 1);
     }
 
     #[test]
-    fn a_network_that_stood_still_changes_nothing() {
+    fn nothing_lies_in_the_future() {
         let mut world = World::new(0);
         world.play(5_000, |_| 0);
-        // Four seconds late, then all at once.
-        assert_eq!(world.play(8_000, |index| (4_000 - index * 20).max(0)), 13_000);
-        assert_eq!(world.map.jumps(), 0);
+        // A minute in three seconds, as of a file that is sent as fast as it goes.
+        for _ in 0..3_000 {
+            (world.now, world.stamp) = (world.now + 1, world.stamp + 20);
+            world.map.arrived(at(world.now), at(world.stamp));
+            let place = world.map.place(at(world.stamp));
+            assert!(place - at(world.now) <= AHEAD, "{place:?} at {}", world.now);
+        }
+        // A leap of ten seconds.
+        world.stamp += 10_000;
+        assert_eq!(world.play(2_000, |_| 0), world.now);
+    }
+
+    #[test]
+    fn the_map_is_told_of_a_clock_that_never_stops_drifting() {
+        let mut world = World::new(0);
+        // 250 ppm for ten hours: nine seconds.
+        let place = world.play(36_000_000, |index| index / 200);
+        let points = world.map.points();
+        assert!(points.len() > MAX_POINTS / 4 && points.len() <= MAX_POINTS);
+        let (stream, session) = *points.last().unwrap();
+        let error = (at(place) - at(world.stamp)) - (session - stream);
+        assert!(error.abs() <= MediaDuration::from_millis(2), "{error:?}");
     }
 
     #[test]
