@@ -343,7 +343,7 @@ impl Session {
         self.write(if is_complete { SessionState::Finished } else { SessionState::Recording }).await;
         tracing::info!(room = self.folder.room(), session = self.folder.session(), "session has ended");
         if is_complete {
-            self.service.is_complete(self.folder.room(), self.folder.session());
+            self.service.is_complete(self.folder.room(), self.folder.session()).await;
         }
     }
 

@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 const PATIENCE: Duration = Duration::from_secs(120);
 const SESSION: &str = "2026-11-21T21-31-57Z";
+const LATER: &str = "2026-11-21T21-41-57Z";
 
 /// A recorder that uploads.
 struct Place {
@@ -207,12 +208,24 @@ async fn a_store_that_is_away_is_waited_for() {
     let mut store = Store::start().await;
     store.stop().await;
     let (dir, bytes) = left(1_000_000);
+    let sessions = dir.path().join("room");
+    std::fs::create_dir(sessions.join(LATER)).expect("it can be made");
+    for name in ["a-camera.mp4", "session.json"] {
+        std::fs::copy(sessions.join(SESSION).join(name), sessions.join(LATER).join(name))
+            .expect("it can be copied");
+    }
     let mut place = Place::start(&store, dir, &["delete_local = true"]);
     let failed = place.told(NoticeKind::UploadFailed).await;
     let Subject::Upload(upload) = &failed.subject else { panic!("{failed:?}") };
     assert!(upload.error.as_ref().is_some_and(|error| error.contains("refused")), "{upload:?}");
     assert_eq!(place.upload().state, UploadState::Waiting);
+    let upload = |session: &str| {
+        let folder = place.recorder.store().session("room", session).expect("it is there");
+        Upload::read(&folder).expect("readable").expect("it is written down")
+    };
+    assert_eq!((upload(SESSION).failures, upload(LATER)), (1, Upload::default()), "only one was tried");
     store.resume().await;
+    place.told(NoticeKind::Uploaded).await;
     place.told(NoticeKind::Uploaded).await;
     assert!(store.object(&key("a-camera.mp4")).expect("it is there") == bytes);
     until("it is deleted", || place.folder().is_none()).await;

@@ -156,10 +156,14 @@ impl Service {
     }
 
     /// A session is complete.
-    pub(super) fn is_complete(&self, room: &str, session: &str) {
-        if self.uploads(room) {
-            self.uploads.add(room, session);
+    pub(super) async fn is_complete(&self, room: &str, session: &str) {
+        if !self.uploads(room) {
+            return;
         }
+        let (store, to_wait) = (self.store.clone(), (room.to_owned(), session.to_owned()));
+        // A panic of its was told where it happened.
+        drop(tokio::task::spawn_blocking(move || wait(&store, &to_wait.0, &to_wait.1)).await);
+        self.uploads.add(room, session);
     }
 
     /// Whether a session must stay because it is not uploaded yet.
@@ -171,7 +175,12 @@ impl Service {
     pub(super) fn find_uploads(&self) {
         let Some(destination) = &self.destination else { return };
         match unfinished(&self.store, destination, |room| self.uploads(room)) {
-            Ok(found) => found.iter().for_each(|(room, session)| self.uploads.add(room, session)),
+            Ok(found) => {
+                for (room, session) in &found {
+                    wait(&self.store, room, session);
+                    self.uploads.add(room, session);
+                }
+            }
             Err(error) => tracing::error!(%error, "what is to be uploaded cannot be looked for"),
         }
     }
@@ -188,6 +197,17 @@ fn unfinished(
     let is_left = |folder: SessionFolder| (to.delete_local || awaits(&folder)) && is_complete(&folder);
     found.retain(|(room, session)| is_meant(room) && store.session(room, session).is_ok_and(is_left));
     Ok(found)
+}
+
+/// Writes down that a session waits, for all who want to know.
+fn wait(store: &Store, room: &str, session: &str) {
+    let written = store.session(room, session).and_then(|folder| match Upload::read(&folder)? {
+        Some(_) => Ok(()),
+        None => Upload::default().write(&folder),
+    });
+    if let Err(error) = written {
+        tracing::warn!(room, session, %error, "that the session waits for its upload cannot be written down");
+    }
 }
 
 /// Whether a session is still to be uploaded, if sessions of its room are.
