@@ -149,6 +149,7 @@ export const english = {
   reason_audio_codec: 'The sound is in a codec that cannot be carried; the encoder should send AAC.',
   reason_audio_unreadable: 'Parts of the sound cannot be read and are left out.',
   reason_video_unreadable: 'Parts of the picture cannot be read and are left out.',
+  reason_other_tracks: 'Of several video tracks only the first is carried.',
 
   // Chat
   panel: 'Side panel',

@@ -155,6 +155,7 @@ export const russian = {
   reason_audio_codec: 'Звук в кодеке, который нельзя передать; кодер должен отправлять AAC.',
   reason_audio_unreadable: 'Часть звука не читается и пропущена.',
   reason_video_unreadable: 'Часть картинки не читается и пропущена.',
+  reason_other_tracks: 'Из нескольких видеодорожек передаётся только первая.',
 
   // Chat
   panel: 'Боковая панель',
