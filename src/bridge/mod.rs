@@ -5,9 +5,11 @@
 //! few seconds after the last has left.
 //!
 //! [`plan`] is the table of what can become what; a *converter* does one row of it without I/O, `chain` several, and
-//! `rendition` runs them as a task between a subscriber queue and a feed. `snapshot` takes the last picture out of a stream.
+//! `rendition` runs them as a task between a subscriber queue and a feed. `snapshot` takes the last picture out of a stream,
+//! `black` makes a picture that stands where a stream has none.
 
 mod audio;
+mod black;
 mod chain;
 mod converter;
 mod depacketise;

@@ -11,7 +11,7 @@ use crate::media::{CodecParams, Frame, MediaKind, Payload};
 use crate::stream::{FeedKey, Form, Stream};
 use crate::time::{ClockRate, MediaDuration};
 use bytes::Bytes;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 use thiserror::Error;
 
@@ -211,8 +211,8 @@ pub(super) struct Picture {
 }
 
 impl Picture {
-    /// Under these parameters; `None` where they cannot be read.
-    pub(super) fn of(params: &CodecParams, size: Option<vp8::Size>) -> Option<Self> {
+    /// Under these parameters; `None` where they cannot be read. `coded`: where an encoder's black picture is, or comes to be.
+    pub(super) fn of(params: &CodecParams, size: Option<vp8::Size>, coded: &CodedBlack) -> Option<Self> {
         match params {
             CodecParams::H264(config) => {
                 let sps = Sps::parse(config.sps().first()?).ok()?;
@@ -238,7 +238,13 @@ impl Picture {
                     // Their key frames have all that they need.
                     _ => Bytes::new(),
                 };
-                Some(Self { size: params.picture_size()?, black: None, step: step(BLACK_RATE), sets })
+                let black = BlackCoded { picture: coded.clone(), sets: sets.clone() };
+                Some(Self {
+                    size: params.picture_size()?,
+                    black: Some(Arc::new(black)),
+                    step: step(BLACK_RATE),
+                    sets,
+                })
             }
             CodecParams::Aac(_) | CodecParams::Opus(_) => None,
         }
@@ -284,5 +290,33 @@ impl BlackPictures for BlackVp8 {
 
     fn repeat(&self, _: u64) -> Bytes {
         vp8::repeat(self.0)
+    }
+}
+
+/// A black picture that an encoder makes meanwhile, with all parameters that it needs within it.
+pub(super) type CodedBlack = Arc<OnceLock<Bytes>>;
+
+#[derive(Debug)]
+struct BlackCoded {
+    picture: CodedBlack,
+    /// Of the stream.
+    sets: Bytes,
+}
+
+impl BlackPictures for BlackCoded {
+    fn key(&self, _: u64) -> Bytes {
+        self.picture.get().cloned().unwrap_or_default()
+    }
+
+    fn repeat(&self, count: u64) -> Bytes {
+        self.key(count)
+    }
+
+    fn is_ready(&self) -> bool {
+        self.picture.get().is_some()
+    }
+
+    fn sets_behind(&self) -> Option<Bytes> {
+        Some(self.sets.clone())
     }
 }

@@ -152,8 +152,11 @@ pub struct Audio {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Video {
-    /// `h264`, `vp8`, ...
+    /// `h264`, `vp8`, `h265`, `av1`, `vp9`.
     pub codec: String,
+    /// Codec, profile and level as browsers know them (RFC 6381), as `hvc1.1.6.L93.B0`: what the picture begins with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub codec_string: Option<String>,
     /// Its sizes, in order; more than one where it changed.
     pub sizes: Vec<Size>,
 }

@@ -138,6 +138,9 @@ smoke! {
     rtp_vp8
     h264_sps
     h264_slices
+    hevc_config
+    av1_unit
+    vp9_key
     aac_config
     mp4_file
     webm_file

@@ -13,6 +13,7 @@ mod browser;
 mod client;
 mod driver;
 mod ffmpeg;
+mod ffmpeg_7;
 mod gateway;
 mod http;
 mod npm;

@@ -1,11 +1,13 @@
-//! Pictures decoded and written as images: FFmpeg's libraries behind a guard.
+//! Pictures decoded, written as images, and black ones coded: FFmpeg's libraries behind a guard.
 //!
 //! What comes from a peer reaches FFmpeg through [`Decoder`] alone, which bounds the size of a coded frame and of the
 //! picture that it may turn into, and runs on the thread that calls it. Compiled with the feature `transcode`.
 
+mod black;
 mod decoder;
 mod image;
 
+pub(super) use black::black;
 pub(super) use decoder::Decoder;
 pub(super) use image::write;
 
@@ -31,6 +33,9 @@ pub(super) enum VideoError {
     /// A frame of a codec that is not the decoder's, or not video.
     #[error("a frame of another codec")]
     OtherCodec,
+    /// Pictures of a kind or size that no black is made of.
+    #[error("pictures of another format than 4:2:0 with 8 or 10 bits, or too large ones")]
+    Format,
     /// What FFmpeg says.
     #[error(transparent)]
     Library(#[from] ffmpeg_next::Error),

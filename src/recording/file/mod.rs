@@ -11,7 +11,7 @@ mod open;
 use super::clock::SessionClock;
 use super::disk::Disk;
 use super::faststart::Faststart;
-use super::format::{self, Container, Picture, Tracks, Writer};
+use super::format::{self, CodedBlack, Container, Picture, Tracks, Writer};
 use super::intake::{Intake, Item};
 use super::manifest::{self, Alignment, Cause, Part, Size};
 use super::store::SessionFolder;
@@ -25,6 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
+use tokio_util::task::AbortOnDropHandle;
 
 /// Time passes in steps of this.
 const TICK: Duration = Duration::from_millis(100);
@@ -91,6 +92,8 @@ struct Recording {
     /// What came before it was open, and orders that came meanwhile.
     early: (Vec<Item>, Vec<Order>),
     tracks: Tracks,
+    /// Who makes a black picture, where that takes an encoder.
+    painter: Option<AbortOnDropHandle<()>>,
     writer: Writer,
     timeline: Timeline,
     disk: Disk,
@@ -302,9 +305,31 @@ impl Recording {
         true
     }
 
+    /// Has a black picture made under parameters for which none is written by hand; until it is there, gaps stay.
+    fn paint(&mut self) -> CodedBlack {
+        let picture = CodedBlack::default();
+        self.painter = None;
+        if self.setting.align == Alignment::Off {
+            return picture;
+        }
+        if let Some(params @ (CodecParams::Hevc(_) | CodecParams::Av1(_) | CodecParams::Vp9(_))) =
+            &self.tracks.video
+        {
+            let (bridge, params, place) = (self.setting.bridge.clone(), params.clone(), picture.clone());
+            self.painter = Some(AbortOnDropHandle::new(tokio::spawn(async move {
+                if let Some(black) = bridge.black(&params).await {
+                    place.get_or_init(|| black);
+                }
+            })));
+        }
+        picture
+    }
+
     /// Pictures have other parameters, or another size.
     fn show(&mut self, in_band: bool) {
-        let picture = self.tracks.video.as_ref().and_then(|params| Picture::of(params, self.tracks.size));
+        let coded = self.paint();
+        let params = self.tracks.video.as_ref();
+        let picture = params.and_then(|params| Picture::of(params, self.tracks.size, &coded));
         let Some(Picture { size: (width, height), black, step, sets }) = picture else { return };
         self.timeline.set_black(black, step, if in_band { sets } else { Default::default() });
         let clock = &self.setting.clock;

@@ -117,6 +117,7 @@ impl Recording {
             });
             told.video = told_video.map(|params| manifest::Video {
                 codec: params.codec().to_string().to_lowercase(),
+                codec_string: Some(params.codec_string()),
                 sizes: Vec::new(),
             });
         });
@@ -129,6 +130,7 @@ impl Recording {
             successor: None,
             early: (items, orders),
             tracks,
+            painter: None,
             writer,
             timeline,
             disk,
@@ -140,6 +142,10 @@ impl Recording {
             told,
         };
         recording.show(false);
+        // What stands before the stream's start is made at once.
+        if let Some(painter) = recording.painter.take() {
+            drop(painter.await);
+        }
         recording.announce();
         Ok(recording)
     }

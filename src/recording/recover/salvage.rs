@@ -95,7 +95,7 @@ fn audio(codec: Codec, sample_rate: u32, channels: u8) -> Audio {
 
 fn video(codec: Codec, width: u16, height: u16) -> Video {
     let sizes = vec![Size { time: 0.0, width: width.into(), height: height.into() }];
-    Video { codec: codec.to_string().to_lowercase(), sizes }
+    Video { codec: codec.to_string().to_lowercase(), codec_string: None, sizes }
 }
 
 /// Who is recorded in a file with a name as the built-in template makes it: `alice-camera-2.mp4`.

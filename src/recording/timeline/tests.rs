@@ -19,6 +19,28 @@ impl BlackPictures for Black {
     }
 }
 
+/// Black under parameters of its own, once an encoder has made it.
+#[derive(Debug)]
+struct Coded(bool);
+
+impl BlackPictures for Coded {
+    fn key(&self, _: u64) -> Bytes {
+        Bytes::from_static(b"black")
+    }
+
+    fn repeat(&self, _: u64) -> Bytes {
+        Bytes::from_static(b"black")
+    }
+
+    fn is_ready(&self) -> bool {
+        self.0
+    }
+
+    fn sets_behind(&self) -> Option<Bytes> {
+        Some(Bytes::from_static(b"sets"))
+    }
+}
+
 const fn at(ms: i64) -> Timestamp {
     Timestamp::from_millis(ms)
 }
@@ -401,4 +423,32 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn black_under_its_own_parameters_is_followed_by_the_streams() {
+    let mut timeline = timeline(Alignment::LeadIn, 0);
+    timeline.set_black(Some(Arc::new(Coded(true))), STEP, Bytes::new());
+    play(&mut timeline, 400, 600);
+    timeline.video(at(600), at(600), true, Bytes::from_static(b"picture"));
+    timeline.finish(None);
+    let samples = timeline.take(usize::MAX);
+    let keys: Vec<_> = of(&samples, MediaKind::Video).into_iter().filter(|sample| sample.keyframe).collect();
+    let (black, live): (Vec<_>, Vec<_>) = keys.into_iter().partition(|sample| sample.payload == "black");
+    assert_eq!((black.len(), live.len()), (10, 2), "each black one is a key picture");
+    assert!(black.iter().all(|sample| sample.prefix.is_empty()));
+    assert!(live.iter().all(|sample| sample.prefix == "sets"));
+}
+
+#[test]
+fn where_no_black_has_been_made_the_picture_begins_late() {
+    let mut timeline = timeline(Alignment::LeadIn, 0);
+    timeline.set_black(Some(Arc::new(Coded(false))), STEP, Bytes::new());
+    play(&mut timeline, 400, 600);
+    timeline.finish(None);
+    let samples = timeline.take(usize::MAX);
+    assert_eq!(runs(&samples, MediaKind::Video), [("picture".to_owned(), 400, 600)]);
+    assert!(of(&samples, MediaKind::Video).iter().all(|sample| sample.prefix.is_empty()));
+    let gap = timeline.gaps().iter().find(|gap| gap.track == Track::Video).expect("it is told");
+    assert_eq!((gap.start, gap.end, gap.filled), (0.0, 0.4, false));
 }

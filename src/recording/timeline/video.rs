@@ -11,12 +11,23 @@ use crate::time::{ClockRate, MediaDuration, Timestamp};
 use bytes::Bytes;
 use std::sync::Arc;
 
-/// Black pictures for one stream, made without an encoder.
+/// Black pictures for one stream.
 pub(crate) trait BlackPictures: Send + Sync + std::fmt::Debug {
     /// A key picture; `count` is not that of the key picture before it.
     fn key(&self, count: u64) -> Bytes;
     /// One that repeats the picture before it; `index` counts from 1 behind a key picture.
     fn repeat(&self, index: u64) -> Bytes;
+
+    /// Whether there are some by now.
+    fn is_ready(&self) -> bool {
+        true
+    }
+
+    /// Where each of them is a key picture under parameters of its own: what has to stand before the stream's key pictures
+    /// from then on.
+    fn sets_behind(&self) -> Option<Bytes> {
+        None
+    }
 }
 
 /// A picture for so long in between means that something is missing. Screens that do not change send one a second.
@@ -155,7 +166,7 @@ impl VideoLine {
     /// Black from the end of what is there up to `to`, where it can be made. Gives the run. What comes next is a key picture.
     pub(super) fn black_to(&mut self, to: Timestamp) -> Option<Run> {
         let from = self.end().unwrap_or(Timestamp::ZERO);
-        let (black, step) = (self.black.clone()?, self.step);
+        let (black, step) = (self.black.clone().filter(|black| black.is_ready())?, self.step);
         // The last one stays for up to half as long again, so that none comes right before what follows.
         let (mut last, mut left, start) = (from, 0, self.cursor);
         if last + step / 2 > to {
@@ -167,10 +178,17 @@ impl VideoLine {
             left += 1;
         }
         self.end_last(from);
+        let behind = black.sets_behind();
+        if behind.is_some() {
+            self.prefix = Bytes::new();
+        }
         let prefix = self.prefix.clone();
         self.row.push_black(BlackRun { at: from, step, left, cursor: start, black: black.clone(), prefix });
         let (key, payload) = self.cursor.picture(last, &*black);
         self.emit((last, last), key, payload);
+        if let Some(sets) = behind {
+            self.prefix = sets;
+        }
         self.waits_for_key = true;
         Some(Run { from, to: to.max(from) })
     }
@@ -215,7 +233,8 @@ impl Cursor {
     /// The picture at `at`, and whether it is a key picture.
     pub(super) fn picture(&mut self, at: Timestamp, black: &dyn BlackPictures) -> (bool, Bytes) {
         let key = self.advance(at);
-        (key, if key { black.key(self.keys) } else { black.repeat(self.index) })
+        let payload = if key { black.key(self.keys) } else { black.repeat(self.index) };
+        (key || black.sets_behind().is_some(), payload)
     }
 }
 

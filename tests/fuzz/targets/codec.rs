@@ -2,7 +2,12 @@
 
 use bytes::Bytes;
 use commonroom::codec::aac::AudioSpecificConfig;
-use commonroom::codec::h264::{AvcConfig, References, SliceHeader, Sps, allow_gaps, is_recovery_point};
+use commonroom::codec::av1::{self, Av1Config};
+use commonroom::codec::h264::{
+    AvcConfig, References, SliceHeader, Sps, allow_gaps, is_recovery_point, length_prefixed,
+};
+use commonroom::codec::hevc::HevcConfig;
+use commonroom::codec::vp9::{KeyHeader, Vp9Config};
 
 /// An SPS, and the same with a bit changed.
 pub(crate) fn sps(input: &[u8]) {
@@ -33,6 +38,47 @@ pub(crate) fn slices(input: &[u8]) {
             references.decide(picture, left_out);
         }
     }
+}
+
+/// An hvcC record, and the same bytes as a picture with parameter sets in it.
+pub(crate) fn hevc_config(input: &[u8]) {
+    let known = HevcConfig::parse(input).ok();
+    if let Some((config, _)) = &known {
+        assert_eq!(
+            HevcConfig::parse(&config.to_record()),
+            Ok((config.clone(), 4)),
+            "what we write we can read"
+        );
+        assert!(config.said().width > 0 && config.said().codec_string().starts_with("hvc1."));
+    }
+    let known = known.as_ref().map(|(config, _)| config);
+    let _ = HevcConfig::updated_by(known, length_prefixed(input, 4));
+}
+
+/// An av1C record, its length before it, and a temporal unit.
+pub(crate) fn av1_unit(input: &[u8]) {
+    let (record, unit) = cut(input);
+    let of_record = Av1Config::parse(record).ok().flatten();
+    let of_unit = av1::sequence_header(unit).and_then(|header| Av1Config::new(header).ok());
+    for config in [of_record, of_unit].into_iter().flatten() {
+        assert_eq!(
+            Av1Config::parse(&config.to_record()),
+            Ok(Some(config.clone())),
+            "what we write we can read"
+        );
+        let _ = av1::is_keyframe(unit, config.said());
+    }
+    let unit = Bytes::copy_from_slice(unit);
+    let bare = av1::without_delimiter(&unit);
+    assert_eq!(av1::without_delimiter(&bare), bare);
+}
+
+/// A vpcC record, its length before it, and a frame.
+pub(crate) fn vp9_key(input: &[u8]) {
+    let (record, frame) = cut(input);
+    let Ok(Some(key)) = KeyHeader::parse(frame) else { return };
+    let Ok(config) = Vp9Config::new(Some(record), key) else { return };
+    assert_eq!(Vp9Config::new(Some(&config.to_record()), key), Ok(config), "what we write we can read");
 }
 
 /// An AudioSpecificConfig.
@@ -89,6 +135,27 @@ pub(crate) fn slice_seeds() -> Vec<Vec<u8>> {
         [with_length(config.to_record().to_vec()), units].concat()
     };
     STREAMS.iter().map(seed).collect()
+}
+
+/// x265 in Main, 320x180.
+pub(crate) fn hevc_seeds() -> Vec<Vec<u8>> {
+    vec![hex(concat!(
+        "0101600000009000000000003cf000fcfdf8f800000f03",
+        "200001001840010c01ffff01600000030090000003000003003c959409",
+        "210001002b42010101600000030090000003000003003ca00a080c1f3e595952930bc05a020000030002000003003c10",
+        "22000100064401c073c189"
+    ))]
+}
+
+/// libaom, 320x180.
+pub(crate) fn av1_seeds() -> Vec<Vec<u8>> {
+    let (record, unit) = ("81000c000a0b000000043cfeccda990040", "12000a0b000000043cfeccda99004032021001");
+    vec![[&[17], &hex(record)[..], &hex(unit)[..]].concat(), hex("0012003202300a")]
+}
+
+/// libvpx, 320x180.
+pub(crate) fn vp9_seeds() -> Vec<Vec<u8>> {
+    vec![hex("0c01000000000b820202020000824983420013f00b36"), hex("00824983420013f00b36")]
 }
 
 pub(crate) fn aac_seeds() -> Vec<Vec<u8>> {

@@ -41,7 +41,7 @@ fn zero_by_picture(report: &Report) -> f64 {
 }
 
 /// Luma of a part of the picture at a time of a file: the least and the most.
-fn luma(file: &Path, at: f64, crop: &str) -> (u8, u8) {
+pub(super) fn luma(file: &Path, at: f64, crop: &str) -> (u8, u8) {
     let mut command = Command::new("ffmpeg");
     command.args(["-v", "error", "-ss", &at.to_string(), "-i"]).arg(file);
     command.args([

@@ -2,6 +2,7 @@
 
 mod aligned;
 mod crash;
+mod enhanced;
 mod single;
 mod trouble;
 
