@@ -44,6 +44,16 @@ pub(super) enum Item {
     Ended(EndReason),
 }
 
+impl Item {
+    /// When it is to be decoded, of a frame.
+    pub(super) const fn decoded(&self) -> Option<Timestamp> {
+        match self {
+            Self::Frame(frame) => Some(frame.dts),
+            Self::Params(_) | Self::Torn(_) | Self::Ended(_) => None,
+        }
+    }
+}
+
 impl Intake {
     /// Reads a stream from its beginning, or, where it has gone on for long, from its next key picture.
     pub(super) fn new(

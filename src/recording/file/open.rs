@@ -22,6 +22,7 @@ struct Seen {
     items: Vec<Item>,
     orders: Vec<Order>,
     first: Option<Instant>,
+    has_sound: bool,
     is_over: bool,
 }
 
@@ -60,6 +61,10 @@ impl Recording {
                 },
             }
             let items = intake.as_mut().map(|intake| intake.take(clock.now())).unwrap_or_default();
+            // The session begins with what comes first, whichever file is there first.
+            if let Some(first) = items.iter().filter_map(Item::decoded).min() {
+                clock.zero_at(first);
+            }
             seen.take(items);
         }
         match Self::begin(setting, container, &stream, seen, intake, told.clone()).await {
@@ -84,11 +89,7 @@ impl Recording {
         told: watch::Sender<manifest::File>,
     ) -> Result<Self, OpenError> {
         let Seen { tracks, items, orders, .. } = seen;
-        let frames = items.iter().filter_map(|item| match item {
-            Item::Frame(frame) => Some(frame.dts),
-            _ => None,
-        });
-        let first = frames.min().ok_or(FormatError::Nothing)?;
+        let first = items.iter().filter_map(Item::decoded).min().ok_or(FormatError::Nothing)?;
         let clock = &setting.clock;
         let zero = clock.zero_at(first);
         let start = if setting.align == Alignment::Off { first } else { zero };
@@ -165,10 +166,17 @@ impl Seen {
         for item in items {
             match &item {
                 Item::Params(params) => match params.codec().kind() {
-                    MediaKind::Audio => self.tracks.audio = Some(params.clone()),
+                    // Others than what has come already is of are for another file.
+                    MediaKind::Audio if self.has_sound => {}
+                    MediaKind::Audio => {
+                        let is_of_sound = |item: &Item| matches!(item, Item::Params(before) if before.codec().kind() == MediaKind::Audio);
+                        self.items.retain(|item| !is_of_sound(item));
+                        self.tracks.audio = Some(params.clone());
+                    }
                     MediaKind::Video => self.tracks.video = Some(params.clone()),
                 },
                 Item::Frame(frame) => {
+                    self.has_sound |= frame.kind == MediaKind::Audio;
                     self.first.get_or_insert_with(Instant::now);
                     if let Some(size) = format::size_of(frame) {
                         self.tracks.size.get_or_insert(size);
@@ -221,4 +229,26 @@ fn told_audio(params: &CodecParams) -> Option<manifest::Audio> {
     };
     let codec = params.codec().to_string().to_lowercase();
     Some(manifest::Audio { codec, source_codec: None, sample_rate, channels })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::aac::AudioSpecificConfig;
+    use crate::media::Frame;
+    use crate::time::Timestamp;
+    use bytes::Bytes;
+
+    #[test]
+    fn the_file_is_for_the_sound_that_comes_first() {
+        let params = |rate| CodecParams::Aac(AudioSpecificConfig::aac_lc(rate, 2).unwrap());
+        let sound = |ms| Item::Frame(Frame::audio(Timestamp::from_millis(ms), Bytes::from_static(b"a")));
+        let mut seen = Seen::default();
+        seen.take(vec![Item::Params(params(44_100)), Item::Params(params(48_000)), sound(0)]);
+        seen.take(vec![Item::Params(params(32_000)), sound(20)]);
+        assert_eq!(seen.tracks.audio, Some(params(48_000)), "none was of the first, and others follow");
+        let told = seen.items.iter().filter(|item| matches!(item, Item::Params(_))).count();
+        assert_eq!(told, 2, "of the first nothing is said again");
+        assert!(seen.tracks.continues_with(&params(48_000)) && !seen.tracks.continues_with(&params(32_000)));
+    }
 }

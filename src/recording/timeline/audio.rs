@@ -102,8 +102,8 @@ impl AudioLine {
         let limit = if torn { ticks / 2 } else { self.ticks_of(GAP_MS).max(ticks) };
         let mut missing = None;
         if away > limit {
-            missing = Some(self.run(next, at));
-            self.reach(at, fill);
+            let is_filled = self.reach(at, fill);
+            missing = Some(self.run(next, at, is_filled));
         } else if away < -limit {
             self.left_out += 1;
             // Where it goes on is told by stamps alone.
@@ -128,8 +128,8 @@ impl AudioLine {
         }
         // Whole packets: the rest is for the next time.
         let to = from + (to - from) / ticks * ticks;
-        self.reach(to, true);
-        Some(self.run(from, to))
+        let is_filled = self.reach(to, true);
+        Some(self.run(from, to, is_filled))
     }
 
     /// Nothing more comes; the last packet is given.
@@ -140,8 +140,10 @@ impl AudioLine {
         }
     }
 
-    fn reach(&mut self, to: i64, fill: bool) {
+    /// Goes on at `to`. Whether there is silence up to there.
+    fn reach(&mut self, to: i64, fill: bool) -> bool {
         let from = self.next.unwrap_or(to);
+        let is_filled = fill && self.silence.is_some();
         if let Some(silence) = self.silence.clone().filter(|_| fill) {
             let count = (to - from + silence.ticks / 2) / silence.ticks;
             let (packet, ticks) = (silence.packet, silence.ticks);
@@ -156,6 +158,7 @@ impl AudioLine {
         self.next = Some(to);
         self.deviation = 0;
         self.is_pulled = false;
+        is_filled
     }
 
     /// Moves the count by a sample for this packet where the stamps have been elsewhere for long.
@@ -184,8 +187,9 @@ impl AudioLine {
         }
     }
 
-    fn run(&self, from: i64, to: i64) -> Run {
-        Run { from: Timestamp::from_ticks(from, self.rate), to: Timestamp::from_ticks(to, self.rate) }
+    fn run(&self, from: i64, to: i64, is_filled: bool) -> Run {
+        let [from, to] = [from, to].map(|at| Timestamp::from_ticks(at, self.rate));
+        Run { from, to, is_filled }
     }
 
     fn ticks_of(&self, ms: i64) -> i64 {

@@ -24,8 +24,10 @@ use row::Row;
 use std::sync::Arc;
 use video::VideoLine;
 
-/// What is filled while nothing comes ends so far behind the present: what is on its way belongs there.
+/// What is filled while nobody is there, or is silent on purpose, ends so far behind the present.
 const MARGIN: MediaDuration = MediaDuration::from_millis(2_000);
+/// While somebody is there: a network that stood still delivers for so long what belongs there.
+const PATIENCE: MediaDuration = MediaDuration::from_millis(15_000);
 /// A picture that begins so soon behind a file's zero may be decoded there.
 const AT_ONCE: Timestamp = Timestamp::from_millis(100);
 /// So many gaps of a file are told.
@@ -36,6 +38,7 @@ const MAX_GAPS: usize = 10_000;
 struct Run {
     from: Timestamp,
     to: Timestamp,
+    is_filled: bool,
 }
 
 /// The tracks of one file.
@@ -117,7 +120,7 @@ impl Timeline {
         }
         let fill = if begins { leads } else { fills };
         let missing = line.push(at, payload, length, fill);
-        self.note(MediaKind::Audio, missing, begins, fill);
+        self.note(MediaKind::Audio, missing, begins);
         self.came(MediaKind::Audio);
     }
 
@@ -130,8 +133,8 @@ impl Timeline {
         let begins = line.end().is_none();
         if begins && keyframe && leads && dts > Timestamp::ZERO {
             let black = if self.begins_bare { None } else { line.black_to(dts) };
-            let bare = (dts >= AT_ONCE).then_some(Run { from: Timestamp::ZERO, to: dts });
-            self.note(MediaKind::Video, black.or(bare), true, black.is_some());
+            let bare = (dts >= AT_ONCE).then_some(Run { from: Timestamp::ZERO, to: dts, is_filled: false });
+            self.note(MediaKind::Video, black.or(bare), true);
         }
         let Some(line) = &mut self.video else { return };
         // What begins so soon that no black fits before it is decoded a moment earlier, and nothing is missing.
@@ -139,7 +142,7 @@ impl Timeline {
         let dts = if at_once { Timestamp::ZERO } else { dts };
         let missing = line.push((dts, pts), keyframe, payload, fills);
         let is_waiting = line.is_torn();
-        self.note(MediaKind::Video, missing, false, fills && keyframe);
+        self.note(MediaKind::Video, missing, false);
         if !is_waiting {
             self.came(MediaKind::Video);
         }
@@ -147,7 +150,11 @@ impl Timeline {
 
     /// Media of a kind is missing here.
     pub(crate) fn torn(&mut self, kind: MediaKind, cause: Cause) {
-        self.causes[kind as usize] = Some(cause);
+        let known = &mut self.causes[kind as usize];
+        // What a mute has kept back is told as lost where it ends.
+        if !(cause == Cause::Loss && *known == Some(Cause::Mute)) {
+            *known = Some(cause);
+        }
         match kind {
             MediaKind::Audio => self.audio.iter_mut().for_each(AudioLine::tear),
             MediaKind::Video => self.video.iter_mut().for_each(VideoLine::tear),
@@ -182,19 +189,23 @@ impl Timeline {
         if !self.fills() {
             return;
         }
-        let until = self.local(now) - MARGIN;
+        let until = |kind: MediaKind, timeline: &Self| {
+            let nothing_comes = timeline.is_absent || timeline.is_muted[kind as usize];
+            timeline.local(now) - if nothing_comes { MARGIN } else { PATIENCE }
+        };
+        let (audio, video) = (until(MediaKind::Audio, self), until(MediaKind::Video, self));
         if let Some(line) = &mut self.audio
-            && line.end().is_some_and(|end| until > end)
+            && line.end().is_some_and(|end| audio > end)
         {
-            let run = line.silence_to(until);
-            self.note(MediaKind::Audio, run, false, true);
+            let run = line.silence_to(audio);
+            self.note(MediaKind::Audio, run, false);
         }
         if let Some(line) = &mut self.video
             && line.is_torn()
-            && line.end().is_some_and(|end| until > end)
+            && line.end().is_some_and(|end| video > end)
         {
-            let run = line.black_to(until);
-            self.note(MediaKind::Video, run, false, true);
+            let run = line.black_to(video);
+            self.note(MediaKind::Video, run, false);
         }
     }
 
@@ -212,13 +223,13 @@ impl Timeline {
                 // To the nearest packet.
                 let half = line.silence_length() / 2;
                 let run = if end > at { line.silence_to(end + half) } else { None };
-                self.note(MediaKind::Audio, run, false, true);
+                self.note(MediaKind::Audio, run.or_else(|| bare_tail(at, end)), false);
             }
             if let Some(line) = &mut self.video
-                && line.end().is_some_and(|at| end > at)
+                && let Some(at) = line.end().filter(|at| end > *at)
             {
                 let run = line.black_to(end);
-                self.note(MediaKind::Video, run, false, true);
+                self.note(MediaKind::Video, run.or_else(|| bare_tail(at, end)), false);
             }
         }
         if let Some(line) = &mut self.audio {
@@ -311,8 +322,9 @@ impl Timeline {
         at - self.zero.since_origin()
     }
 
-    fn note(&mut self, kind: MediaKind, run: Option<Run>, begins: bool, filled: bool) {
+    fn note(&mut self, kind: MediaKind, run: Option<Run>, begins: bool) {
         let Some(run) = run else { return };
+        let filled = run.is_filled;
         let known = self.causes[kind as usize];
         // While nobody is there, or it is silent, the reason stays.
         if !self.is_absent && !matches!(known, Some(Cause::Mute | Cause::Tail)) {
@@ -327,10 +339,17 @@ impl Timeline {
         // What is filled piece by piece is one gap.
         let is_full = self.gaps.len() >= MAX_GAPS;
         let latest = self.gaps.iter_mut().rev().find(|gap| gap.track == track);
-        match latest.filter(|gap| gap.cause == cause && (gap.end - start).abs() < 0.1) {
+        let is_same =
+            |gap: &&mut Gap| gap.cause == cause && gap.filled == filled && (gap.end - start).abs() < 0.1;
+        match latest.filter(is_same) {
             Some(gap) => gap.end = end,
             None if is_full => {}
             None => self.gaps.push(Gap { track, start, end, cause, filled }),
         }
     }
+}
+
+/// The end of a file that nothing can be made for; less than a moment of it is none.
+fn bare_tail(from: Timestamp, to: Timestamp) -> Option<Run> {
+    (to - from >= AT_ONCE.since_origin()).then_some(Run { from, to, is_filled: false })
 }

@@ -250,6 +250,60 @@ fn a_picture_that_needs_those_before_stays_through_a_gap() {
 }
 
 #[test]
+fn what_a_slow_network_delivers_late_has_its_place() {
+    let mut timeline = timeline(Alignment::Full, 0);
+    play(&mut timeline, 0, 1_000);
+    for now in (1_000..9_000).step_by(100) {
+        timeline.advance(at(now));
+    }
+    play(&mut timeline, 1_000, 10_000);
+    timeline.finish(Some(at(10_000)));
+    assert_eq!(timeline.left_out(), 0);
+    let samples = timeline.take(usize::MAX);
+    assert_eq!(runs(&samples, MediaKind::Audio), [run("sound", 0, 10_000)]);
+    assert_eq!(gaps(&timeline), []);
+}
+
+#[test]
+fn a_mute_is_told_as_one_however_it_ends() {
+    for align in [Alignment::Off, Alignment::Full] {
+        let mut timeline = timeline(align, 0);
+        play(&mut timeline, 0, 1_000);
+        timeline.mute(MediaKind::Audio, true);
+        for now in (1_000..5_000).step_by(100) {
+            timeline.advance(at(now));
+        }
+        timeline.mute(MediaKind::Audio, false);
+        // What was kept back meanwhile.
+        timeline.torn(MediaKind::Audio, Cause::Loss);
+        timeline.audio(at(5_000), Bytes::from_static(b"sound"), MediaDuration::from_millis(20));
+        timeline.torn(MediaKind::Audio, Cause::Loss);
+        timeline.audio(at(5_100), Bytes::from_static(b"sound"), MediaDuration::from_millis(20));
+        let filled = align == Alignment::Full;
+        let expected = [
+            (Track::Audio, 1_000, 5_000, Cause::Mute, filled),
+            (Track::Audio, 5_020, 5_100, Cause::Loss, filled),
+        ];
+        assert_eq!(gaps(&timeline), expected, "{align:?}");
+    }
+}
+
+#[test]
+fn what_cannot_be_filled_is_not_told_as_filled() {
+    let mut timeline = Timeline::new(Alignment::Full, at(0), Timestamp::ZERO, Some((RATE, None)), true);
+    play(&mut timeline, 0, 1_000);
+    timeline.absent(Cause::Reconnect);
+    timeline.advance(at(4_000));
+    play(&mut timeline, 5_000, 6_000);
+    timeline.finish(Some(at(9_000)));
+    let told = gaps(&timeline);
+    assert_eq!(told.len(), 4, "{told:?}");
+    assert!(told.iter().all(|gap| !gap.4), "{told:?}");
+    let causes = |cause| told.iter().filter(|gap| gap.3 == cause).count();
+    assert_eq!((causes(Cause::Reconnect), causes(Cause::Tail)), (2, 2), "{told:?}");
+}
+
+#[test]
 fn after_a_loss_the_next_is_a_key_picture() {
     let mut timeline = timeline(Alignment::Full, 0);
     play(&mut timeline, 0, 1_000);

@@ -151,10 +151,8 @@ impl VideoLine {
         if let Some(end) = self.end()
             && dts - end > if self.waits_for_key { MediaDuration::ZERO } else { GAP }
         {
-            missing = (dts - end > self.step).then_some(Run { from: end, to: dts });
-            if fill && keyframe {
-                self.black_to(dts);
-            }
+            let is_filled = fill && keyframe && self.black_to(dts).is_some();
+            missing = (dts - end > self.step).then_some(Run { from: end, to: dts, is_filled });
         }
         self.waits_for_key = false;
         self.cursor.since = None;
@@ -190,7 +188,7 @@ impl VideoLine {
             self.prefix = sets;
         }
         self.waits_for_key = true;
-        Some(Run { from, to: to.max(from) })
+        Some(Run { from, to: to.max(from), is_filled: true })
     }
 
     /// Nothing more comes; the last picture is given, and stays until `end`.
