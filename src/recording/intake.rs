@@ -132,6 +132,11 @@ impl Intake {
         self.subscription.request_keyframe();
     }
 
+    /// Whether the publisher stamps what it sends, over TCP: what is late comes all the same.
+    pub(super) const fn is_stamped(&self) -> bool {
+        self.map.follows()
+    }
+
     /// How the stream's clock was mapped so far.
     pub(super) const fn map(&self) -> &ClockMap {
         &self.map

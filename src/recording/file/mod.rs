@@ -250,7 +250,9 @@ impl Recording {
         }
         let Setting { bridge, as_published, clock, .. } = &self.setting;
         let start = Start::Beginning;
-        self.intake = Some(Intake::new(bridge, &self.stream, self.container, *as_published, start, clock));
+        let intake = Intake::new(bridge, &self.stream, self.container, *as_published, start, clock);
+        self.timeline.set_lossless(intake.is_stamped());
+        self.intake = Some(intake);
         self.announce();
         true
     }

@@ -105,6 +105,7 @@ impl Recording {
         if container == Container::WebM && tracks.size.is_none() {
             timeline.begin_without_picture();
         }
+        timeline.set_lossless(intake.as_ref().is_some_and(Intake::is_stamped));
         let published = |kind| stream.track(kind).map(|feed| feed.key.codec.to_string().to_lowercase());
         let (file_start, told_audio, told_video) =
             (clock.seconds(start), tracks.audio.as_ref().and_then(told_audio), tracks.video.as_ref());

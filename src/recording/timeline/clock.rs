@@ -131,6 +131,11 @@ impl ClockMap {
         stamp + self.offset
     }
 
+    /// Whether it is the publisher's own clock.
+    pub(crate) const fn follows(&self) -> bool {
+        self.follows
+    }
+
     /// How often the clock has stood still or leapt.
     pub(crate) const fn jumps(&self) -> u64 {
         self.jumps

@@ -24,9 +24,9 @@ use row::Row;
 use std::sync::Arc;
 use video::VideoLine;
 
-/// What is filled while nobody is there, or is silent on purpose, ends so far behind the present.
+/// What is filled while nothing comes ends so far behind the present: what is on its way belongs there.
 const MARGIN: MediaDuration = MediaDuration::from_millis(2_000);
-/// While somebody is there: a network that stood still delivers for so long what belongs there.
+/// The same while somebody sends over TCP, which loses nothing and delivers it when the network stands still no more.
 const PATIENCE: MediaDuration = MediaDuration::from_millis(15_000);
 /// A picture that begins so soon behind a file's zero may be decoded there.
 const AT_ONCE: Timestamp = Timestamp::from_millis(100);
@@ -57,6 +57,8 @@ pub(crate) struct Timeline {
     is_muted: [bool; 2],
     /// Nobody publishes at the moment.
     is_absent: bool,
+    /// What is late comes all the same.
+    is_lossless: bool,
     /// The picture begins where it comes: nothing that comes before it is made later.
     begins_bare: bool,
     gaps: Vec<Gap>,
@@ -81,6 +83,7 @@ impl Timeline {
             causes: [None; 2],
             is_muted: [false; 2],
             is_absent: false,
+            is_lossless: false,
             begins_bare: false,
             gaps: Vec::new(),
         }
@@ -102,6 +105,11 @@ impl Timeline {
     /// that it belongs to, which players of files that are read from the front do not take.
     pub(crate) const fn begin_without_picture(&mut self) {
         self.begins_bare = true;
+    }
+
+    /// What comes from now on comes in full, however late, or may get lost.
+    pub(crate) const fn set_lossless(&mut self, lossless: bool) {
+        self.is_lossless = lossless;
     }
 
     /// Whether only a key picture can go on.
@@ -191,7 +199,7 @@ impl Timeline {
         }
         let until = |kind: MediaKind, timeline: &Self| {
             let nothing_comes = timeline.is_absent || timeline.is_muted[kind as usize];
-            timeline.local(now) - if nothing_comes { MARGIN } else { PATIENCE }
+            timeline.local(now) - if timeline.is_lossless && !nothing_comes { PATIENCE } else { MARGIN }
         };
         let (audio, video) = (until(MediaKind::Audio, self), until(MediaKind::Video, self));
         if let Some(line) = &mut self.audio

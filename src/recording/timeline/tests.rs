@@ -252,6 +252,7 @@ fn a_picture_that_needs_those_before_stays_through_a_gap() {
 #[test]
 fn what_a_slow_network_delivers_late_has_its_place() {
     let mut timeline = timeline(Alignment::Full, 0);
+    timeline.set_lossless(true);
     play(&mut timeline, 0, 1_000);
     for now in (1_000..9_000).step_by(100) {
         timeline.advance(at(now));
