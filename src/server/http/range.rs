@@ -10,6 +10,9 @@ use std::sync::Arc;
 /// Read at a time: what a slow client keeps in memory.
 const CHUNK: u64 = 128 << 10;
 
+/// The most of one answer to whoever wants [pieces](Wanted::in_pieces): half of what Chromium takes off a connection for a player
+/// that has enough for now.
+pub(super) const PIECE: u64 = 256 << 10;
 /// What a request wants of a file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Wanted {
@@ -28,6 +31,15 @@ impl Wanted {
     }
 
     /// `None`: it is none that is known here.
+    /// Less than is wanted, as a server may (RFC 9110, section 15.3.7): whoever goes on asks again from there. A browser has six
+    /// connections to a server, and a player that has enough for now holds one until its answer has come to its end.
+    pub(super) fn in_pieces(self) -> Self {
+        match self {
+            Self::Part(part) => Self::Part(part.start..part.end.min(part.start.saturating_add(PIECE))),
+            other => other,
+        }
+    }
+
     fn parse(range: &str, size: u64) -> Option<Self> {
         let (unit, range) = range.split_once('=')?;
         let (first, last) = range.trim().split_once('-')?;
@@ -117,6 +129,15 @@ mod tests {
         assert_eq!(Wanted::of(None, 100), Wanted::All);
         assert_eq!(Wanted::of(Some("bytes=0-"), 0), Wanted::Nothing);
         assert_eq!(Wanted::of(Some("bytes=-5"), 0), Wanted::Nothing);
+    }
+
+    #[test]
+    fn a_piece_is_bounded_and_all_is_all() {
+        let piece = |range| Wanted::of(range, 3 * PIECE).in_pieces();
+        assert_eq!(piece(Some("bytes=5-")), Wanted::Part(5..5 + PIECE));
+        assert_eq!(piece(Some("bytes=5-6")), Wanted::Part(5..7));
+        assert_eq!(piece(Some("bytes=-5")), Wanted::Part(3 * PIECE - 5..3 * PIECE));
+        assert_eq!((piece(None), piece(Some("bytes=-0"))), (Wanted::All, Wanted::Nothing));
     }
 
     proptest! {

@@ -11,7 +11,7 @@ use crate::recording::{SessionFolder, Store, Upload};
 use crate::room::{Alignment, InvalidName, Name, Refusal};
 use axum::body::Body;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
-use axum::extract::{FromRequestParts, Path, Query, State};
+use axum::extract::{FromRequestParts, Path, Query, RawQuery, State};
 use axum::http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG,
     IF_NONE_MATCH, IF_RANGE, RANGE,
@@ -287,7 +287,7 @@ async fn delete_file(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// A file, or a piece of it; of one that is being recorded, what is there so far.
+/// A file, or a part of it; of one that is being recorded, what is there so far. With `?pieces` parts are short.
 async fn file(
     recordings: Recordings,
     path: Result<Path<(String, String, String)>, PathRejection>,
@@ -315,7 +315,8 @@ async fn file(
         })
     };
     let (opened, size, tag) = opened.await?;
-    Ok(answer(opened, size, tag, &name, &headers))
+    let in_pieces = query.is_some_and(|query| query.split('&').any(|key| key == "pieces"));
+    Ok(answer(opened, size, tag, &name, &headers, in_pieces))
 }
 
 /// What is sent under this tag is always the same: a file that grows has none.
@@ -335,6 +336,7 @@ fn answer(
     let mut headers = HeaderMap::new();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    RawQuery(query): RawQuery,
     if let Some(tag) = &tag {
         headers.insert(ETAG, tag.clone());
     }
@@ -345,7 +347,8 @@ fn answer(
     }
     // A piece of what has become another file is of no use.
     let is_same = text(IF_RANGE).is_none_or(|known| Some(known) == tag);
-    let (status, piece) = match Wanted::of(text(RANGE).filter(|_| is_same), size) {
+    let wanted = Wanted::of(text(RANGE).filter(|_| is_same), size);
+    let (status, piece) = match if in_pieces { wanted.in_pieces() } else { wanted } {
         Wanted::All => (StatusCode::OK, 0..size),
         Wanted::Part(piece) => {
             insert(&mut headers, CONTENT_RANGE, &format!("bytes {}-{}/{size}", piece.start, piece.end - 1));
@@ -375,6 +378,7 @@ fn kind(name: &str) -> &'static str {
         Some("mp4") => "video/mp4",
         Some("m4a") => "audio/mp4",
         Some("webm") => "video/webm",
+    in_pieces: bool,
         Some("json") => "application/json",
         _ => "application/octet-stream",
     }

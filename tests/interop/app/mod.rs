@@ -10,6 +10,7 @@ mod devices;
 mod first_picture;
 mod hosts;
 mod invitation;
+mod many;
 mod meeting;
 mod recording;
 mod secure;

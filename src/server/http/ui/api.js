@@ -56,6 +56,9 @@ export const recorded = (room, session) => get(recordedFile(room, session));
 export const recordedFile = (...names) => `/api/v1/recordings/${names.map(encodeURIComponent).join('/')}`;
 
 /** Deletes a recorded session, or a file of one. It throws what the server says against it. */
+/** The same for a player: it gets pieces, so that many players share the few connections that a browser has to a server. */
+export const playedFile = (...names) => `${recordedFile(...names)}?pieces`;
+
 export async function remove(...names) {
   const response = await fetch(recordedFile(...names), {method: 'DELETE'});
   // Somebody was quicker.

@@ -2,7 +2,7 @@
 //
 // One clock leads. It stands while a file that should be seen has nothing to show yet, and each player follows it.
 
-import {recorded, recordedFile, remove} from './api.js';
+import {playedFile, recorded, recordedFile, remove} from './api.js';
 import {ask, dialogs} from './room/dom.js';
 import {current, moment, put, t, translate} from './room/text.js';
 import {dress} from './room/theme.js';
@@ -34,7 +34,9 @@ async function load() {
   byId('seek').max = String(manifest.duration);
   const files = manifest.files.filter(({name, state}) => name && state !== 'lost');
   players = files.map((file) => {
-    const video = make('video', {src: recordedFile(room, session, file.name), preload: 'auto', playsInline: true});
+    const known = there.get(file.name);
+    if (known) return Object.assign(known, {file});
+    const video = make('video', {src: playedFile(room, session, file.name), preload: 'auto', playsInline: true});
     const figure = make('figure', {className: 'player'}, video, make('figcaption', {textContent: label(file)}));
     return {file, figure, video};
   });
