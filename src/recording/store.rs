@@ -5,6 +5,7 @@
 
 use super::lock::{self, Lock};
 use super::manifest::{self, Manifest};
+use crate::room::Name;
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
 use serde::Serialize;
@@ -28,6 +29,8 @@ pub struct Store {
     root: Arc<Dir>,
     path: Arc<Path>,
     busy: Busy,
+    /// Folders of rooms that could not be looked into: it is told once of each.
+    closed: Arc<Mutex<HashSet<String>>>,
 }
 
 /// The folder of one session.
@@ -83,7 +86,7 @@ impl Store {
     pub fn open(path: &Path) -> io::Result<Self> {
         Dir::create_ambient_dir_all(path, ambient_authority())?;
         let root = Dir::open_ambient_dir(path, ambient_authority())?;
-        Ok(Self { root: Arc::new(root), path: path.into(), busy: Busy::default() })
+        Ok(Self { root: Arc::new(root), path: path.into(), busy: Busy::default(), closed: Arc::default() })
     }
 
     /// Where it is.
@@ -141,12 +144,17 @@ impl Store {
         }
     }
 
-    /// All sessions, by room and name.
+    /// All sessions, by room and name. What is called as no room can be, such as a file system's `lost+found`, is not looked at, and
+    /// rooms that cannot be looked into are left out.
     pub fn sessions(&self) -> io::Result<Vec<(String, String)>> {
         let mut found = Vec::new();
-        for room in folders(&self.root)? {
-            let Ok(rooms) = self.root.open_dir(&room) else { continue };
-            found.extend(folders(&rooms)?.into_iter().map(|session| (room.clone(), session)));
+        for room in folders(&self.root)?.into_iter().filter(|room| room.parse::<Name>().is_ok()) {
+            match self.root.open_dir(&room).and_then(|rooms| folders(&rooms)) {
+                Ok(sessions) => found.extend(sessions.into_iter().map(|session| (room.clone(), session))),
+                // It was removed meanwhile.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => self.tell_closed(room, &error),
+            }
         }
         found.sort();
         Ok(found)
@@ -160,6 +168,15 @@ impl Store {
     /// Removes a session with all it has, and the folder of its room if that was all. One that is being recorded is
     /// [busy](io::ErrorKind::ResourceBusy).
     pub fn remove(&self, room: &str, session: &str) -> io::Result<()> {
+    fn tell_closed(&self, room: String, error: &io::Error) {
+        let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        if !closed.contains(&room) {
+            let path = self.path.join(&room);
+            tracing::warn!(path = %path.display(), %error, "a folder of recordings cannot be looked into");
+            closed.insert(room);
+        }
+    }
+
         if self.is_recorded(room, session) {
             return Err(io::ErrorKind::ResourceBusy.into());
         }
@@ -350,4 +367,32 @@ fn folders(dir: &Dir) -> io::Result<Vec<String>> {
         }
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn what_is_no_room_and_what_cannot_be_looked_into_is_left_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        for room in ["a", "b", "c"] {
+            drop(store.create(room, "one").unwrap());
+        }
+        std::fs::create_dir_all(dir.path().join("lost+found/one")).unwrap();
+        // Root gets into any; what is in there is not there for it either.
+        std::fs::remove_dir(dir.path().join("b/one")).unwrap();
+        let closed = |mode| std::fs::set_permissions(dir.path().join("b"), Permissions::from_mode(mode));
+        closed(0o000).unwrap();
+        for _ in 0..2 {
+            let found = store.sessions().unwrap();
+            assert_eq!(found, [("a".to_owned(), "one".to_owned()), ("c".to_owned(), "one".to_owned())]);
+        }
+        closed(0o700).unwrap();
+        drop(store.create("b", "two").unwrap());
+        assert_eq!(store.sessions().unwrap().len(), 3);
+    }
 }

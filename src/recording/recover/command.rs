@@ -105,8 +105,8 @@ fn find(path: &Path) -> io::Result<Vec<PathBuf>> {
             }
             for entry in fs::read_dir(&folder)? {
                 let entry = entry?;
-                // No symbolic links: they lead to folders with other locks.
-                if entry.file_type()?.is_dir() {
+                // No symbolic links: they lead to folders with other locks. And nothing of the file system's own.
+                if entry.file_type()?.is_dir() && entry.file_name() != "lost+found" {
                     next.push(entry.path());
                 }
             }
