@@ -101,6 +101,8 @@ impl Gateway {
         let failed = |address, key| move |source| StartError::Listen { address, key, source };
         let tls = Tls::start(&http.tls)?;
         let (browse, dir) = (recording.browse, recording.dir.clone());
+        let names = webrtc.announce.iter().map(ToString::to_string).collect();
+        let record_control = recording.control;
         let mut policies = rules.iter().map(|rule| rule.recording.policy).chain([recording.policy]);
         let records = policies.any(|policy| policy != config::Policy::Never);
         drop(policies);
@@ -142,6 +144,8 @@ impl Gateway {
             players: rtmp.players(),
             rtmp_port: rtmp_address.port(),
             recordings,
+            record_control,
+            names,
             tls: tls.clone(),
             stop: stop.clone(),
         };

@@ -32,6 +32,9 @@ impl Config {
         if self.recording.browse {
             text.push_str("recordings: whoever reaches HTTP may play and delete them (recording.browse)\n");
         }
+        if self.recording.control {
+            text.push_str("recordings: whoever reaches HTTP may start and stop them (recording.control)\n");
+        }
         let changed = self.changed();
         if changed.is_empty() {
             text.push_str("every option has its default\n");
@@ -138,6 +141,15 @@ mod tests {
         }
         assert!(!text.contains("  rtmp.listen"));
         assert!(text.contains("TLS: off;") && !text.contains("https  "), "{text}");
+    }
+
+    #[test]
+    fn what_strangers_may_do_with_recordings_is_said() {
+        let explain =
+            |flag: &str| Config::parse("", Path::new("c.toml"), &[flag.to_owned()]).unwrap().explain();
+        assert!(explain("recording.browse=true").contains("may play and delete them (recording.browse)\n"));
+        assert!(explain("recording.control=true").contains("may start and stop them (recording.control)\n"));
+        assert!(!Config::default().explain().contains("whoever"));
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub struct Recording {
     pub sync: Span,
     /// Whether recordings may be listed, played, downloaded and deleted over HTTP, by everybody who reaches it.
     pub browse: bool,
+    /// Whether recording may be started, stopped and aligned over HTTP, by everybody who reaches it.
+    pub control: bool,
     /// With less space than this on the disk nothing is recorded.
     pub min_free: ByteSize,
     /// How long sessions are kept after their end. 0: for ever.
@@ -45,7 +47,7 @@ pub enum Policy {
     /// Nothing is.
     #[default]
     Never,
-    /// Hosts of the room, publishers for their own streams, and the API.
+    /// Hosts of the room and publishers for their own streams; over the API whoever reaches it, where that is on.
     OnRequest,
     /// Everything is.
     Always,
@@ -94,6 +96,7 @@ impl Default for Recording {
             faststart: false,
             sync: Span(Duration::from_secs(5)),
             browse: false,
+            control: false,
             min_free: ByteSize(1 << 30),
             max_age: Span(Duration::ZERO),
             max_size: ByteSize(0),

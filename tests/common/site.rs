@@ -26,6 +26,17 @@ pub(crate) struct Site {
 impl Site {
     /// Serves these recordings, if there are any.
     pub(crate) fn start(limits: Limits, http: Http, webrtc: Webrtc, recordings: Option<Store>) -> Self {
+        Self::start_with(limits, http, webrtc, recordings, false)
+    }
+
+    /// The same; `record_control`: whether whoever asks may start and stop recordings.
+    pub(crate) fn start_with(
+        limits: Limits,
+        http: Http,
+        webrtc: Webrtc,
+        recordings: Option<Store>,
+        record_control: bool,
+    ) -> Self {
         let (rooms, bridge) = (Rooms::new(limits, NtpTime::default()), Bridge::default());
         let (stop, http_stop, media_stop) =
             (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
@@ -47,6 +58,8 @@ impl Site {
             players: rtmp::Players::default(),
             rtmp_port: 1935,
             recordings,
+            record_control,
+            names: vec!["Room.example".to_owned()],
             tls: None,
             stop: stop.clone(),
         };

@@ -33,6 +33,12 @@ impl Site {
         Self::start(limits, http, webrtc, recordings)
     }
 
+    /// One that is told over HTTP what to record.
+    pub(crate) fn told(recording: RecordingPolicy) -> Self {
+        let limits = Limits { recording, ..Limits::default() };
+        Self::start_with(limits, Http::default(), Webrtc::default(), None, true)
+    }
+
     /// One request on a connection of its own.
     pub(crate) async fn ask(
         &self,

@@ -217,7 +217,16 @@ async fn a_room_is_recorded_and_no_longer() {
         site.ask("POST", &format!("/api/v1/rooms/{room}/recording"), &headers, order).await
     };
     let (start, stop) = (r#"{"action":"start"}"#, r#"{"action":"stop"}"#);
-    let (site, _store, _dir) = site(RecordingPolicy::OnRequest);
+    let (closed, _store, _dir) = site(RecordingPolicy::OnRequest);
+    let _alice = closed.publish("demo", "alice");
+    for text in [start, stop, r#"{"action":"start","align":"full"}"#, "{}"] {
+        let refused = order(&closed, "demo", text, &[]).await;
+        refused.is_problem(403, "not_controlled");
+        assert!(refused.body.contains("recording.control"), "{refused:?}");
+    }
+    assert!(!closed.rooms.observe(&"demo".parse().unwrap()).unwrap().wanted.room);
+
+    let site = Site::told(RecordingPolicy::OnRequest);
     order(&site, "demo", start, &[]).await.is_problem(404, "not_found");
     let _alice = site.publish("demo", "alice");
     let name = "demo".parse().unwrap();
@@ -249,10 +258,10 @@ async fn a_room_is_recorded_and_no_longer() {
         site.ask("POST", "/api/v1/rooms/demo/recording", &[("Content-Type", "text/plain")], start).await;
     assert_eq!(unmarked.status, 415, "a form of another page cannot send it: {unmarked:?}");
 
-    let never = Site::new();
+    let never = Site::told(RecordingPolicy::Never);
     let _alice = never.publish("demo", "alice");
     order(&never, "demo", start, &[]).await.is_problem(403, "not_recorded");
-    let (always, _store, _dir) = self::site(RecordingPolicy::Always);
+    let always = Site::told(RecordingPolicy::Always);
     let _alice = always.publish("demo", "alice");
     order(&always, "demo", stop, &[]).await.is_problem(403, "always_recorded");
 }

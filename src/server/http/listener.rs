@@ -85,11 +85,27 @@ pub struct Parts {
     pub stop: CancellationToken,
 }
 
+    /// Whether whoever asks may start and stop recordings.
+    pub record_control: bool,
+    /// Names by which others reach this machine.
+    pub names: Vec<String>,
 impl Server {
     /// Opens the ports; nothing is accepted before [`run`](Self::run).
     pub fn bind(config: Http, parts: Parts) -> Result<Self, BindError> {
         let failed = |key| move |source| BindError { key, source };
-        let Parts { rooms, bridge, webrtc, conference, players, rtmp_port, recordings, tls, stop } = parts;
+        let Parts {
+            rooms,
+            bridge,
+            webrtc,
+            conference,
+            players,
+            rtmp_port,
+            recordings,
+            record_control,
+            names,
+            tls,
+            stop,
+        } = parts;
         let listener = listen(config.listen).map_err(failed("http.listen"))?;
         let secure = match tls.clone() {
             Some(tls) => Some((listen(config.tls.listen).map_err(failed("http.tls.listen"))?, tls)),
@@ -113,6 +129,7 @@ impl Server {
         Ok(Self { config, listener, secure, app: App::new(app) })
     }
 
+            record_control,
     /// Where it listens.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()

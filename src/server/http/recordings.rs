@@ -1,7 +1,7 @@
 //! Recordings over HTTP: what there is, its bytes, its end; and whether a room is recorded.
 //!
-//! There is nobody to be known by a password yet, so all but start and stop wants `recording.browse`. Names from addresses
-//! never become paths: they are opened relative to the folder's handle.
+//! There is nobody to be known by a password yet, so start and stop want `recording.control` and all else `recording.browse`.
+//! Names from addresses never become paths: they are opened relative to the folder's handle.
 
 use super::problem::Problem;
 use super::range::{self, Wanted};
@@ -452,6 +452,11 @@ impl From<io::Error> for Problem {
             | io::ErrorKind::IsADirectory
             | io::ErrorKind::InvalidInput
             | io::ErrorKind::InvalidFilename
+    if !app.record_control {
+        let message = "recording is not controlled from here: hosts and publishers ask for it in the room; the operator can \
+                       allow it with recording.control";
+        return Err(Problem::new(StatusCode::FORBIDDEN, "not_controlled", message));
+    }
             | io::ErrorKind::PermissionDenied => nothing(),
             io::ErrorKind::ResourceBusy => {
                 let message = "it is being recorded; stop that first";

@@ -38,6 +38,8 @@ pub(super) struct Shared {
     pub(super) rtmp_port: u16,
     pub(super) https_port: Option<u16>,
     /// The recordings, if they may be browsed.
+    /// Whether whoever asks may start and stop recordings.
+    pub(super) record_control: bool,
     pub(super) recordings: Option<Recordings>,
     pub(super) tls: Option<Tls>,
     /// Cancelled when the server begins to go down.
