@@ -62,6 +62,16 @@ impl Origins {
         self.0.iter().any(|origin| origin.0 == "*")
     }
 
+    /// Whether an `Origin` header's value is listed by name.
+    pub fn list(&self, origin: &str) -> bool {
+        origin != "*" && self.0.iter().any(|listed| listed.0 == origin)
+    }
+
+    /// The hosts of those that are listed, with their ports.
+    pub fn hosts(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|origin| origin.0.split_once("://")).map(|(_, host)| host)
+    }
+
     /// Whether an `Origin` header's value is let in.
     pub fn allow(&self, origin: &str) -> bool {
         self.0.iter().any(|allowed| allowed.0 == "*" || allowed.0 == origin)
@@ -122,6 +132,8 @@ mod tests {
         assert!(listed.allow("https://a.example") && listed.allow("http://b:8000") && !listed.any());
         assert!(!listed.allow("http://a.example") && !listed.allow("http://b") && !listed.allow("*"));
         assert!(origins(&["*"]).allow("null") && origins(&["*"]).any());
+        assert!(listed.list("http://b:8000") && !listed.list("http://b") && !origins(&["*"]).list("*"));
+        assert_eq!(listed.hosts().collect::<Vec<_>>(), ["a.example", "b:8000"]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::client::Response;
 use crate::site::Site;
-use commonroom::config::{Http, Webrtc};
+use commonroom::config::{Config, Http, Webrtc};
 use commonroom::recording::Store;
 use commonroom::recording::manifest::{Alignment, File, FileState, Kind, Manifest, SessionState, VERSION};
 use commonroom::room::RecordingPolicy;
@@ -208,6 +208,49 @@ async fn what_is_deleted_is_gone_and_what_is_recorded_stays() {
     assert_eq!(delete("two", &[]).await.status, 204);
     assert_eq!(delete("one", &[]).await.status, 204);
     assert!(!dir.path().join("recordings/demo").exists(), "the room's folder went with its last session");
+}
+
+#[tokio::test]
+async fn recordings_are_for_known_names_and_listed_origins() {
+    let dir = tempfile::tempdir().expect("there is room for a folder");
+    let store = Store::open(dir.path()).expect("it can be made");
+    record(&store, "demo", "one", &["alice.mp4"]);
+    let options = "[http]\nallowed_origins = [\"*\", \"https://friend.example\"]";
+    let http = Config::parse(options, std::path::Path::new("c.toml"), &[]).unwrap().http;
+    let site = Site::of(http, Webrtc::default(), RecordingPolicy::Never, Some(store));
+    let path = "/api/v1/recordings/demo/one/alice.mp4";
+    // A stranger's name that leads here: to a browser it is the same origin.
+    let stranger = [("Host", "evil.example:8080"), ("Origin", "http://evil.example:8080")];
+    for method in ["GET", "DELETE"] {
+        for path in
+            [path, "/api/v1/recordings", "/api/v1/recordings/demo/one", "/client/records/demo/one/alice.mp4"]
+        {
+            let refused = site.ask(method, path, &stranger, "").await;
+            refused.is_problem(403, "unknown_host");
+            assert!(refused.body.contains("http.allowed_origins"), "{refused:?}");
+        }
+    }
+    site.ask("GET", path, &stranger[..1], "").await.is_problem(403, "unknown_host");
+    let order = [stranger[0], ("Content-Type", "application/json")];
+    let order = site.ask("POST", "/api/v1/rooms/demo/recording", &order, "{}").await;
+    order.is_problem(403, "unknown_host");
+    assert_eq!(site.ask("GET", "/api/v1/rooms", &stranger, "").await.status, 200, "rooms are for all");
+    // "*" is about rooms.
+    let page = ("Origin", "https://embeds.example");
+    site.ask("DELETE", path, &[page], "").await.is_problem(403, "foreign_origin");
+    let preflight = [page, ("Access-Control-Request-Method", "DELETE")];
+    site.ask("OPTIONS", path, &preflight, "").await.is_problem(403, "foreign_origin");
+    let read = site.ask("GET", path, &[page], "").await;
+    assert_eq!((read.status, read.header("access-control-allow-origin")), (200, ""), "it plays, unread");
+    let rooms = site.ask("GET", "/api/v1/rooms", &[page], "").await;
+    assert_eq!(rooms.header("access-control-allow-origin"), "*");
+    let friend = ("Origin", "https://friend.example");
+    let read = site.ask("GET", path, &[friend], "").await;
+    assert_eq!(read.header("access-control-allow-origin"), "https://friend.example");
+    for host in ["friend.example", "127.0.0.1:8080", "localhost"] {
+        assert_eq!(site.ask("GET", path, &[("Host", host)], "").await.status, 200, "{host}");
+    }
+    assert_eq!(site.ask("DELETE", path, &[friend], "").await.status, 204);
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Accepts connections, within limits, until the server goes down.
 
+use super::cors;
+use super::hosts::Hosts;
 use super::recordings::Recordings;
 use super::router::{App, Shared, router};
 use super::sampler::Sampler;
@@ -51,6 +53,8 @@ pub struct Server {
     listener: TcpListener,
     /// Where the same is served over TLS.
     secure: Option<(TcpListener, Tls)>,
+    /// What it is called besides.
+    names: Vec<String>,
     app: App,
 }
 
@@ -59,6 +63,8 @@ pub struct Server {
 pub(super) struct Place {
     place: Arc<places::Place>,
     peer: SocketAddr,
+    /// Whether it is one over TLS.
+    is_secure: bool,
     /// Where what goes on with the connection is waited for at the end.
     tasks: TaskTracker,
 }
@@ -79,16 +85,16 @@ pub struct Parts {
     pub rtmp_port: u16,
     /// The recordings, if they may be browsed.
     pub recordings: Option<Store>,
+    /// Whether whoever asks may start and stop recordings.
+    pub record_control: bool,
+    /// Names by which others reach this machine.
+    pub names: Vec<String>,
     /// TLS, if it is on.
     pub tls: Option<Tls>,
     /// Cancelled when the whole server begins to go down: it is no longer ready.
     pub stop: CancellationToken,
 }
 
-    /// Whether whoever asks may start and stop recordings.
-    pub record_control: bool,
-    /// Names by which others reach this machine.
-    pub names: Vec<String>,
 impl Server {
     /// Opens the ports; nothing is accepted before [`run`](Self::run).
     pub fn bind(config: Http, parts: Parts) -> Result<Self, BindError> {
@@ -123,13 +129,13 @@ impl Server {
             rtmp_port,
             https_port: https_port.map(|address| address.port()),
             recordings: recordings.map(Recordings::new),
+            record_control,
             tls,
             stop,
         };
-        Ok(Self { config, listener, secure, app: App::new(app) })
+        Ok(Self { config, listener, secure, names, app: App::new(app) })
     }
 
-            record_control,
     /// Where it listens.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
@@ -142,8 +148,11 @@ impl Server {
 
     /// Serves until `stop` is cancelled, finishes the requests at hand and returns within a second.
     pub async fn run(&self, stop: CancellationToken) {
-        let router =
-            router(self.app.clone(), self.config.allowed_origins.clone(), self.config.request_timeout.0);
+        let origins = self.config.allowed_origins.clone();
+        let names = self.config.tls.acme.iter().map(ToString::to_string).chain(self.names.iter().cloned());
+        let hosts = Hosts::new(&origins, names);
+        let allowed = cors::Allowed { origins, hosts };
+        let router = router(self.app.clone(), allowed, self.config.request_timeout.0);
         let (tasks, places) = (TaskTracker::new(), Places::new(self.config.max_connections));
         let serving = Serving { router, tasks, places, stop: stop.clone() };
         let accept = async {
@@ -202,7 +211,8 @@ impl Serving {
             if gave_way {
                 counter!("commonroom_http_gave_way_total").increment(1);
             }
-            let place = Place { place: Arc::new(place), peer, tasks: self.tasks.clone() };
+            let place =
+                Place { place: Arc::new(place), peer, is_secure: tls.is_some(), tasks: self.tasks.clone() };
             let (router, stop) = (self.router.clone(), self.stop.clone());
             let (tls, connections) = (tls.cloned(), connections.clone());
             self.tasks.spawn(async move {
@@ -288,6 +298,10 @@ impl Place {
     /// Where the client is.
     pub(super) const fn peer(&self) -> SocketAddr {
         self.peer
+    }
+
+    pub(super) const fn is_secure(&self) -> bool {
+        self.is_secure
     }
 
     pub(super) const fn tasks(&self) -> &TaskTracker {

@@ -1,14 +1,15 @@
 //! HTTP: the pages, WHIP and WHEP signalling, the room API over WebSocket, the API, metrics and health.
 //!
 //! `listener` owns the sockets and their limits; `router` puts the routes together and what surrounds them all; `cors`
-//! decides which foreign pages may speak to us; `secure` has what TLS changes; every refusal is a `problem` in JSON;
-//! `recordings` lists and serves what was recorded, in the pieces (`range`) that players ask for. Nothing here keeps state of its own
+//! decides which foreign pages may speak to us, and `hosts` knows our own names; `secure` has what TLS changes; every refusal is a `problem` in JSON;
+//! `recordings` lists and serves what was recorded, in the pieces (`range`) that players ask for, with some work on the disk at a time (`disk`). Nothing here keeps state of its own
 //! but `sampler`, which turns counters into rates.
 
 mod api;
 mod cors;
 mod health;
 mod listener;
+mod hosts;
 mod pages;
 mod problem;
 mod range;

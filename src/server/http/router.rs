@@ -5,7 +5,6 @@ use super::recordings::Recordings;
 use super::sampler::Sampler;
 use super::{api, cors, health, pages, recordings, secure, signalling, snapshot, websocket};
 use crate::bridge::Bridge;
-use crate::config::Origins;
 use crate::room::{InvalidName, Name, Rooms};
 use crate::server::conference::Conference;
 use crate::server::tls::Tls;
@@ -38,9 +37,9 @@ pub(super) struct Shared {
     pub(super) rtmp_port: u16,
     pub(super) https_port: Option<u16>,
     /// The recordings, if they may be browsed.
+    pub(super) recordings: Option<Recordings>,
     /// Whether whoever asks may start and stop recordings.
     pub(super) record_control: bool,
-    pub(super) recordings: Option<Recordings>,
     pub(super) tls: Option<Tls>,
     /// Cancelled when the server begins to go down.
     pub(super) stop: CancellationToken,
@@ -71,7 +70,7 @@ impl std::ops::Deref for App {
 }
 
 /// Everything that is served.
-pub(super) fn router(app: App, origins: Origins, request_timeout: Duration) -> Router {
+pub(super) fn router(app: App, allowed: cors::Allowed, request_timeout: Duration) -> Router {
     Router::new()
         .route("/whip/{room}/{participant}", post(signalling::publish).options(signalling::options))
         .route("/whep/{room}/{participant}", post(signalling::play).options(signalling::options))
@@ -95,7 +94,7 @@ pub(super) fn router(app: App, origins: Origins, request_timeout: Duration) -> R
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(signalling::MAX_OFFER_LEN))
         .layer(middleware::from_fn_with_state(app.clone(), websocket::accept))
-        .layer(middleware::from_fn_with_state(Arc::new(origins), cors::guard))
+        .layer(middleware::from_fn_with_state(Arc::new(allowed), cors::guard))
         .layer(middleware::from_fn_with_state(request_timeout, limit_time))
         .layer(middleware::from_fn(count))
         .with_state(app)
