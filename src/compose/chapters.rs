@@ -100,6 +100,7 @@ mod tests {
             title: "a=b;c".into(),
             date: Some("2026-11-21T21:31:57Z".into()),
             duration: 100.0,
+            beyond: 0,
             sources: vec![],
             moves: moves
                 .map(|(time, name, is_arrival)| Move {

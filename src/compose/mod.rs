@@ -112,6 +112,17 @@ pub enum Error {
         /// What it said, in as far as it is kept.
         complaints: String,
     },
+    /// There are more recordings than can be put together; the others are.
+    #[error(
+        "{film} is not whole: {beyond} of the session's recordings are left out, as no more than {most} are put together",
+        most = session::MOST_FILES
+    )]
+    Incomplete {
+        /// What is there.
+        film: PathBuf,
+        /// How many are left out.
+        beyond: usize,
+    },
     /// FFmpeg stood still.
     #[error("FFmpeg stands still; it was ended")]
     Stalled,
@@ -159,6 +170,9 @@ pub async fn run(
     let plan = Plan::new(&session, &options.folder, options.layout, picture, font.as_deref());
     if options.dry_run {
         return Ok(Outcome::Command(plan.command(&options.ffmpeg, &output, options.overwrite)));
+    }
+    if session.beyond > 0 {
+        return Err(Error::Incomplete { film: output, beyond: session.beyond });
     }
     note(Note::Begun(session.duration));
     run::run(&plan, &options.ffmpeg, &output, stop, note).await?;

@@ -16,6 +16,8 @@ pub(crate) struct Session {
     pub(crate) duration: f64,
     /// The recordings.
     pub(crate) sources: Vec<Source>,
+    /// So many more there are than can be put together.
+    pub(crate) beyond: usize,
     /// Who came and went, in order.
     pub(crate) moves: Vec<Move>,
 }
@@ -57,7 +59,7 @@ pub(crate) struct Move {
 /// No recording is longer: two weeks, in seconds.
 const LONGEST: f64 = 14.0 * 86_400.0;
 /// No more files are put together; FFmpeg decodes all of them at a time.
-const MOST_FILES: usize = 64;
+pub(super) const MOST_FILES: usize = 64;
 /// No more of the listed files are looked at.
 pub(super) const MOST_LISTED: usize = 1_000;
 /// No more comings and goings are looked at.
@@ -88,9 +90,11 @@ impl Session {
         mut warn: impl FnMut(String),
     ) -> Self {
         let mut sources: Vec<Source> = Vec::new();
+        let mut beyond = 0;
         for file in &manifest.files {
             let name = readable(&file.name);
             if sources.len() == MOST_FILES {
+                beyond += 1;
                 warn(format!("{name} is left out: more than {MOST_FILES} files"));
                 continue;
             }
@@ -125,6 +129,7 @@ impl Session {
             date: is_date(&manifest.start).then(|| manifest.start.clone()),
             duration: ends.fold(0.0, f64::max),
             sources,
+            beyond,
             moves: manifest.events.iter().filter_map(Move::new).take(MOST_MOVES).collect(),
         }
     }

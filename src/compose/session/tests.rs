@@ -147,6 +147,13 @@ fn what_cannot_be_used_is_left_out_with_a_reason() {
 }
 
 #[test]
+fn those_beyond_what_can_be_put_together_are_counted() {
+    let files = (0..MOST_FILES + 3).map(|number| file(&format!("{number}.mp4"), "a", 0.0, 1.0));
+    let (session, warnings) = session(&manifest(files.collect()), &whole(1.0));
+    assert_eq!((session.sources.len(), session.beyond, warnings.len()), (MOST_FILES, 3, 3));
+}
+
+#[test]
 fn who_was_there_before_is_there_from_the_beginning() {
     let mut manifest = manifest(vec![]);
     let joined = Event::Joined { login: "a\nb".into(), protocol: "rtmp".into() };
