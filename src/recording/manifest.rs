@@ -43,6 +43,35 @@ pub struct Manifest {
 
 /// Whether a session is complete.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+/// What most need of a manifest: without streams, gaps and events, which may be long.
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+pub struct Brief {
+    /// Whether it goes on.
+    pub state: SessionState,
+    /// The time of day at zero.
+    pub start: String,
+    /// Seconds from zero to the end of the last recording.
+    pub duration: f64,
+    /// The recordings.
+    pub files: Vec<BriefFile>,
+}
+
+/// The same of a recording.
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+pub struct BriefFile {
+    /// The name, in the folder of the session.
+    pub name: String,
+    /// Whether it is complete.
+    pub state: FileState,
+    /// Who is recorded.
+    pub participant: String,
+    /// Bytes; 0 until it is complete.
+    pub size: u64,
+    /// The SHA-256 of the complete file, in hexadecimal.
+    #[serde(default)]
+    pub sha256: Option<String>,
+}
+
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SessionState {

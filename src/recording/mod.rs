@@ -22,6 +22,6 @@ mod upload;
 pub use notice::{Notice, NoticeKind, Notices, Subject, Uploaded};
 pub use recover::{RecoverError, Recovered, Report, recover};
 pub use service::{Recorder, RecorderError};
-pub use store::{SessionFolder, Store};
+pub use store::{SessionFolder, Stamp, Store};
 pub use template::InvalidTemplate;
 pub use upload::{Destination, Object, Objects, Upload, UploadState, Verified};

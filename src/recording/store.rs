@@ -7,7 +7,7 @@ use super::lock::{self, Lock};
 use super::manifest::{self, Manifest};
 use crate::room::Name;
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, OpenOptions};
+use cap_std::fs::{Dir, MetadataExt, OpenOptions};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::HashSet;
@@ -41,6 +41,14 @@ pub struct SessionFolder {
     session: String,
     /// While it is recorded: it is busy for as long as anybody has this.
     _held: Option<Arc<Held>>,
+}
+
+/// Tells a file from one that was there before under its name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Stamp {
+    number: u64,
+    size: u64,
+    written: (i64, i64),
 }
 
 /// What will stand in the place of a file, or of none, once it is whole.
@@ -160,14 +168,6 @@ impl Store {
         Ok(found)
     }
 
-    /// Bytes that may still be written.
-    pub fn free(&self) -> io::Result<u64> {
-        free(&self.root)
-    }
-
-    /// Removes a session with all it has, and the folder of its room if that was all. One that is being recorded is
-    /// [busy](io::ErrorKind::ResourceBusy).
-    pub fn remove(&self, room: &str, session: &str) -> io::Result<()> {
     fn tell_closed(&self, room: String, error: &io::Error) {
         let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
         if !closed.contains(&room) {
@@ -177,6 +177,14 @@ impl Store {
         }
     }
 
+    /// Bytes that may still be written.
+    pub fn free(&self) -> io::Result<u64> {
+        free(&self.root)
+    }
+
+    /// Removes a session with all it has, and the folder of its room if that was all. One that is being recorded is
+    /// [busy](io::ErrorKind::ResourceBusy).
+    pub fn remove(&self, room: &str, session: &str) -> io::Result<()> {
         if self.is_recorded(room, session) {
             return Err(io::ErrorKind::ResourceBusy.into());
         }
@@ -299,6 +307,21 @@ impl SessionFolder {
     /// Reads the manifest.
     pub fn read_manifest(&self) -> io::Result<Manifest> {
         self.read(manifest::FILE_NAME)
+    }
+
+    /// Reads what most need of it.
+    pub fn read_brief(&self) -> io::Result<manifest::Brief> {
+        self.read(manifest::FILE_NAME)
+    }
+
+    /// What tells the manifest from one that was there before.
+    pub fn manifest_stamp(&self) -> io::Result<Stamp> {
+        let metadata = self.folder.metadata(manifest::FILE_NAME)?;
+        Ok(Stamp {
+            number: metadata.ino(),
+            size: metadata.len(),
+            written: (metadata.mtime(), metadata.mtime_nsec()),
+        })
     }
 
     /// Reads a file of JSON.

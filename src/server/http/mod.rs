@@ -7,9 +7,10 @@
 
 mod api;
 mod cors;
+mod disk;
 mod health;
-mod listener;
 mod hosts;
+mod listener;
 mod pages;
 mod problem;
 mod range;

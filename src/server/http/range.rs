@@ -1,5 +1,6 @@
 //! Pieces of files: which bytes a request wants, and a body that reads them as it is sent (RFC 9110, section 14).
 
+use super::disk;
 use axum::body::{Body, Bytes};
 use std::fs::File;
 use std::io;
@@ -9,10 +10,10 @@ use std::sync::Arc;
 
 /// Read at a time: what a slow client keeps in memory.
 const CHUNK: u64 = 128 << 10;
-
 /// The most of one answer to whoever wants [pieces](Wanted::in_pieces): half of what Chromium takes off a connection for a player
 /// that has enough for now.
 pub(super) const PIECE: u64 = 256 << 10;
+
 /// What a request wants of a file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Wanted {
@@ -30,7 +31,6 @@ impl Wanted {
         range.and_then(|range| Self::parse(range, size)).unwrap_or(Self::All)
     }
 
-    /// `None`: it is none that is known here.
     /// Less than is wanted, as a server may (RFC 9110, section 15.3.7): whoever goes on asks again from there. A browser has six
     /// connections to a server, and a player that has enough for now holds one until its answer has come to its end.
     pub(super) fn in_pieces(self) -> Self {
@@ -40,6 +40,7 @@ impl Wanted {
         }
     }
 
+    /// `None`: it is none that is known here.
     fn parse(range: &str, size: u64) -> Option<Self> {
         let (unit, range) = range.split_once('=')?;
         let (first, last) = range.trim().split_once('-')?;
@@ -79,8 +80,7 @@ pub(super) fn body(file: File, range: Range<u64>) -> Body {
             }
             let end = left.end.min(left.start.saturating_add(CHUNK));
             let piece = left.start..end;
-            let read = tokio::task::spawn_blocking(move || read(&file, piece)).await;
-            let read = read.unwrap_or_else(|panic| Err(io::Error::other(panic)));
+            let read = disk::work(move || read(&file, piece)).await.and_then(|read| read);
             // Behind an error nothing is sent.
             let rest = if read.is_ok() { end..left.end } else { left.end..left.end };
             Some((read, rest))

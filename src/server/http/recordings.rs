@@ -3,11 +3,12 @@
 //! There is nobody to be known by a password yet, so start and stop want `recording.control` and all else `recording.browse`.
 //! Names from addresses never become paths: they are opened relative to the folder's handle.
 
+use super::disk;
 use super::problem::Problem;
 use super::range::{self, Wanted};
 use super::router::App;
-use crate::recording::manifest::{FILE_NAME, File, FileState, Manifest, SessionState};
-use crate::recording::{SessionFolder, Store, Upload};
+use crate::recording::manifest::{Brief, BriefFile, FILE_NAME, FILM_NAME, FileState, Manifest, SessionState};
+use crate::recording::{SessionFolder, Stamp, Store, Upload};
 use crate::room::{Alignment, InvalidName, Name, Refusal};
 use axum::body::Body;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
@@ -49,9 +50,13 @@ pub(super) struct Recordings {
     changes: Arc<Mutex<()>>,
 }
 
+    briefs: Arc<Mutex<Briefs>>,
 impl Recordings {
     pub(super) fn new(store: Store) -> Self {
-        Self { store, changes: Arc::default() }
+/// What manifests say in short, by room and session, with what tells whether it is still true.
+type Briefs = HashMap<(String, String), (Stamp, Arc<Brief>)>;
+
+        Self { store, changes: Arc::default(), briefs: Arc::default() }
     }
 }
 
@@ -162,7 +167,10 @@ impl Recordings {
         sessions.truncate(limit);
         let next = sessions.last().filter(|_| is_more).map(|(session, room)| format!("{room}/{session}"));
         let report = |(session, room): (String, String)| {
-            let known = self.store.session(&room, &session).and_then(|folder| Known::read(&folder));
+            let known = self.store.session(&room, &session).and_then(|folder| {
+                let brief = self.brief(&folder)?;
+                Ok(Known::new(&brief, upload(&folder)?))
+            });
             SessionReport { known: known.ok(), room, session }
         };
         Ok(SessionsReport { sessions: sessions.into_iter().map(report).collect(), next })
@@ -190,6 +198,25 @@ impl Recordings {
                 "the manifest goes with its session; delete that, or one of its files",
             ));
         }
+    /// What the manifest says in short. A player asks for a piece every other moment, and a manifest may be large.
+    fn brief(&self, folder: &SessionFolder) -> io::Result<Arc<Brief>> {
+        let key = (folder.room().to_owned(), folder.session().to_owned());
+        let stamp = folder.manifest_stamp()?;
+        let briefs = || self.briefs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, brief)) = briefs().get(&key)
+            && *known == stamp
+        {
+            return Ok(brief.clone());
+        }
+        let brief = Arc::new(folder.read_brief()?);
+        let mut briefs = briefs();
+        if briefs.len() >= MAX_BRIEFS && !briefs.contains_key(&key) {
+            briefs.clear();
+        }
+        briefs.insert(key, (stamp, brief.clone()));
+        Ok(brief)
+    }
+
         // The manifest first: one that names a file which is gone is worse than a file that is not named.
         let mut manifest = folder.read_manifest()?;
         let before = manifest.files.len();
@@ -206,18 +233,16 @@ impl Recordings {
 }
 
 impl Known {
-    fn read(folder: &SessionFolder) -> io::Result<Self> {
-        let manifest = folder.read_manifest()?;
-        let upload = upload(folder)?.map(|upload| Upload { files: Vec::new(), ..upload });
-        Ok(Self {
-            state: manifest.state,
-            start: manifest.start,
-            duration: manifest.duration,
-            files: manifest.files.len(),
-            size: manifest.files.iter().map(|file| file.size).sum(),
-            participants: manifest.files.into_iter().map(|file| file.participant).collect(),
-            upload,
-        })
+    fn new(brief: &Brief, upload: Option<Upload>) -> Self {
+        Self {
+            state: brief.state,
+            start: brief.start.clone(),
+            duration: brief.duration,
+            files: brief.files.len(),
+            size: brief.files.iter().map(|file| file.size).sum(),
+            participants: brief.files.iter().map(|file| file.participant.clone()).collect(),
+            upload: upload.map(|upload| Upload { files: Vec::new(), ..upload }),
+        }
     }
 }
 
@@ -308,9 +333,10 @@ async fn file(
             if !metadata.is_file() {
                 return Err(nothing());
             }
-            let known = folder.read_manifest().ok().and_then(|manifest| {
-                manifest.files.into_iter().find(|file| file.name == name).and_then(|file| tag(&file))
-            });
+            let known = recordings
+                .brief(&folder)
+                .ok()
+                .and_then(|brief| brief.files.iter().find(|file| file.name == name).and_then(tag));
             Ok((file, metadata.len(), known))
         })
     };
@@ -320,7 +346,7 @@ async fn file(
 }
 
 /// What is sent under this tag is always the same: a file that grows has none.
-fn tag(file: &File) -> Option<HeaderValue> {
+fn tag(file: &BriefFile) -> Option<HeaderValue> {
     let hash = file.sha256.as_ref().filter(|_| file.state != FileState::Recording)?;
     HeaderValue::try_from(format!("\"{hash}\"")).ok()
 }
@@ -435,8 +461,7 @@ pub(super) async fn record(
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|panic| Err(io::Error::other(panic).into()))
+    disk::work(work).await?
 }
 
 fn nothing() -> Problem {
