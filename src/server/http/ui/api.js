@@ -70,21 +70,24 @@ export async function remove(...names) {
 /** @typedef {{text: string, warning: boolean}} Remark */
 
 /**
- * What the server does to a stream and why, in its words: warnings, which the publisher can do something about, first.
+ * Whether the room is recorded; and what the server does to a stream and why, in its words: warnings, which the publisher can do
+ * something about, first.
  *
  * @param {string} room
  * @param {string} participant
- * @returns {Promise<Remark[]>}
+ * @returns {Promise<{recording: boolean, remarks: Remark[]}>}
  */
-export async function remarks(room, participant) {
-  const {participants} = await get(`/api/v1/rooms/${encodeURIComponent(room)}`);
+export async function about(room, participant) {
+  const live = await rooms();
+  if (!live.some((other) => other.room === room)) return {recording: false, remarks: []};
+  const {participants, recording} = await get(`/api/v1/rooms/${encodeURIComponent(room)}`);
   const streams = participants.filter(({name}) => name === participant).flatMap(({streams}) => streams);
   const told = new Map();
   for (const warning of streams.flatMap(({warnings}) => warnings)) told.set(words(warning), true);
   // The same codec in another wrapping loses nothing, and is no news to anybody.
   const changed = streams.flatMap(({renditions}) => renditions).filter(({codec, from}) => codec !== from.codec);
   for (const rendition of changed) told.set(words(rendition), told.get(words(rendition)) ?? false);
-  return [...told].map(([text, warning]) => ({text, warning}));
+  return {recording, remarks: [...told].map(([text, warning]) => ({text, warning}))};
 }
 
 /** The server's own words have the encoder's settings in them, but they are English. */

@@ -4,7 +4,7 @@
 // `bitrate=` bits a second, one of those on the page, and `autostart=1` to begin without a click.
 // <main data-state> says what it is doing: idle, connecting, publishing, error.
 
-import {remarks, secureAddress} from './api.js';
+import {about, secureAddress} from './api.js';
 import {put, t, translate} from './room/text.js';
 import {dress} from './room/theme.js';
 import {capture, list} from './sources.js';
@@ -183,7 +183,11 @@ every(READ, async () => {
 });
 
 // What the API does not tell cannot be shown; the stream is sent all the same.
-every(ASK, async () => note(byId('notes'), meter ? await remarks(room, participant).catch(() => []) : []));
+every(ASK, async () => {
+  const {recording, remarks} = await about(room, participant).catch(() => ({recording: false, remarks: []}));
+  note(byId('notes'), meter ? remarks : []);
+  byId('recording').hidden = !recording;
+});
 
 dress();
 translate();

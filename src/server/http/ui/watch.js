@@ -4,7 +4,7 @@
 // <main data-state> says what it is doing: connecting, waiting (nobody has published yet), playing, ended (the
 // publisher left; the page goes on when it is back), error.
 
-import {remarks} from './api.js';
+import {about} from './api.js';
 import {bringIntoStep} from './lipsync.js';
 import {put, t, translate} from './room/text.js';
 import {dress} from './room/theme.js';
@@ -137,7 +137,11 @@ every(READ, async () => {
 });
 
 // What the API does not tell cannot be shown; the stream plays all the same.
-every(ASK, async () => note(byId('notes'), meter ? await remarks(room, participant).catch(() => []) : []));
+every(ASK, async () => {
+  const {recording, remarks} = await about(room, participant).catch(() => ({recording: false, remarks: []}));
+  note(byId('notes'), meter ? remarks : []);
+  byId('recording').hidden = !recording;
+});
 
 dress();
 translate();

@@ -88,6 +88,7 @@ export const english = {
   layout_speaker: 'Layout: speaker',
   lockedBadge: 'Locked',
   recordingBadge: 'Recording',
+  recordingRoom: 'This room is being recorded.',
   broken: 'The connection was lost. Connecting again…',
   brokenWhy: 'You are out of the room. {why}',
   brokenNext: 'Next attempt in {seconds} s',

@@ -91,6 +91,7 @@ export const russian = {
   layout_speaker: 'Раскладка: говорящий',
   lockedBadge: 'Закрыта',
   recordingBadge: 'Идёт запись',
+  recordingRoom: 'Эта комната записывается.',
   broken: 'Связь прервалась. Соединяемся снова…',
   brokenWhy: 'Вы сейчас не в комнате. {why}',
   brokenNext: 'Следующая попытка через {seconds} с',
