@@ -136,8 +136,6 @@ pub enum Error {
 
 /// A manifest is not longer.
 const LONGEST_MANIFEST: u64 = 64 * 1024 * 1024;
-/// Without another name.
-const OUTPUT: &str = "composed.mp4";
 
 /// Composes a session, or says how. `stop` ends it without a trace.
 pub async fn run(
@@ -146,7 +144,7 @@ pub async fn run(
     mut note: impl FnMut(Note),
 ) -> Result<Outcome, Error> {
     let manifest = read(&options.folder.join(manifest::FILE_NAME))?;
-    let output = options.output.clone().unwrap_or_else(|| options.folder.join(OUTPUT));
+    let output = options.output.clone().unwrap_or_else(|| options.folder.join(manifest::FILM_NAME));
     check_output(&output, options, &manifest)?;
     let contents = tokio::select! {
         contents = look(options, &manifest) => contents?,
@@ -171,11 +169,11 @@ pub async fn run(
     if options.dry_run {
         return Ok(Outcome::Command(plan.command(&options.ffmpeg, &output, options.overwrite)));
     }
+    note(Note::Begun(session.duration));
+    run::run(&plan, &options.ffmpeg, &output, stop, note).await?;
     if session.beyond > 0 {
         return Err(Error::Incomplete { film: output, beyond: session.beyond });
     }
-    note(Note::Begun(session.duration));
-    run::run(&plan, &options.ffmpeg, &output, stop, note).await?;
     Ok(Outcome::Composed(output))
 }
 

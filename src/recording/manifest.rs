@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 /// The name of the file in a session's folder.
 pub const FILE_NAME: &str = "session.json";
+/// The name of the film that is made of it, unless somebody chooses another.
+pub const FILM_NAME: &str = "composed.mp4";
 /// The version that is written.
 pub const VERSION: u32 = 1;
 
@@ -41,8 +43,6 @@ pub struct Manifest {
     pub events_left_out: u64,
 }
 
-/// Whether a session is complete.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 /// What most need of a manifest: without streams, gaps and events, which may be long.
 #[derive(Clone, PartialEq, Debug, Deserialize)]
 pub struct Brief {
@@ -72,6 +72,8 @@ pub struct BriefFile {
     pub sha256: Option<String>,
 }
 
+/// Whether a session is complete.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SessionState {

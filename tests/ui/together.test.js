@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
-import {SessionClock, correction, parts, place, span} from '../../src/server/http/ui/together.js';
+import {SessionClock, correction, hasGrown, parts, place, span} from '../../src/server/http/ui/together.js';
 
 test('the clock stands, runs and is set', () => {
   const clock = new SessionClock(60);
@@ -21,6 +21,11 @@ test('the clock stands, runs and is set', () => {
   clock.seek(59, 100);
   clock.run(100);
   assert.equal(clock.at(200), 60, 'it does not run over the end');
+});
+
+test('a file that goes on is known to be longer', () => {
+  const file = {start: 10, end: 40};
+  assert.deepEqual([20, 29.5, 30, 31, NaN, Infinity].map((known) => hasGrown(file, known)), [true, false, false, false, false, false]);
 });
 
 test('a file is where its own zero lies', () => {

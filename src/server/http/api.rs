@@ -24,6 +24,8 @@ pub(super) struct ServerReport {
     /// Where the same is served over TLS, and RTMP's port takes `rtmps://`; absent while TLS is off.
     #[serde(skip_serializing_if = "Option::is_none")]
     https_port: Option<u16>,
+    /// Whether recordings may be browsed.
+    recordings: bool,
 }
 
 /// `GET /api/v1/rooms`.
@@ -178,6 +180,7 @@ pub(super) async fn server(State(app): State<App>) -> Json<ServerReport> {
         rtmp_port: app.rtmp_port,
         webrtc_port: app.webrtc.local_addr().port(),
         https_port: app.https_port,
+        recordings: app.recordings.is_some(),
     })
 }
 

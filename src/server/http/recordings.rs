@@ -23,13 +23,15 @@ use axum::routing::get;
 use axum::{Json, Router};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Sessions in an answer: as many as are asked for, this many where nothing is said, and never more.
 const PAGE: usize = 20;
 const MAX_PAGE: usize = 100;
+/// Manifests that are known in short.
+const MAX_BRIEFS: usize = 200;
 /// What may stand in a header as it is (RFC 8187, `attr-char`).
 const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
 
@@ -48,14 +50,14 @@ pub(super) struct Recordings {
     store: Store,
     /// One at a time changes what is there.
     changes: Arc<Mutex<()>>,
+    briefs: Arc<Mutex<Briefs>>,
 }
 
-    briefs: Arc<Mutex<Briefs>>,
-impl Recordings {
-    pub(super) fn new(store: Store) -> Self {
 /// What manifests say in short, by room and session, with what tells whether it is still true.
 type Briefs = HashMap<(String, String), (Stamp, Arc<Brief>)>;
 
+impl Recordings {
+    pub(super) fn new(store: Store) -> Self {
         Self { store, changes: Arc::default(), briefs: Arc::default() }
     }
 }
@@ -123,6 +125,22 @@ struct ManifestReport {
     /// How far its upload has come, and what is where; absent where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     upload: Option<Upload>,
+    /// The film of it, if somebody has composed one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    composed: Option<Composed>,
+}
+
+#[derive(Serialize)]
+struct Composed {
+    name: &'static str,
+    size: u64,
+}
+
+impl Composed {
+    fn find(folder: &SessionFolder) -> Option<Self> {
+        let metadata = folder.open(FILM_NAME).and_then(|film| film.metadata()).ok()?;
+        metadata.is_file().then_some(Self { name: FILM_NAME, size: metadata.len() })
+    }
 }
 
 async fn list(
@@ -180,24 +198,6 @@ impl Recordings {
         self.store.session(at.room.as_str(), &at.session)
     }
 
-    fn delete_session(&self, at: &At) -> Result<(), Problem> {
-        let _one = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
-        self.store.remove(at.room.as_str(), &at.session)?;
-        tracing::info!(room = %at.room, session = at.session, "recorded session deleted");
-        Ok(())
-    }
-
-    fn delete_file(&self, at: &At, name: &str) -> Result<(), Problem> {
-        let _one = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.store.is_recorded(at.room.as_str(), &at.session) {
-            return Err(io::Error::from(io::ErrorKind::ResourceBusy).into());
-        }
-        let folder = self.folder(at)?;
-        if name == FILE_NAME {
-            return Err(Problem::bad_request(
-                "the manifest goes with its session; delete that, or one of its files",
-            ));
-        }
     /// What the manifest says in short. A player asks for a piece every other moment, and a manifest may be large.
     fn brief(&self, folder: &SessionFolder) -> io::Result<Arc<Brief>> {
         let key = (folder.room().to_owned(), folder.session().to_owned());
@@ -217,6 +217,24 @@ impl Recordings {
         Ok(brief)
     }
 
+    fn delete_session(&self, at: &At) -> Result<(), Problem> {
+        let _one = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        self.store.remove(at.room.as_str(), &at.session)?;
+        tracing::info!(room = %at.room, session = at.session, "recorded session deleted");
+        Ok(())
+    }
+
+    fn delete_file(&self, at: &At, name: &str) -> Result<(), Problem> {
+        let _one = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.store.is_recorded(at.room.as_str(), &at.session) {
+            return Err(io::Error::from(io::ErrorKind::ResourceBusy).into());
+        }
+        let folder = self.folder(at)?;
+        if name == FILE_NAME {
+            return Err(Problem::bad_request(
+                "the manifest goes with its session; delete that, or one of its files",
+            ));
+        }
         // The manifest first: one that names a file which is gone is worse than a file that is not named.
         let mut manifest = folder.read_manifest()?;
         let before = manifest.files.len();
@@ -283,7 +301,8 @@ async fn manifest(
     let at = At::new(&room, session)?;
     let report = blocking(move || {
         let folder = recordings.folder(&at)?;
-        Ok(ManifestReport { manifest: folder.read_manifest()?, upload: upload(&folder)? })
+        let (manifest, upload) = (folder.read_manifest()?, upload(&folder)?);
+        Ok(ManifestReport { manifest, upload, composed: Composed::find(&folder) })
     });
     report.await.map(Json)
 }
@@ -316,6 +335,7 @@ async fn delete_file(
 async fn file(
     recordings: Recordings,
     path: Result<Path<(String, String, String)>, PathRejection>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let Path((room, session, name)) =
@@ -357,12 +377,12 @@ fn answer(
     tag: Option<HeaderValue>,
     name: &str,
     request: &HeaderMap,
+    in_pieces: bool,
 ) -> Response {
     let text = |header: HeaderName| request.get(header).and_then(|value| value.to_str().ok());
     let mut headers = HeaderMap::new();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    RawQuery(query): RawQuery,
     if let Some(tag) = &tag {
         headers.insert(ETAG, tag.clone());
     }
@@ -404,7 +424,6 @@ fn kind(name: &str) -> &'static str {
         Some("mp4") => "video/mp4",
         Some("m4a") => "audio/mp4",
         Some("webm") => "video/webm",
-    in_pieces: bool,
         Some("json") => "application/json",
         _ => "application/octet-stream",
     }
@@ -433,6 +452,11 @@ pub(super) async fn record(
     room: Result<Path<String>, PathRejection>,
     order: Result<Json<Order>, JsonRejection>,
 ) -> Result<Json<OrderReport>, Problem> {
+    if !app.record_control {
+        let message = "recording is not controlled from here: hosts and publishers ask for it in the room; the operator can \
+                       allow it with recording.control";
+        return Err(Problem::new(StatusCode::FORBIDDEN, "not_controlled", message));
+    }
     let Path(room) = room.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
     let room = named(&room)?;
     let Json(order) = order.map_err(|rejection| {
@@ -477,11 +501,6 @@ impl From<io::Error> for Problem {
             | io::ErrorKind::IsADirectory
             | io::ErrorKind::InvalidInput
             | io::ErrorKind::InvalidFilename
-    if !app.record_control {
-        let message = "recording is not controlled from here: hosts and publishers ask for it in the room; the operator can \
-                       allow it with recording.control";
-        return Err(Problem::new(StatusCode::FORBIDDEN, "not_controlled", message));
-    }
             | io::ErrorKind::PermissionDenied => nothing(),
             io::ErrorKind::ResourceBusy => {
                 let message = "it is being recorded; stop that first";

@@ -17,11 +17,12 @@ export async function rooms() {
 /**
  * Where the server listens.
  *
- * @returns {Promise<{rtmpPort?: number, httpsPort?: number}>} without `httpsPort` while TLS is off
+ * @returns {Promise<{rtmpPort?: number, httpsPort?: number, recordings?: boolean}>} without `httpsPort` while TLS is off;
+ *   `recordings`: whether they may be seen
  */
 export async function server() {
-  const {rtmp_port: rtmpPort, https_port: httpsPort} = await get('/api/v1/server');
-  return {rtmpPort, httpsPort};
+  const {rtmp_port: rtmpPort, https_port: httpsPort, recordings} = await get('/api/v1/server');
+  return {rtmpPort, httpsPort, recordings};
 }
 
 /**
@@ -55,10 +56,10 @@ export const recorded = (room, session) => get(recordedFile(room, session));
 /** Where a file of a recorded session is; without a name, where the session is. */
 export const recordedFile = (...names) => `/api/v1/recordings/${names.map(encodeURIComponent).join('/')}`;
 
-/** Deletes a recorded session, or a file of one. It throws what the server says against it. */
 /** The same for a player: it gets pieces, so that many players share the few connections that a browser has to a server. */
 export const playedFile = (...names) => `${recordedFile(...names)}?pieces`;
 
+/** Deletes a recorded session, or a file of one. It throws what the server says against it. */
 export async function remove(...names) {
   const response = await fetch(recordedFile(...names), {method: 'DELETE'});
   // Somebody was quicker.

@@ -7,11 +7,13 @@ import {ask, dialogs} from './room/dom.js';
 import {current, moment, put, t, translate} from './room/text.js';
 import {dress} from './room/theme.js';
 import {mayGo, standing, warning} from './stored.js';
-import {SessionClock, correction, parts, place, span} from './together.js';
-import {byId, make, names} from './ui.js';
+import {SessionClock, correction, hasGrown, parts, place, span} from './together.js';
+import {byId, every, make, names} from './ui.js';
 
 /** Between two looks at how the players stand, in milliseconds. */
 const LOOK = 100;
+/** Between two looks at what else has been recorded meanwhile. */
+const ASK = 5_000;
 /** So far before its end a file is not waited for, in seconds. */
 const END = 0.3;
 
@@ -31,20 +33,41 @@ async function load() {
     return put(byId('state'), 'noSuchRecording');
   }
   clock = new SessionClock(manifest.duration);
-  byId('seek').max = String(manifest.duration);
+  lay();
+  document.querySelector('main').dataset.state = 'ready';
+  setInterval(look, LOOK);
+  every(ASK, follow);
+}
+
+/** A player for each file; those that are there stay as they are. */
+function lay() {
+  const there = new Map(players.map((player) => [player.file.name, player]));
   const files = manifest.files.filter(({name, state}) => name && state !== 'lost');
   players = files.map((file) => {
     const known = there.get(file.name);
     if (known) return Object.assign(known, {file});
     const video = make('video', {src: playedFile(room, session, file.name), preload: 'auto', playsInline: true});
     const figure = make('figure', {className: 'player'}, video, make('figcaption', {textContent: label(file)}));
+    byId('players').append(figure);
     return {file, figure, video};
   });
-  byId('players').replaceChildren(...players.map(({figure}) => figure));
+  clock.length = manifest.duration;
+  byId('seek').max = String(manifest.duration);
   byId('log-card').hidden = manifest.events.length === 0;
   show();
-  document.querySelector('main').dataset.state = 'ready';
-  setInterval(look, LOOK);
+}
+
+/** A session that goes on has more each time. */
+async function follow() {
+  if (manifest.state !== 'recording') return;
+  const next = await recorded(room, session).catch(() => null);
+  if (!next) return;
+  manifest = next;
+  lay();
+  for (const {file, video} of players) {
+    // A browser asks once how long a file is.
+    if (hasGrown(file, video.duration) && isOver(video, video.currentTime)) video.src = playedFile(room, session, file.name);
+  }
 }
 
 /** All that has words in it. */
@@ -73,7 +96,10 @@ function show() {
     return {event, line};
   });
   byId('log').replaceChildren(...log.map(({line}) => make('li', {}, line)));
-  byId('files').replaceChildren(...manifest.files.filter(({name}) => name).map((file) => {
+  const film = manifest.composed;
+  const filmLink = film && make('a', {href: recordedFile(room, session, film.name), download: film.name, textContent: t('composedFilm')});
+  const lines = film ? [make('li', {className: 'film'}, make('span', {}, filmLink, ` ${megabytes(film.size)}`))] : [];
+  byId('files').replaceChildren(...lines, ...manifest.files.filter(({name}) => name).map((file) => {
     const link = make('a', {href: recordedFile(room, session, file.name), download: file.name, textContent: file.name});
     const button = make('button', {type: 'button', textContent: t('delete'), hidden: !mayGo(manifest)});
     button.setAttribute('aria-label', t('deleteOf', {what: file.name}));

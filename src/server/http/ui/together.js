@@ -50,6 +50,14 @@ export class SessionClock {
 export const place = ({start, end}, time) => time >= start && time < end ? time - start : null;
 
 /**
+ * Whether a file has become longer than a player knows it.
+ *
+ * @param {{start: number, end: number}} file
+ * @param {number} known its length, as the player has it, in seconds
+ */
+export const hasGrown = ({start, end}, known) => Number.isFinite(known) && end - start > known + 1;
+
+/**
  * What brings a player to its place.
  *
  * @param {number} off seconds that it is ahead

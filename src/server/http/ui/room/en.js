@@ -386,6 +386,7 @@ export const english = {
   whatHappened: 'What happened',
   files: 'Files',
   recordingPlay: 'Play',
+  composedFilm: 'The whole session as one film',
   recordingPause: 'Pause',
   delete: 'Delete',
   deleteOf: 'Delete {what}',

@@ -96,6 +96,7 @@ translate();
 update();
 server().then((told) => {
   rtmpPort = told.rtmpPort ?? rtmpPort;
+  byId('recordings').hidden = !told.recordings;
   update();
 }, () => {});
 every(POLL, refresh);

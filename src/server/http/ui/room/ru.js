@@ -395,6 +395,7 @@ export const russian = {
   whatHappened: 'Что происходило',
   files: 'Файлы',
   recordingPlay: 'Воспроизвести',
+  composedFilm: 'Вся сессия одним фильмом',
   recordingPause: 'Пауза',
   delete: 'Удалить',
   deleteOf: 'Удалить: {what}',
