@@ -1,7 +1,7 @@
 //! Webhooks: events are posted, as JSON, to the address that the operator names.
 //!
-//! One after the other, so that they come in order; each is tried for some two minutes and then given up. Nobody waits for
-//! this: what finds the queue full is counted and lost.
+//! One after the other, so that they come in order; each is tried for about an hour and then given up: a receiver that is set
+//! up anew answers strangely, or not at all, for a while. Nobody waits for this: what finds the queue full is counted and lost.
 
 mod post;
 mod sign;
@@ -17,14 +17,17 @@ use std::io;
 use std::time::{Duration, SystemTime};
 use thiserror::Error;
 use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// The pause after the first failure; each further one is twice as long.
+/// The pause after the first failure; each further one is twice as long, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// So often an event is posted until it is given up: with pauses of 1 to 32 s and ten seconds for each.
-const ATTEMPTS: u32 = 7;
+const LONGEST_PAUSE: Duration = Duration::from_mins(4);
+/// So long after it was first posted an event is given up.
+const GIVEN_UP: Duration = Duration::from_hours(1);
+/// The same for one that its receiver does not understand, so that it does not hold up all others.
+const REFUSED: Duration = Duration::from_mins(2);
 /// What is left when the server goes down may take this long.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -97,20 +100,19 @@ impl Hooks {
 
     /// Posts an event until it has arrived, or has had its chances.
     async fn deliver(&self, event: &Event) {
-        let mut pause = FIRST_PAUSE;
-        for attempt in 1..=ATTEMPTS {
-            match self.poster.post(event, unix_now()).await {
+        let (mut pause, began) = (FIRST_PAUSE, Instant::now());
+        loop {
+            let problem = match self.poster.post(event, unix_now()).await {
                 Ok(()) => return count("delivered"),
-                Err(problem) if !problem.may_pass() || attempt == ATTEMPTS => {
-                    return given_up(event, &problem);
-                }
-                Err(problem) => {
-                    count("retried");
-                    tracing::debug!(event = event.kind, attempt, %problem, "the event is posted again");
-                    sleep(pause).await;
-                    pause *= 2;
-                }
+                Err(problem) => problem,
+            };
+            if problem.patience().is_none_or(|patience| began.elapsed() + pause > patience) {
+                return given_up(event, &problem);
             }
+            count("retried");
+            tracing::debug!(event = event.kind, %problem, ?pause, "the event is posted again");
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 

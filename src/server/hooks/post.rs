@@ -1,7 +1,7 @@
 //! One request and its answer.
 
-use super::Event;
 use super::sign::signature;
+use super::{Event, GIVEN_UP, REFUSED};
 use crate::config;
 use bytes::Bytes;
 use http_body_util::Full;
@@ -44,15 +44,20 @@ pub(super) enum Problem {
 }
 
 impl Problem {
-    /// Whether it is worth trying again.
-    pub(super) fn may_pass(&self) -> bool {
-        match self {
-            Self::Connection(_) | Self::Late => true,
-            Self::Status(status) => {
-                status.is_server_error()
-                    || matches!(*status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS)
-            }
-            Self::Request(_) => false,
+    /// For how long it is worth trying again, from the first attempt on.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        match *self {
+            Self::Connection(_) | Self::Late => Some(GIVEN_UP),
+            // The receiver says that it wants no more, or that it is this event that it does not want.
+            Self::Status(StatusCode::GONE) | Self::Request(_) => None,
+            Self::Status(
+                StatusCode::BAD_REQUEST
+                | StatusCode::PAYLOAD_TOO_LARGE
+                | StatusCode::UNSUPPORTED_MEDIA_TYPE
+                | StatusCode::UNPROCESSABLE_ENTITY,
+            ) => Some(REFUSED),
+            // Whatever stands in front of a receiver while it is set up anew may say anything.
+            Self::Status(_) => Some(GIVEN_UP),
         }
     }
 }

@@ -123,7 +123,7 @@ async fn events_arrive_in_order_and_signed() {
 
 #[tokio::test]
 async fn what_may_pass_is_tried_again() {
-    let (url, mut got) = listen(vec![503, 0, 200, 200]).await;
+    let (url, mut got) = listen(vec![404, 0, 200, 200]).await;
     let (hooks, notices) = hooks(&url);
     let running = tokio::spawn(hooks.run(CancellationToken::new()));
     tell(&notices, "a.mp4", FileState::Finished);
@@ -142,7 +142,7 @@ async fn what_may_pass_is_tried_again() {
 
 #[tokio::test]
 async fn what_is_refused_is_given_up() {
-    let (url, mut got) = listen(vec![404, 302, 200]).await;
+    let (url, mut got) = listen(vec![410, 410, 200]).await;
     let (hooks, notices) = hooks(&url);
     let running = tokio::spawn(hooks.run(CancellationToken::new()));
     for name in ["a.mp4", "b.mp4", "c.mp4"] {
@@ -153,6 +153,19 @@ async fn what_is_refused_is_given_up() {
     }
     drop(notices);
     timeout(PATIENCE, running).await.expect("it ends").unwrap();
+}
+
+#[test]
+fn a_receiver_may_be_away_for_an_hour() {
+    let status = |status: u16| Problem::Status(status.try_into().unwrap()).patience();
+    for away in [302, 401, 403, 404, 405, 408, 429, 500, 502, 503] {
+        assert_eq!(status(away), Some(GIVEN_UP), "{away}");
+    }
+    for refused in [400, 413, 415, 422] {
+        assert_eq!(status(refused), Some(REFUSED), "{refused}");
+    }
+    assert_eq!(status(410), None);
+    assert_eq!(Problem::Late.patience(), Some(GIVEN_UP));
 }
 
 #[tokio::test]
