@@ -50,6 +50,9 @@ pub enum Error {
     /// The file cannot be read.
     #[error("{0}: {1}")]
     File(String, #[source] io::Error),
+    /// It is a folder, a pipe or a device.
+    #[error("{0} is not an ordinary file")]
+    NoFile(String),
     /// It is none of what FFmpeg reads.
     #[error("ffprobe cannot read it: {0}")]
     Unreadable(String),
@@ -112,6 +115,10 @@ async fn look(options: &Options) -> Result<Report, Error> {
     let mut structure = None;
     if is_local {
         let failed = |error| Error::File(source.clone(), error);
+        // A pipe would be waited for until somebody writes to it.
+        if !std::fs::metadata(source).map_err(failed)?.is_file() {
+            return Err(Error::NoFile(source.clone()));
+        }
         let mut file = std::fs::File::open(source).map_err(failed)?;
         structure = Structure::read(&mut file).ok();
         // A playlist may lead to other files and to no other place.
@@ -191,6 +198,8 @@ fn report(
     };
     report.av_offset = report.offset();
     report.notes = notes::notes(&report);
+    let said = described.format.duration().filter(|_| !live);
+    report.notes.extend(notes::cut(said, report.duration));
     report
 }
 
@@ -210,6 +219,27 @@ fn source(text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_pipe_is_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("pipe");
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        for source in [pipe.as_path(), dir.path()] {
+            let options = Options {
+                source: source.to_str().unwrap().to_owned(),
+                json: false,
+                seconds: 1,
+                ffprobe: "ffprobe".into(),
+            };
+            let stop = CancellationToken::new();
+            let looked = run(&options, &stop);
+            let error =
+                tokio::time::timeout(Duration::from_secs(10), looked).await.expect("in time").unwrap_err();
+            assert!(matches!(error, Error::NoFile(_)), "{error}");
+        }
+    }
 
     #[test]
     fn options_are_no_sources() {

@@ -6,6 +6,8 @@ use super::report::{Report, Stream};
 const TOGETHER: f64 = 0.2;
 /// Who joins waits no longer than this without being annoyed, in seconds.
 const LONG_GOP: f64 = 4.0;
+/// A file that has so many seconds less than it says, and this part of it, was cut.
+const CUT: (f64, f64) = (1.0, 0.02);
 /// Gaps that are told one by one.
 const TOLD: usize = 3;
 
@@ -50,6 +52,14 @@ pub(crate) fn notes(report: &Report) -> Vec<String> {
         _ => {}
     }
     notes
+}
+
+/// Whether there is less in a file than it `said` of itself.
+pub(crate) fn cut(said: Option<f64>, there: Option<f64>) -> Option<String> {
+    let (said, there) = said.zip(there)?;
+    (said - there > CUT.0.max(said * CUT.1)).then(|| {
+        format!("the file says that it lasts {said:.1} s, and {there:.1} s are there: it was cut off, or is still being fetched")
+    })
 }
 
 fn video(stream: &Stream, notes: &mut Vec<String>) {
@@ -134,6 +144,17 @@ mod tests {
             av_offset: Some(Offset { start: 0.05, end: Some(-2.0) }),
             notes: vec![],
         }
+    }
+
+    #[test]
+    fn what_is_missing_at_the_end_is_said() {
+        let text = cut(Some(300.0), Some(27.0)).unwrap();
+        assert!(text.contains("300.0 s") && text.contains("27.0 s"), "{text}");
+        for fine in [(Some(300.0), Some(299.5)), (Some(300.0), Some(295.0)), (Some(1.0), Some(0.2))] {
+            assert_eq!(cut(fine.0, fine.1), None, "{fine:?}");
+        }
+        assert_eq!((cut(None, Some(1.0)), cut(Some(9.0), None)), (None, None));
+        assert_eq!(cut(Some(27.0), Some(300.0)), None, "more than it says");
     }
 
     #[test]
