@@ -95,8 +95,9 @@ fn main() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("commonroom: {error:#}");
+            eprintln!("commonroom: {}", told(&error));
             let is_usage = error.downcast_ref().is_some_and(ConfigError::is_usage)
+                || matches!(error.downcast_ref(), Some(compose::Error::Manifest(..)))
                 || matches!(
                     error.downcast_ref(),
                     Some(RecoverError::Folder { .. } | RecoverError::NoSession(_))
@@ -104,6 +105,17 @@ fn main() -> ExitCode {
             ExitCode::from(if is_usage { USAGE } else { FAILED })
         }
     }
+}
+
+/// An error with its causes, each once: some say theirs themselves.
+fn told(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 fn serve(options: &Options) -> anyhow::Result<ExitCode> {
@@ -188,7 +200,7 @@ fn until_signal(
         };
         stop.cancel();
         if let Err(error) = running.await {
-            eprintln!("commonroom: {error:#}");
+            eprintln!("commonroom: {}", told(&error));
         }
         Ok(ExitCode::from(wish.exit_code()))
     })

@@ -238,6 +238,17 @@ fn a_wrong_option_is_a_usage_error() {
 }
 
 #[test]
+fn a_folder_that_is_not_there_is_a_usage_error_told_once() {
+    for name in ["compose", "recover"] {
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_commonroom")).args([name, "/nowhere"]).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert_eq!(said.matches("No such file").count(), 1, "{said}");
+    }
+}
+
+#[test]
 fn interrupted_recordings_are_completed_by_hand() {
     let folder = tempfile::tempdir().unwrap();
     let session = folder.path().join("room/2026-11-21T21-31-57Z");

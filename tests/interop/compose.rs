@@ -269,7 +269,7 @@ fn what_is_wrong_is_said() {
     assert!(said(&missing).contains("apt install ffmpeg"), "{}", said(&missing));
     assert_eq!(compose(&folder, &["--size", "1x1"]).status.code(), Some(2));
     assert_eq!(compose(&folder, &["--output", "film.webm"]).status.code(), Some(2));
-    assert_eq!(compose(&folder.join("none"), &[]).status.code(), Some(1));
+    assert_eq!(compose(&folder.join("none"), &[]).status.code(), Some(2));
     let broken = fs::read_to_string(folder.join("session.json")).expect("it is there");
     let mut manifest: Value = serde_json::from_str(&broken).expect("it is JSON");
     manifest["files"].as_array_mut().expect("a list").drain(..4);
