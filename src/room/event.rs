@@ -87,8 +87,13 @@ pub enum Event {
         /// By whom.
         by: Name,
     },
-    /// Recording began or ended.
-    Recording(bool),
+    /// Recording began or ended, or hosts or the operator want it, or no longer.
+    Recording {
+        /// Whether it is recorded now.
+        recording: bool,
+        /// Whether it is to be, once there is something to be recorded and a place for it.
+        wanted: bool,
+    },
     /// What is to be recorded has changed; for observers alone.
     Wanted(Wanted),
     /// The one who is told is out of the room; nothing more follows.
@@ -142,6 +147,8 @@ pub struct State {
     pub locked: bool,
     /// Whether the room is being recorded.
     pub recording: bool,
+    /// Whether it is to be, once there is something to be recorded and a place for it.
+    pub record_wanted: bool,
     /// What was said to everybody, oldest first.
     pub messages: Vec<Message>,
 }

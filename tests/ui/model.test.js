@@ -145,12 +145,20 @@ test('who decides on recordings is known from the beginning', () => {
   assert.deepEqual([model.recording, model.recordingPolicy], [true, 'onRequest']);
 });
 
+test('a wish for a recording is known before there is one', () => {
+  const {model} = entered({recordWanted: true});
+  assert.deepEqual([model.recording, model.recordWanted], [false, true]);
+  assert.deepEqual(model.apply('RECORDING', {recording: false, wanted: false}, 0), [{type: 'recordWanted', value: false, by: undefined}]);
+  assert.deepEqual(model.apply('RECORDING', {recording: false, wanted: true}, 0), [{type: 'recordWanted', value: true, by: undefined}]);
+  assert.deepEqual(model.apply('RECORDING', {recording: true, wanted: true}, 0), [{type: 'recording', value: true, by: undefined}]);
+});
+
 test('roles, lock, recording and the end', () => {
   const {model} = entered();
   assert.deepEqual(model.apply('ROLE', {login: 'anna', role: 'viewer'}, 0), [{type: 'role', login: 'anna', role: 'viewer'}]);
   assert.deepEqual(model.apply('ROLE', {login: 'anna', role: 'viewer'}, 0), [], 'said once');
   assert.deepEqual(model.apply('LOCKED', {locked: true, by: 'bob'}, 0), [{type: 'locked', value: true, by: 'bob'}]);
-  assert.deepEqual(model.apply('RECORDING', {recording: true}, 0), [{type: 'recording', value: true, by: undefined}]);
+  assert.deepEqual(model.apply('RECORDING', {recording: true}, 0).at(-1), {type: 'recording', value: true, by: undefined});
   assert.deepEqual(model.apply('KICKED', {by: 'bob'}, 0), [{type: 'kicked', by: 'bob'}]);
   assert.deepEqual(model.apply('ENDED', {by: 'bob'}, 0), [{type: 'ended', by: 'bob'}]);
   assert.deepEqual([model.self.role, model.locked, model.recording], ['viewer', true, true]);

@@ -97,7 +97,7 @@ pub enum Event {
         /// The same.
         commonroom: Muted,
     },
-    /// The room is being recorded, or is no more.
+    /// The room is being recorded, or is no more; or it is to be, or no longer.
     Recording {
         /// Which.
         info: Recording,
@@ -178,6 +178,9 @@ pub struct RoomState {
     pub locked: bool,
     /// It is being recorded.
     pub recording: bool,
+    /// It is to be, once there is something to be recorded and a place for it.
+    #[serde(default, rename = "recordWanted")]
+    pub record_wanted: bool,
     /// Who decides whether it is.
     #[serde(default, rename = "recordingPolicy")]
     pub recording_policy: RecordingPolicy,
@@ -359,6 +362,9 @@ pub struct Muted {
 pub struct Recording {
     /// From now on.
     pub recording: bool,
+    /// It is to be, once there is something to be recorded and a place for it.
+    #[serde(default)]
+    pub wanted: bool,
 }
 
 /// `TAKEN_OVER`.

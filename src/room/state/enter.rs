@@ -93,6 +93,7 @@ impl Room {
                 participants: self.participants(),
                 locked: self.locked,
                 recording: self.recording,
+                record_wanted: self.wanted().room,
                 messages: self.history.lines(),
             };
             effects.push(Effect::Tell { to: id, event: Arc::new(Event::State(state)) });

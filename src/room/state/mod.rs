@@ -263,7 +263,7 @@ impl Room {
             Command::Moderate { member, action } => self.moderate(member, action, now, &mut effects)?,
             Command::Record(recording) => {
                 if std::mem::replace(&mut self.recording, recording) != recording {
-                    self.tell_all(&Event::Recording(recording), &mut effects);
+                    self.tell_all(&self.recording(), &mut effects);
                 }
             }
             Command::Want { by, wish } => self.want(by, wish, &mut effects)?,

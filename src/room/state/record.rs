@@ -53,10 +53,19 @@ impl Room {
             }
             Wish::Align(align) => self.wanted.align = Some(align),
         }
+        if self.wanted.room != before.room {
+            // That it is recorded is told when something comes.
+            self.tell_all(&self.recording(), effects);
+        }
         if self.wanted != before {
             effects.push(Effect::Observe(Arc::new(Event::Wanted(self.wanted()))));
         }
         Ok(())
+    }
+
+    /// Whether it is recorded, and whether it is to be.
+    pub(super) fn recording(&self) -> Event {
+        Event::Recording { recording: self.recording, wanted: self.wanted().room }
     }
 
     /// What is to be recorded.

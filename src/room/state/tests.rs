@@ -140,7 +140,7 @@ fn words(event: &Event) -> String {
         Event::Data { stream, payload } => format!("data {stream} {payload}"),
         Event::Role { login, role } => format!("role {login} {}", role.as_str()),
         Event::Locked { locked, by } => format!("locked {locked} by {by}"),
-        Event::Recording(recording) => format!("recording {recording}"),
+        Event::Recording { recording, wanted } => format!("recording {recording} {wanted}"),
         Event::Wanted(wanted) => format!("wanted {} and {}", wanted.room, wanted.streams.len()),
         Event::Expelled(Expulsion::Kicked { by }) => format!("kicked by {by}"),
         Event::Expelled(Expulsion::Ended { by }) => format!("ended by {by}"),
@@ -508,7 +508,7 @@ impl Client {
                 }
             }
             Event::Locked { locked, .. } => self.locked = *locked,
-            Event::Recording(recording) => self.recording = *recording,
+            Event::Recording { recording, .. } => self.recording = *recording,
             Event::Wanted(_) => panic!("for observers alone"),
             Event::Data { .. } | Event::Role { .. } | Event::Held { .. } | Event::Expelled(_) => {}
         }

@@ -74,8 +74,8 @@ fn addition(event: &Event, member: &room::Name) -> Option<api::Event> {
             let locked = api::Locked { locked: *locked, by: by.to_string() };
             api::Event::Locked { info: locked.clone(), commonroom: locked }
         }
-        Event::Recording(recording) => {
-            let recording = api::Recording { recording: *recording };
+        Event::Recording { recording, wanted } => {
+            let recording = api::Recording { recording: *recording, wanted: *wanted };
             api::Event::Recording { info: recording.clone(), commonroom: recording }
         }
         Event::Expelled(room::Expulsion::Kicked { by }) => {
@@ -122,6 +122,7 @@ fn room_state(state: &room::State, limits: &Limits) -> api::RoomState {
         participants: state.participants.iter().map(participant).collect(),
         locked: state.locked,
         recording: state.recording,
+        record_wanted: state.record_wanted,
         recording_policy: match limits.recording {
             room::RecordingPolicy::Never => api::RecordingPolicy::Never,
             room::RecordingPolicy::OnRequest => api::RecordingPolicy::OnRequest,

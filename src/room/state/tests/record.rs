@@ -33,11 +33,16 @@ fn hosts_ask_for_the_room_and_publishers_for_their_own_streams() {
     want(&mut world, Some(alice), Wish::Room(true)).unwrap();
     assert!(world.room.wanted().has(&published("r-bob-2")));
     world.handle(Command::Finish { stream: published("r-bob-1"), failed: false }).unwrap();
-    assert_eq!(observed(&mut world), "wanted true and 1; unpublished bob r-bob-1");
+    assert_eq!(observed(&mut world), "recording false true; wanted true and 1; unpublished bob r-bob-1");
     assert!(world.room.wanted().streams.is_empty(), "its name may be another's next");
     want(&mut world, None, Wish::Room(false)).unwrap();
     assert!(world.room.wanted().is_nothing());
-    assert_eq!(world.hears(alice), "published bob r-bob-1; unpublished bob r-bob-1", "wishes are no news");
+    let room = "recording false true; unpublished bob r-bob-1; recording false false";
+    assert_eq!(
+        world.hears(alice),
+        format!("published bob r-bob-1; {room}"),
+        "the wish for a stream is no news"
+    );
 }
 
 #[test]
@@ -82,7 +87,7 @@ fn everybody_is_told_when_it_begins_and_ends() {
     for recording in [true, true, false] {
         world.handle(Command::Record(recording)).unwrap();
     }
-    assert_eq!(world.hears(alice), "recording true; recording false");
+    assert_eq!(world.hears(alice), "recording true true; recording false true");
 }
 
 #[test]

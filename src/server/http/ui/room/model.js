@@ -43,6 +43,8 @@ export class Model {
   messages = [];
   locked = false;
   recording = false;
+  /** Whether it is to be, once there is something to be recorded. */
+  recordWanted = false;
   /** @type {'never' | 'onRequest' | 'always'} who decides whether it is: the operator, or hosts */
   recordingPolicy = 'never';
   limits = {participants: 0, textLength: 2_000, messagesPerSecond: 0};
@@ -72,7 +74,9 @@ export class Model {
       case 'MESSAGE': return this.add(body) ? [{type: 'message', message: body}] : [];
       case 'ROLE': return this.#role(body);
       case 'LOCKED': return this.#flag('locked', body.locked, body.by);
-      case 'RECORDING': return this.#flag('recording', body.recording);
+      case 'RECORDING':
+        // Servers of an earlier time say nothing of wishes.
+        return [...this.#flag('recordWanted', body.wanted ?? body.recording), ...this.#flag('recording', body.recording)];
       case 'MUTED': return this.#muted(body);
       case 'QUALITY': return this.#quality(body);
       case 'KICKED': return [{type: 'kicked', by: body?.by}];
@@ -110,7 +114,7 @@ export class Model {
     return login === this.self.login ? this.self : this.others.get(login);
   }
 
-  #state({you, participants = [], locked = false, recording = false, recordingPolicy = 'never', messages = [], limits}, now) {
+  #state({you, participants = [], locked = false, recording = false, recordWanted = recording, recordingPolicy = 'never', messages = [], limits}, now) {
     const before = this.others;
     this.others = new Map();
     const own = participants.find(({login}) => login === you.login);
@@ -122,7 +126,7 @@ export class Model {
     for (const [login, old] of before) {
       if (!this.others.has(login) && login !== you.login) this.others.set(login, absent(old, now));
     }
-    Object.assign(this, {locked, recording, recordingPolicy, limits: {...this.limits, ...limits}});
+    Object.assign(this, {locked, recording, recordWanted, recordingPolicy, limits: {...this.limits, ...limits}});
     const fresh = messages.filter((message) => this.add(message));
     const first = !this.#entered;
     this.#entered = true;

@@ -31,7 +31,7 @@ export class People {
     this.#write = write;
     this.#list.replaceChildren();
     byId('lock').addEventListener('click', () => this.#try(this.#model.locked ? 'unlock' : 'lock'), {signal});
-    byId('record').addEventListener('click', () => this.#try(this.#model.recording ? 'stopRecording' : 'record'), {signal});
+    byId('record').addEventListener('click', () => this.#try(stops(this.#model) ? 'stopRecording' : 'record'), {signal});
     byId('end').addEventListener('click', async () => {
       if (await ask('endTitle', 'endText', 'endForAll')) this.#try('end');
     }, {signal});
@@ -40,7 +40,7 @@ export class People {
   /** @param {import('./model.js').Model} model */
   show(model) {
     this.#model = model;
-    const {self, others, locked, recording, recordingPolicy} = model;
+    const {self, others, locked, recording, recordWanted, recordingPolicy} = model;
     const all = [self, ...others.values()];
     byId('people-count').textContent = String(all.length);
     for (const [login, {element}] of this.#rows) {
@@ -56,8 +56,9 @@ export class People {
     put(byId('lock').querySelector('span'), locked ? 'unlock' : 'lock');
     // Where the operator decides, hosts have nothing to press.
     reveal(byId('record'), recordingPolicy === 'onRequest', byId('lock'));
-    button(byId('record'), {icon: recording ? 'stop' : 'record'});
-    put(byId('record').querySelector('span'), recording ? 'stopRecording' : 'startRecording');
+    button(byId('record'), {icon: stops(model) ? 'stop' : 'record'});
+    put(byId('record').querySelector('span'), stops(model) ? 'stopRecording' : 'startRecording');
+    byId('record-waits').hidden = byId('record').hidden || !recordWanted || recording;
   }
 
   #row(one, self, host) {
@@ -185,6 +186,9 @@ export class People {
     }
   }
 }
+
+/** Whether there is a recording to be stopped, or the wish for one. */
+const stops = ({recording, recordWanted}) => recording || recordWanted;
 
 /** The reason in the reader's language, or else in the server's words. */
 export function explained({reason, message}) {
