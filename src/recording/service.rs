@@ -294,10 +294,12 @@ impl Watch {
                     session.take(news).await;
                     self.show();
                 },
-                _ = ticks.tick() => if let Some(session) = &mut self.session
-                    && session.tick().await
-                {
-                    self.end_session().await;
+                _ = ticks.tick() => if let Some(session) = &mut self.session {
+                    if session.tick().await {
+                        self.end_session().await;
+                    } else {
+                        self.show();
+                    }
                 },
             }
         }
@@ -433,8 +435,8 @@ impl Watch {
 
     /// Tells the room whether it is recorded.
     fn show(&self) {
-        let is_live = self.session.as_ref().is_some_and(Session::is_live);
-        self.service.rooms.set_recording(&self.room, is_live);
+        let is_recorded = self.session.as_ref().is_some_and(Session::is_under_way);
+        self.service.rooms.set_recording(&self.room, is_recorded);
     }
 
     fn joined(&mut self, participant: &room::Participant) {

@@ -235,6 +235,11 @@ impl Session {
         self.takes.iter().any(|take| take.state == TakeState::Live)
     }
 
+    /// Whether anything is, or will be in the same file if its publisher comes back in time.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.takes.iter().any(|take| matches!(take.state, TakeState::Live | TakeState::Idle(_)))
+    }
+
     /// Something of a stream is muted, or no longer.
     pub(super) fn mute(&self, stream: &str, medium: crate::media::MediaKind, muted: bool) {
         let take = self

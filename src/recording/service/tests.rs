@@ -221,6 +221,36 @@ async fn two_servers_do_not_share_a_folder() {
     assert!(second().is_ok());
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_comes_back_in_time_was_recorded_all_the_while() {
+    let place = Place::new();
+    let running = place.run();
+    let alice = Alice::publish(&place.rooms);
+    place.until(|manifests| manifests.first().is_some_and(has_file)).await;
+    let mut events = place.rooms.observe(&"room".parse().unwrap()).unwrap().events;
+    let mut told = || {
+        let mut told = Vec::new();
+        while let Ok(event) = events.try_recv() {
+            if let room::Event::Recording { recording, .. } = *event {
+                told.push(recording);
+            }
+        }
+        told
+    };
+    drop(alice);
+    sleep(Duration::from_secs(2)).await;
+    let alice = Alice::publish(&place.rooms);
+    sleep(Duration::from_secs(2)).await;
+    assert!(told().is_empty(), "one file goes on");
+    drop(alice);
+    sleep(Duration::from_secs(8)).await;
+    assert_eq!(told(), [false]);
+    let manifests = place.until(|manifests| manifests[0].state == SessionState::Finished).await;
+    assert_eq!((manifests.len(), manifests[0].files.len()), (1, 1), "{manifests:?}");
+    place.stop.cancel();
+    timeout(PATIENCE, running).await.expect("it ends").unwrap();
+}
+
 /// However its publishers begin and end, all files of a session that is filled end together.
 #[tokio::test(start_paused = true)]
 async fn files_that_are_filled_end_together() {
