@@ -147,7 +147,7 @@ impl Session {
             stream: &stream.name().stream,
             kind: kind.as_str(),
             start: &start_stamp,
-            media_session_id: &stream.name().stream,
+            media_session_id: stream.client_id(),
         });
         let config = &self.config;
         let setting = Setting {

@@ -11,7 +11,7 @@ use crate::media::{Frame, MediaKind};
 use crate::time::{NtpTime, Timestamp};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
@@ -76,6 +76,8 @@ pub(super) struct Shared {
     writes: AtomicU64,
     pub(super) warnings: watch::Sender<Board>,
     pub(super) recorded: watch::Sender<Option<Recorded>>,
+    /// What the publisher's client calls it by.
+    pub(super) client_id: OnceLock<Box<str>>,
     /// Sound and picture that are kept back.
     muted: [AtomicBool; 2],
 }
@@ -108,6 +110,7 @@ impl Stream {
             writes: AtomicU64::new(0),
             warnings: watch::Sender::default(),
             recorded: watch::Sender::default(),
+            client_id: OnceLock::new(),
             muted: Default::default(),
         });
         (Self { shared: shared.clone() }, Publisher { shared })

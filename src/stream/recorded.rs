@@ -23,6 +23,17 @@ impl fmt::Display for Recorded {
 }
 
 impl Stream {
+    /// What the publisher's client calls it by; said once, before anybody hears of it.
+    pub fn set_client_id(&self, id: &str) {
+        // It is said once.
+        drop(self.shared().client_id.set(id.into()));
+    }
+
+    /// What the publisher's client calls it by, or else its name.
+    pub fn client_id(&self) -> &str {
+        self.shared().client_id.get().map_or(&self.name().stream, |id| id)
+    }
+
     /// The recorder writes the stream into this file from now on.
     pub fn begin_recording(&self, name: &str) {
         self.shared().recorded.send_replace(Some(Recorded { name: name.into(), is_live: true }));
@@ -46,6 +57,16 @@ mod tests {
     use super::super::bus::StreamName;
     use super::*;
     use crate::time::NtpTime;
+
+    #[test]
+    fn clients_call_streams_as_they_like() {
+        let name = StreamName { room: "r".into(), participant: "a".into(), stream: "r-a-1".into() };
+        let (stream, _publisher) = Stream::publish(name, NtpTime::default());
+        assert_eq!(stream.client_id(), "r-a-1");
+        stream.set_client_id("4b1d");
+        stream.set_client_id("later");
+        assert_eq!(stream.client_id(), "4b1d");
+    }
 
     #[test]
     fn the_name_outlives_the_recording() {

@@ -52,6 +52,8 @@ async fn what_never_connects_fails_within_ten_seconds() {
     alice.offer("a1", NAME).await;
     let answer = alice.answer("a1").await;
     assert!(answer.contains("a=candidate:") && answer.contains("a=recvonly"), "{answer}");
+    let publication = site.rooms.publication(&ROOM.parse().unwrap(), &NAME.parse().unwrap());
+    assert_eq!(publication.unwrap().client_id(), "a1", "for the names of recordings");
     assert!(answer.contains("H264") && !answer.contains("VP8"), "what RTMP and MP4 carry: {answer}");
 
     let encoder = site.encoder(ROOM, "obs");

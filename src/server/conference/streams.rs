@@ -92,12 +92,13 @@ impl Session {
             .membership
             .publish_as(name.clone(), kind, origin)
             .map_err(|refusal| refuse::no_place(&refusal))?;
+        let source = publication.publisher().stream();
+        source.set_client_id(request.media_session_id.as_str());
         if request.record {
             // A wish: policy grants it or not.
             drop(seat.membership.record(Wish::Stream(name.clone())));
         }
         let options = Options { transport: transport(request.transport.as_deref()), ..Options::default() };
-        let source = publication.publisher().stream();
         let answer = self
             .conference
             .webrtc
