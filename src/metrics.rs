@@ -68,6 +68,13 @@ const GAUGES: &[Description] = &[
         Unit::Seconds,
         "When the TLS certificate that is served expires, in seconds since 1970.",
     ),
+    ("commonroom_recordings", Unit::Count, "Files that are being recorded now."),
+    (
+        "commonroom_recording_waiting_bytes",
+        Unit::Bytes,
+        "What waits to be written to the disk for recordings.",
+    ),
+    ("commonroom_hooks_waiting", Unit::Count, "Events that wait to be posted to hooks.url."),
     ("commonroom_recording_free_bytes", Unit::Bytes, "What is free on the disk for recordings."),
     ("commonroom_recording_upload_waiting_sessions", Unit::Count, "Sessions that wait for their upload."),
     (
@@ -113,6 +120,7 @@ const COUNTERS: &[Description] = &[
         Unit::Count,
         "Recordings that have come to an end, by outcome: finished, failed, recovered, lost.",
     ),
+    ("commonroom_recording_bytes_total", Unit::Bytes, "What was written to the disk for recordings."),
     (
         "commonroom_hooks_events_total",
         Unit::Count,

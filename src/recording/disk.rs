@@ -50,7 +50,9 @@ impl Disk {
         if self.is_broken {
             return;
         }
-        self.bytes += size(&pieces);
+        let size = size(&pieces);
+        self.bytes += size;
+        waiting().increment(size as f64);
         self.waiting.push_back((Instant::now(), pieces));
         self.go_on();
     }
@@ -83,14 +85,17 @@ impl Disk {
         let size = *size;
         self.under_way = None;
         self.bytes -= size;
+        waiting().decrement(size as f64);
         let outcome = outcome.map_err(io::Error::other).flatten();
         if outcome.is_err() {
             self.is_broken = true;
             self.waiting.clear();
+            waiting().decrement(self.bytes as f64);
             self.bytes = 0;
         }
         outcome?;
         self.total += size as u64; // usize is at most 64 bits
+        metrics::counter!("commonroom_recording_bytes_total").increment(size as u64);
         self.go_on();
         Ok(())
     }
@@ -99,10 +104,10 @@ impl Disk {
     pub(super) async fn finish(mut self) -> (Arc<File>, io::Result<()>) {
         while !self.is_idle() {
             if let Err(error) = self.written().await {
-                return (self.file, Err(error));
+                return (self.file.clone(), Err(error));
             }
         }
-        (self.file, Ok(()))
+        (self.file.clone(), Ok(()))
     }
 
     fn go_on(&mut self) {
@@ -125,6 +130,17 @@ impl Disk {
         });
         self.under_way = Some((size, task));
     }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        waiting().decrement(self.bytes as f64);
+    }
+}
+
+/// Bytes of all files that wait, as operators see them. Exact up to 8 PiB.
+fn waiting() -> metrics::Gauge {
+    metrics::gauge!("commonroom_recording_waiting_bytes")
 }
 
 fn size(pieces: &[Bytes]) -> usize {
@@ -153,6 +169,27 @@ fn write_all(mut file: &File, pieces: &[Bytes]) -> io::Result<()> {
 mod tests {
     use super::*;
     use std::io::{Read, Seek};
+
+    #[test]
+    fn operators_see_what_waits_and_what_was_written() {
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        let (shown, runtime) =
+            (recorder.handle(), tokio::runtime::Builder::new_current_thread().build().unwrap());
+        metrics::with_local_recorder(&recorder, || {
+            runtime.block_on(async {
+                let mut disk = Disk::new(tempfile::tempfile().unwrap(), None);
+                disk.write(vec![Bytes::from_static(b"first")]);
+                disk.write(vec![Bytes::from_static(b"second")]);
+                assert!(shown.render().contains("_recording_waiting_bytes 11"), "{}", shown.render());
+                disk.written().await.unwrap();
+                assert!(shown.render().contains("_recording_waiting_bytes 6"), "{}", shown.render());
+                drop(disk);
+            });
+        });
+        let text = shown.render();
+        assert!(text.contains("_recording_waiting_bytes 0"), "{text}");
+        assert!(text.contains("_recording_bytes_total 5"), "{text}");
+    }
 
     #[tokio::test]
     async fn pieces_stand_one_behind_the_other() {

@@ -75,6 +75,9 @@ struct Take {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum TakeState {
+/// One of those that operators see.
+struct Counted(metrics::Gauge);
+
     /// Something comes.
     Live,
     /// Its stream has ended; another one of the participant goes on in the same file.
@@ -182,7 +185,9 @@ impl Session {
         self.service.tasks.spawn(async move {
             let told = teller.clone();
             let recording =
+        let counted = Counted::new();
                 tokio::spawn(file::record(setting, recorded, start, for_file, told, (number, news.clone())));
+            let _counted = counted;
             let left = recording.await.unwrap_or_else(|panic| {
                 teller.send_modify(|told| {
                     told.state = FileState::Failed;
@@ -456,6 +461,20 @@ impl Take {
         super::service::count_closed(told.state);
         service.notices.tell(service.rooms.wall(), (folder.room(), folder.session()), &told);
     }
+
+impl Counted {
+    fn new() -> Self {
+        let recordings = metrics::gauge!("commonroom_recordings");
+        recordings.increment(1.0);
+        Self(recordings)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}
 
     fn close(&mut self, end: Option<Timestamp>) {
         if matches!(self.state, TakeState::Live | TakeState::Idle(_)) {

@@ -77,10 +77,11 @@ impl Hooks {
                 notice = self.notices.recv() => notice,
             };
             let Some(notice) = notice else { break };
+            self.show_waiting(1);
             let event = Event::of(&notice);
             tokio::select! {
                 biased;
-                () = self.deliver(&event) => {}
+                () = self.deliver(&event) => self.show_waiting(0),
                 () = stop.cancelled() => interrupted = Some(event),
             }
         }
@@ -98,6 +99,11 @@ impl Hooks {
         }
     }
 
+    /// Shows operators how many wait, besides these.
+    fn show_waiting(&self, besides: usize) {
+        metrics::gauge!("commonroom_hooks_waiting").set((self.notices.len() + besides) as f64);
+    }
+
     /// Posts an event until it has arrived, or has had its chances.
     async fn deliver(&self, event: &Event) {
         let (mut pause, began) = (FIRST_PAUSE, Instant::now());
@@ -110,6 +116,7 @@ impl Hooks {
                 return given_up(event, &problem);
             }
             count("retried");
+            self.show_waiting(1);
             tracing::debug!(event = event.kind, %problem, ?pause, "the event is posted again");
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
