@@ -9,6 +9,7 @@ use commonroom::room::RecordingPolicy;
 use serde_json::json;
 use std::io::Write;
 use tempfile::TempDir;
+use tokio::io::AsyncReadExt;
 
 const BYTES: &str = "0123456789abcdefghij";
 const HASH: &str = "8d7f4b6a";
@@ -252,6 +253,35 @@ async fn recordings_are_for_known_names_and_listed_origins() {
         assert_eq!(site.ask("GET", path, &[("Host", host)], "").await.status, 200, "{host}");
     }
     assert_eq!(site.ask("DELETE", path, &[friend], "").await.status, 204);
+}
+
+#[tokio::test]
+async fn a_download_does_not_give_way_to_who_does_nothing() {
+    const SIZE: u64 = 64 << 20;
+    let dir = tempfile::tempdir().expect("there is room for a folder");
+    let store = Store::open(dir.path()).expect("it can be made");
+    let (name, file) = store.create("demo", "one").unwrap().create("long", "mp4").unwrap();
+    file.set_len(SIZE).unwrap();
+    let http = Http { max_connections: 2, ..Http::default() };
+    let site = Site::of(http, Webrtc::default(), RecordingPolicy::Never, Some(store));
+    let mut download = site.connect().await;
+    download.send("GET", &format!("/api/v1/recordings/demo/one/{name}"), &[], "").await;
+    let mut taken = vec![0; 1 << 20];
+    download.0.read_exact(&mut taken).await.unwrap();
+    let mut idle = site.connect().await;
+    idle.send("GET", "/healthz", &[], "").await;
+    assert_eq!(idle.response().await.status, 200);
+    let mut left = SIZE;
+    while left > SIZE / 2 {
+        download.0.read_exact(&mut taken).await.unwrap();
+        left -= taken.len() as u64;
+    }
+    assert_eq!(site.get("/healthz").await.status, 200);
+    assert_eq!(idle.closed().await, "", "it gave way");
+    while left > 2 << 20 {
+        download.0.read_exact(&mut taken).await.expect("the download goes on");
+        left -= taken.len() as u64;
+    }
 }
 
 #[tokio::test]

@@ -69,10 +69,11 @@ fn number(text: &str) -> Option<u64> {
     is_number.then(|| text.parse().unwrap_or(u64::MAX))
 }
 
-/// A body of these bytes. It breaks off where the file has become shorter.
-pub(super) fn body(file: File, range: Range<u64>) -> Body {
+/// A body of these bytes. It breaks off where the file has become shorter. `taken` is called whenever the client has taken some.
+pub(super) fn body(file: File, range: Range<u64>, taken: impl Fn() + Send + 'static) -> Body {
     let file = Arc::new(file);
     Body::from_stream(futures_util::stream::unfold(range, move |left| {
+        taken();
         let file = file.clone();
         async move {
             if left.is_empty() {
@@ -155,11 +156,11 @@ mod tests {
         let bytes: Vec<u8> = (0..CHUNK as usize * 2 + 7).map(|at| (at % 251) as u8).collect();
         file.write_all(&bytes).unwrap();
         for range in [0..bytes.len(), 5..6, 3..CHUNK as usize + 3, 9..9] {
-            let body = body(file.try_clone().unwrap(), range.start as u64..range.end as u64);
+            let body = body(file.try_clone().unwrap(), range.start as u64..range.end as u64, || {});
             let sent = axum::body::to_bytes(body, usize::MAX).await.unwrap();
             assert!(sent == bytes[range.clone()], "{range:?}");
         }
-        let short = body(file, bytes.len() as u64 - 1..bytes.len() as u64 + 1);
+        let short = body(file, bytes.len() as u64 - 1..bytes.len() as u64 + 1, || {});
         assert!(axum::body::to_bytes(short, usize::MAX).await.is_err());
     }
 }

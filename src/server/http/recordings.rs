@@ -4,6 +4,7 @@
 //! Names from addresses never become paths: they are opened relative to the folder's handle.
 
 use super::disk;
+use super::listener::Place;
 use super::problem::Problem;
 use super::range::{self, Wanted};
 use super::router::App;
@@ -20,7 +21,7 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
@@ -341,6 +342,7 @@ async fn file(
     let Path((room, session, name)) =
         path.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
     let at = At::new(&room, session)?;
+    place: Option<Extension<Place>>,
     if !is_plain(&name) {
         return Err(nothing());
     }
@@ -362,7 +364,9 @@ async fn file(
     };
     let (opened, size, tag) = opened.await?;
     let in_pieces = query.is_some_and(|query| query.split('&').any(|key| key == "pieces"));
-    Ok(answer(opened, size, tag, &name, &headers, in_pieces))
+    // Whoever takes what he asked for is in nobody's way.
+    let taken = move || place.iter().for_each(|Extension(place)| place.idle());
+    Ok(answer(opened, size, tag, &name, &headers, in_pieces, taken))
 }
 
 /// What is sent under this tag is always the same: a file that grows has none.
@@ -383,6 +387,7 @@ fn answer(
     let mut headers = HeaderMap::new();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    taken: impl Fn() + Send + 'static,
     if let Some(tag) = &tag {
         headers.insert(ETAG, tag.clone());
     }
@@ -410,7 +415,7 @@ fn answer(
     // Pages play it all the same; nobody's file is ever shown as a page of this server.
     let encoded = utf8_percent_encode(name, KEPT);
     insert(&mut headers, CONTENT_DISPOSITION, &format!("attachment; filename*=UTF-8''{encoded}"));
-    (status, headers, range::body(file, piece)).into_response()
+    (status, headers, range::body(file, piece, taken)).into_response()
 }
 
 fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
