@@ -19,7 +19,7 @@ mod template;
 mod timeline;
 mod upload;
 
-pub use notice::{Notice, NoticeKind, Notices, Subject, Uploaded};
+pub use notice::{Notice, NoticeKind, Notices, Subject, Summary, Uploaded};
 pub use recover::{RecoverError, Recovered, Report, recover};
 pub use service::{Recorder, RecorderError};
 pub use store::{SessionFolder, Stamp, Store};

@@ -1,6 +1,6 @@
 //! What becomes of recordings, for programs that want to know.
 
-use super::manifest::{File, FileState};
+use super::manifest::{File, FileState, Manifest, SessionState};
 use super::upload::Object;
 use crate::time::NtpTime;
 use serde::Serialize;
@@ -37,6 +37,26 @@ pub enum Subject {
     File(File),
     /// The upload of a session.
     Upload(Uploaded),
+    /// A session.
+    Summary(Summary),
+}
+
+/// A session, in short; its manifest has all.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Summary {
+    /// Whether it is complete.
+    pub state: SessionState,
+    /// The time of day at its zero.
+    pub start: String,
+    /// The names of its files.
+    pub files: Vec<String>,
+}
+
+impl From<&Manifest> for Summary {
+    fn from(manifest: &Manifest) -> Self {
+        let names = manifest.files.iter().map(|file| &file.name).filter(|name| !name.is_empty());
+        Self { state: manifest.state, start: manifest.start.clone(), files: names.cloned().collect() }
+    }
 }
 
 /// A session on its way to a store of objects.
@@ -73,6 +93,10 @@ pub enum NoticeKind {
     Uploaded,
     /// It could not be uploaded, and will be tried again.
     UploadFailed,
+    /// A session has begun.
+    SessionStarted,
+    /// It is complete, and so is its manifest.
+    SessionFinished,
 }
 
 impl NoticeKind {
@@ -85,6 +109,8 @@ impl NoticeKind {
             Self::Recovered => "recording.recovered",
             Self::Uploaded => "recording.uploaded",
             Self::UploadFailed => "recording.upload_failed",
+            Self::SessionStarted => "session.started",
+            Self::SessionFinished => "session.finished",
         }
     }
 }
@@ -121,6 +147,14 @@ impl Notices {
     pub fn tell_upload(&self, time: NtpTime, at: (&str, &str), upload: Uploaded) {
         let kind = if upload.error.is_none() { NoticeKind::Uploaded } else { NoticeKind::UploadFailed };
         self.put(kind, time, at, upload.duration, Subject::Upload(upload));
+    }
+
+    /// Tells in the same way of a session, as its manifest has it.
+    pub fn tell_session(&self, time: NtpTime, manifest: &Manifest) {
+        let is_over = manifest.state != SessionState::Recording;
+        let kind = if is_over { NoticeKind::SessionFinished } else { NoticeKind::SessionStarted };
+        let (at, subject) = ((&*manifest.room, &*manifest.session), Subject::Summary(manifest.into()));
+        self.put(kind, time, at, manifest.duration, subject);
     }
 
     fn put(

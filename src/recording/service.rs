@@ -428,7 +428,7 @@ impl Watch {
 
     async fn end_session(&mut self) {
         if let Some(session) = self.session.take() {
-            self.service.rooms.set_recording(&self.room, false);
+            self.service.rooms.set_recording(&self.room, false, None);
             session.end().await;
         }
     }
@@ -436,7 +436,8 @@ impl Watch {
     /// Tells the room whether it is recorded.
     fn show(&self) {
         let is_recorded = self.session.as_ref().is_some_and(Session::is_under_way);
-        self.service.rooms.set_recording(&self.room, is_recorded);
+        let name = self.session.as_ref().map(Session::name);
+        self.service.rooms.set_recording(&self.room, is_recorded, name);
     }
 
     fn joined(&mut self, participant: &room::Participant) {

@@ -70,14 +70,16 @@ struct Take {
     told: watch::Receiver<manifest::File>,
     /// It has been told that it has begun.
     is_announced: bool,
+    /// It has been told how it has ended.
+    is_end_told: bool,
     state: TakeState,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum TakeState {
 /// One of those that operators see.
 struct Counted(metrics::Gauge);
 
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum TakeState {
     /// Something comes.
     Live,
     /// Its stream has ended; another one of the participant goes on in the same file.
@@ -122,6 +124,7 @@ impl Session {
         };
         // A folder without one would be nobody's after a crash.
         session.write(SessionState::Recording).await;
+        session.tell(SessionState::Recording);
         Ok(session)
     }
 
@@ -182,12 +185,12 @@ impl Session {
         let (teller, told) = watch::channel(told);
         let (number, news) = (self.takes.len(), self.teller.clone());
         let recorded = stream.clone();
+        let counted = Counted::new();
         self.service.tasks.spawn(async move {
+            let _counted = counted;
             let told = teller.clone();
             let recording =
-        let counted = Counted::new();
                 tokio::spawn(file::record(setting, recorded, start, for_file, told, (number, news.clone())));
-            let _counted = counted;
             let left = recording.await.unwrap_or_else(|panic| {
                 teller.send_modify(|told| {
                     told.state = FileState::Failed;
@@ -206,6 +209,7 @@ impl Session {
             orders,
             told,
             is_announced: false,
+            is_end_told: false,
             state: TakeState::Live,
         });
     }
@@ -223,6 +227,11 @@ impl Session {
             drop(take.orders.try_send(Order::Fail(error.to_owned())));
             take.state = TakeState::Closing;
         }
+    }
+
+    /// The name of its folder.
+    pub(super) fn name(&self) -> &str {
+        self.folder.session()
     }
 
     /// How its files lie.
@@ -353,6 +362,7 @@ impl Session {
         self.write(if is_complete { SessionState::Finished } else { SessionState::Recording }).await;
         tracing::info!(room = self.folder.room(), session = self.folder.session(), "session has ended");
         if is_complete {
+            self.tell(SessionState::Finished);
             self.service.is_complete(self.folder.room(), self.folder.session()).await;
         }
     }
@@ -395,6 +405,12 @@ impl Session {
         self.clock.zero().unwrap_or_default() + span.into()
     }
 
+    /// Tells those who want to know how the session is.
+    fn tell(&mut self, state: SessionState) {
+        let manifest = self.manifest(state);
+        self.service.notices.tell_session(self.service.rooms.wall(), &manifest);
+    }
+
     async fn write(&mut self, state: SessionState) {
         self.is_dirty = false;
         self.written = Some(Instant::now());
@@ -407,6 +423,10 @@ impl Session {
         };
         if let Err(error) = outcome {
             tracing::error!(room = self.folder.room(), session = self.folder.session(), %error, "manifest");
+        }
+        // Whoever hears of a file finds it in the manifest as he heard of it.
+        for take in &mut self.takes {
+            take.tell_end(&self.service, &self.folder);
         }
     }
 
@@ -442,6 +462,20 @@ impl Session {
     }
 }
 
+impl Counted {
+    fn new() -> Self {
+        let recordings = metrics::gauge!("commonroom_recordings");
+        recordings.increment(1.0);
+        Self(recordings)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}
+
 impl Take {
     /// Tells once that there is a file.
     fn announce(&mut self, service: &Service, folder: &SessionFolder) {
@@ -457,24 +491,17 @@ impl Take {
     fn closed(&mut self, service: &Service, folder: &SessionFolder) {
         self.announce(service, folder);
         self.state = TakeState::Closed;
-        let told = self.told.borrow();
-        super::service::count_closed(told.state);
-        service.notices.tell(service.rooms.wall(), (folder.room(), folder.session()), &told);
+        super::service::count_closed(self.told.borrow().state);
     }
 
-impl Counted {
-    fn new() -> Self {
-        let recordings = metrics::gauge!("commonroom_recordings");
-        recordings.increment(1.0);
-        Self(recordings)
+    /// Tells that once, when the manifest has it.
+    fn tell_end(&mut self, service: &Service, folder: &SessionFolder) {
+        if self.state == TakeState::Closed && !self.is_end_told {
+            self.is_end_told = true;
+            let told = self.told.borrow();
+            service.notices.tell(service.rooms.wall(), (folder.room(), folder.session()), &told);
+        }
     }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.decrement(1.0);
-    }
-}
 
     fn close(&mut self, end: Option<Timestamp>) {
         if matches!(self.state, TakeState::Live | TakeState::Idle(_)) {

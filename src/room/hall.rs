@@ -21,6 +21,8 @@ pub(super) struct Hall {
     /// Of those who look without being in it.
     pub(super) observers: Vec<mpsc::Sender<Arc<Event>>>,
     pub(super) streams: BTreeMap<PublishedName, Handle>,
+    /// The session that it is recorded in.
+    pub(super) session: Option<String>,
 }
 
 pub(super) struct Handle {
@@ -38,7 +40,13 @@ pub(super) struct Done {
 
 impl Hall {
     pub(super) fn new(room: Room) -> Self {
-        Self { room, outboxes: HashMap::new(), observers: Vec::new(), streams: BTreeMap::new() }
+        Self {
+            room,
+            outboxes: HashMap::new(),
+            observers: Vec::new(),
+            streams: BTreeMap::new(),
+            session: None,
+        }
     }
 
     pub(super) fn handle(&mut self, command: Command, now: Now) -> Result<Done, Refusal> {
@@ -119,6 +127,7 @@ impl Hall {
             name: name.clone(),
             locked: self.room.is_locked(),
             recording: self.room.is_recorded(),
+            session: self.session.clone(),
             participants,
         })
     }

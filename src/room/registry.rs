@@ -42,6 +42,8 @@ pub struct RoomInfo {
     pub locked: bool,
     /// Whether it is being recorded.
     pub recording: bool,
+    /// The session that it is recorded in.
+    pub session: Option<String>,
     /// Who is in, by name.
     pub participants: Vec<ParticipantInfo>,
 }
@@ -183,11 +185,14 @@ impl Rooms {
         self.shared.lock().rooms.iter().filter_map(|(name, hall)| hall.info(name)).collect()
     }
 
-    /// Tells a room that it is being recorded, or no longer.
-    pub fn set_recording(&self, room: &Name, recording: bool) {
+    /// Tells a room that it is being recorded, or no longer. `session`: under which name, for programs.
+    pub fn set_recording(&self, room: &Name, recording: bool, session: Option<&str>) {
         let now = self.shared.now();
+        let mut state = self.shared.lock();
         // A room that is no more has nobody to tell.
-        drop(self.shared.lock().handle(room, Command::Record(recording), now));
+        let Some(hall) = state.rooms.get_mut(room) else { return };
+        hall.session = session.map(str::to_owned);
+        drop(state.handle(room, Command::Record(recording), now));
     }
 
     /// Removes rooms that are over, and so what was said in them, until it is dropped.

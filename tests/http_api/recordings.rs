@@ -315,10 +315,22 @@ async fn a_room_is_recorded_and_no_longer() {
     assert!(!wanted());
     let room = async || site.get("/api/v1/rooms").await.json()["rooms"][0]["recording"].clone();
     assert_eq!(room().await, false);
-    site.rooms.set_recording(&name, true);
+    site.rooms.set_recording(&name, true, Some("2026-11-21T21-31-57Z"));
     assert_eq!(room().await, true);
+    let report = site.get("/api/v1/rooms/demo").await.json();
+    assert_eq!(report["session"], "2026-11-21T21-31-57Z");
+    let started = order(&site, "demo", start, &[]).await.json();
+    assert_eq!(started, json!({"wanted": true, "session": "2026-11-21T21-31-57Z"}));
+    let begins = async {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        site.rooms.set_recording(&name, true, Some("another"));
+    };
+    let lead_in = r#"{"action":"start","align":"lead-in"}"#;
+    let (answer, ()) = tokio::join!(order(&site, "demo", lead_in, &[]), begins);
+    assert_eq!(answer.json()["session"], "another", "it waits for the one that lies like that");
+    site.rooms.set_recording(&name, false, None);
     let align = || site.rooms.observe(&name).unwrap().wanted.align;
-    assert_eq!(align(), None);
+    assert_eq!(align(), Some(Alignment::LeadIn));
     let full = order(&site, "demo", r#"{"action":"start","align":"full"}"#, &[]).await;
     assert_eq!((full.json(), align()), (json!({"wanted": true}), Some(Alignment::Full)));
     let bad =

@@ -168,7 +168,8 @@ async fn a_full_disk_ends_recordings_in_order_and_no_room() {
     assert_eq!(states, [FileState::Failed, FileState::Finished]);
 
     let told = || match place.notices.try_recv().ok()? {
-        Notice { kind, session, subject: Subject::File(file), .. } => Some((kind, session, file.state)),
+        Notice { kind, session, subject: Subject::File(file), .. } => Some((kind, session, Some(file.state))),
+        Notice { kind, session, subject: Subject::Summary(_), .. } => Some((kind, session, None)),
         other => panic!("{other:?}"),
     };
     let told: Vec<_> = std::iter::from_fn(told).collect();
@@ -176,10 +177,14 @@ async fn a_full_disk_ends_recordings_in_order_and_no_room() {
     assert_eq!(
         told,
         [
-            (NoticeKind::Started, first.clone(), FileState::Recording),
-            (NoticeKind::Failed, first, FileState::Failed),
-            (NoticeKind::Started, second.clone(), FileState::Recording),
-            (NoticeKind::Finished, second, FileState::Finished),
+            (NoticeKind::SessionStarted, first.clone(), None),
+            (NoticeKind::Started, first.clone(), Some(FileState::Recording)),
+            (NoticeKind::Failed, first.clone(), Some(FileState::Failed)),
+            (NoticeKind::SessionFinished, first, None),
+            (NoticeKind::SessionStarted, second.clone(), None),
+            (NoticeKind::Started, second.clone(), Some(FileState::Recording)),
+            (NoticeKind::Finished, second.clone(), Some(FileState::Finished)),
+            (NoticeKind::SessionFinished, second, None),
         ]
     );
 }

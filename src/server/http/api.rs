@@ -40,6 +40,9 @@ pub(super) struct RoomReport {
     name: String,
     locked: bool,
     recording: bool,
+    /// The session that it is recorded in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<String>,
     participants: Vec<ParticipantReport>,
 }
 
@@ -54,6 +57,9 @@ struct ParticipantReport {
 #[derive(Serialize)]
 struct StreamReport {
     name: String,
+    /// The file that it is, or was, recorded in: `ROOM/SESSION/FILE`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recording: Option<String>,
     tracks: Vec<TrackReport>,
     renditions: Vec<RenditionReport>,
     warnings: Vec<Remark>,
@@ -236,6 +242,7 @@ impl RoomReport {
             name: room.name.to_string(),
             locked: room.locked,
             recording: room.recording,
+            session: room.session.clone(),
             participants: participants.collect(),
         }
     }
@@ -267,6 +274,7 @@ impl StreamReport {
         let warnings = stream.warnings().into_iter().map(Remark::from).collect();
         Self {
             name: stream.name().stream.to_string(),
+            recording: stream.recorded().borrow().as_ref().map(|recorded| recorded.name.to_string()),
             tracks: feeds
                 .iter()
                 .filter(|feed| feed.native && !feed.key.is_lower())

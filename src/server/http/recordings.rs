@@ -27,12 +27,17 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
 
 /// Sessions in an answer: as many as are asked for, this many where nothing is said, and never more.
 const PAGE: usize = 20;
 const MAX_PAGE: usize = 100;
 /// Manifests that are known in short.
 const MAX_BRIEFS: usize = 200;
+/// How long a session may take to begin until an answer goes without it, and between two looks.
+const BEGINNING: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_millis(10);
 /// What may stand in a header as it is (RFC 8187, `attr-char`).
 const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
 
@@ -337,12 +342,12 @@ async fn file(
     recordings: Recordings,
     path: Result<Path<(String, String, String)>, PathRejection>,
     RawQuery(query): RawQuery,
+    place: Option<Extension<Place>>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let Path((room, session, name)) =
         path.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
     let at = At::new(&room, session)?;
-    place: Option<Extension<Place>>,
     if !is_plain(&name) {
         return Err(nothing());
     }
@@ -382,12 +387,12 @@ fn answer(
     name: &str,
     request: &HeaderMap,
     in_pieces: bool,
+    taken: impl Fn() + Send + 'static,
 ) -> Response {
     let text = |header: HeaderName| request.get(header).and_then(|value| value.to_str().ok());
     let mut headers = HeaderMap::new();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    taken: impl Fn() + Send + 'static,
     if let Some(tag) = &tag {
         headers.insert(ETAG, tag.clone());
     }
@@ -450,6 +455,9 @@ pub(super) enum Order {
 pub(super) struct OrderReport {
     /// Whether it is to be recorded; that it is, the room is told when something comes.
     wanted: bool,
+    /// The session that it is recorded in, or was until now; absent where nothing is published yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<String>,
 }
 
 pub(super) async fn record(
@@ -475,6 +483,7 @@ pub(super) async fn record(
         Order::Start { align } => (true, align),
         Order::Stop => (false, None),
     };
+    let before = app.rooms.room(&room).and_then(|room| room.session);
     let aligned = align.map_or(Ok(()), |align| app.rooms.align(&room, align));
     aligned.and_then(|()| app.rooms.record(&room, wanted)).map_err(|refusal| match refusal {
         Refusal::NotJoined => Problem::not_found(format!("there is no room {room}")),
@@ -483,7 +492,24 @@ pub(super) async fn record(
         }
         other => other.into(),
     })?;
-    Ok(Json(OrderReport { wanted }))
+    let session =
+        if wanted { session(&app, &room, before.filter(|_| align.is_some())).await } else { before };
+    Ok(Json(OrderReport { wanted, session }))
+}
+
+/// The session of a room that has just been asked for, once it has begun; if files are to lie in another way, another one than
+/// `before`.
+async fn session(app: &App, room: &Name, before: Option<String>) -> Option<String> {
+    let begun = Instant::now();
+    loop {
+        let info = app.rooms.room(room)?;
+        let is_published = info.participants.iter().any(|participant| !participant.streams.is_empty());
+        let is_new = info.session.is_some() && info.session != before;
+        if is_new || !is_published || begun.elapsed() >= BEGINNING {
+            return info.session;
+        }
+        sleep(LOOK).await;
+    }
 }
 
 /// Disks make one wait.
