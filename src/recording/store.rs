@@ -116,6 +116,8 @@ impl Store {
             match rooms.create_dir(&name) {
                 Ok(()) => {
                     let folder = Arc::new(rooms.open_dir(&name)?);
+                    settle(&self.root)?;
+                    settle(&rooms)?;
                     let held = Some(self.busy.hold(room, &name));
                     return Ok(SessionFolder { folder, room: room.to_owned(), session: name, _held: held });
                 }
@@ -221,7 +223,10 @@ impl SessionFolder {
         options.read(true).write(true).create_new(true);
         for name in numbered(name, extension) {
             match self.folder.open_with(&name, &options) {
-                Ok(file) => return Ok((name, file.into_std())),
+                Ok(file) => {
+                    settle(&self.folder)?;
+                    return Ok((name, file.into_std()));
+                }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
             }
@@ -275,6 +280,10 @@ impl SessionFolder {
     /// Writes a file of JSON in the same way.
     pub(super) fn write(&self, name: &str, value: &impl Serialize) -> io::Result<()> {
         let text = serde_json::to_string_pretty(value)? + "\n";
+        if text.len() as u64 > MAX_MANIFEST {
+            // What nobody could read again must not take the place of what can be.
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
         let new = self.replace(name)?;
         (&new.file).write_all(text.as_bytes())?;
         new.commit().map(drop)
@@ -327,7 +336,10 @@ impl SessionFolder {
     /// Reads a file of JSON.
     pub(super) fn read<T: DeserializeOwned>(&self, name: &str) -> io::Result<T> {
         let mut text = String::new();
-        self.folder.open(name)?.take(MAX_MANIFEST).read_to_string(&mut text)?;
+        let read = self.folder.open(name)?.take(MAX_MANIFEST + 1).read_to_string(&mut text)?;
+        if read as u64 > MAX_MANIFEST {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
         Ok(serde_json::from_str(&text)?)
     }
 
@@ -347,6 +359,7 @@ impl Replacement<'_> {
     pub(super) fn commit(mut self) -> io::Result<File> {
         self.file.sync_data()?;
         self.folder.rename(new_name(self.name), self.folder, self.name)?;
+        settle(self.folder)?;
         self.is_whole = true;
         self.file()
     }
@@ -363,6 +376,17 @@ impl Drop for Replacement<'_> {
 /// How a file is called until it is whole.
 fn new_name(name: &str) -> String {
     format!(".{name}{NEW}")
+}
+
+/// Forces the names in a folder onto the disk: without that a power cut takes the files that they stand for. Some network
+/// file systems do so by themselves, and refuse to be asked.
+fn settle(folder: &Dir) -> io::Result<()> {
+    match folder.open(".").and_then(|folder| folder.sync_all()) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
+            Ok(())
+        }
+        outcome => outcome,
+    }
 }
 
 fn free(folder: &Dir) -> io::Result<u64> {
