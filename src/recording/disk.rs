@@ -100,14 +100,14 @@ impl Disk {
         Ok(())
     }
 
-    /// The file, once all is written; gives up what waits where that cannot be.
-    pub(super) async fn finish(mut self) -> (Arc<File>, io::Result<()>) {
+    /// The file, once all is written, and how many bytes of it are whole; gives up what waits where that cannot be.
+    pub(super) async fn finish(mut self) -> (Arc<File>, u64, io::Result<()>) {
         while !self.is_idle() {
             if let Err(error) = self.written().await {
-                return (self.file.clone(), Err(error));
+                return (self.file.clone(), self.total, Err(error));
             }
         }
-        (self.file.clone(), Ok(()))
+        (self.file.clone(), self.total, Ok(()))
     }
 
     fn go_on(&mut self) {
@@ -203,7 +203,8 @@ mod tests {
             disk.write(pieces);
         }
         assert!(!disk.is_idle());
-        let (file, outcome) = disk.finish().await;
+        let (file, whole, outcome) = disk.finish().await;
+        assert_eq!(whole, expected.len() as u64);
         outcome.unwrap();
         let (mut found, mut file) = (Vec::new(), &*file);
         file.rewind().unwrap();

@@ -9,6 +9,7 @@ use super::store::SessionFolder;
 use crate::container::mp4;
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, Write};
+use tokio_util::sync::CancellationToken;
 
 /// Copied at a time.
 const BUFFER: usize = 1 << 20;
@@ -23,11 +24,18 @@ pub(super) struct Faststart {
 impl Faststart {
     /// Puts the index of a complete file first, where that can be had: gives the file that has it, or else the one that was
     /// given. Whatever goes wrong leaves that as it is.
-    pub(super) fn apply(self, container: Container, folder: &SessionFolder, name: &str, file: File) -> File {
+    pub(super) fn apply(
+        self,
+        container: Container,
+        folder: &SessionFolder,
+        name: &str,
+        file: File,
+        farewell: &CancellationToken,
+    ) -> File {
         if container != Container::Mp4 {
             return file;
         }
-        match self.copy(folder, name, &file) {
+        match self.copy(folder, name, &file, farewell) {
             Ok(copy) => copy,
             Err(error) => {
                 let (room, session) = (folder.room(), folder.session());
@@ -37,7 +45,13 @@ impl Faststart {
         }
     }
 
-    fn copy(self, folder: &SessionFolder, name: &str, mut file: &File) -> io::Result<File> {
+    fn copy(
+        self,
+        folder: &SessionFolder,
+        name: &str,
+        mut file: &File,
+        farewell: &CancellationToken,
+    ) -> io::Result<File> {
         let (size, free) = (file.metadata()?.len(), folder.free()?);
         if free < size.saturating_add(self.keep) {
             return Err(io::Error::new(
@@ -48,12 +62,31 @@ impl Faststart {
             ));
         }
         let copy = folder.replace(name)?;
-        let mut writer = BufWriter::with_capacity(BUFFER, copy.file()?);
+        let mut writer = BufWriter::with_capacity(BUFFER, Hasty { file: copy.file()?, farewell });
         file.rewind()?;
         mp4::faststart(&mut file, &mut writer).map_err(io::Error::other)?;
         writer.flush()?;
         drop(writer);
         copy.commit()
+    }
+}
+
+/// A file that is written until the server goes down.
+struct Hasty<'a> {
+    file: File,
+    farewell: &'a CancellationToken,
+}
+
+impl Write for Hasty<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.farewell.is_cancelled() {
+            return Err(io::Error::other("the server goes down"));
+        }
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
     }
 }
 
@@ -96,7 +129,8 @@ mod tests {
     #[test]
     fn the_file_begins_with_its_index() {
         let (_root, folder, name, file) = place();
-        let mut file = Faststart { keep: 0 }.apply(Container::Mp4, &folder, &name, file);
+        let mut file =
+            Faststart { keep: 0 }.apply(Container::Mp4, &folder, &name, file, &CancellationToken::new());
         let length = mp4::fronted(&mut file).unwrap().unwrap();
         assert_eq!(length, MediaDuration::from_ticks(500, ClockRate::MILLISECONDS));
         let (mut held, mut found) = (Vec::new(), Vec::new());
@@ -110,7 +144,13 @@ mod tests {
     #[test]
     fn without_space_it_stays_behind() {
         let (_root, folder, name, file) = place();
-        let mut file = Faststart { keep: u64::MAX }.apply(Container::Mp4, &folder, &name, file);
+        let mut file = Faststart { keep: u64::MAX }.apply(
+            Container::Mp4,
+            &folder,
+            &name,
+            file,
+            &CancellationToken::new(),
+        );
         assert_eq!(mp4::scan(&mut file).unwrap().state, mp4::State::Finalised);
         assert_eq!(folder.files().unwrap(), [name]);
     }
@@ -120,7 +160,7 @@ mod tests {
         let (_root, folder, name, _) = place();
         let (other, mut broken) = folder.create("b", "mp4").unwrap();
         broken.write_all(b"no file of ours").unwrap();
-        Faststart { keep: 0 }.apply(Container::Mp4, &folder, &other, broken);
+        Faststart { keep: 0 }.apply(Container::Mp4, &folder, &other, broken, &CancellationToken::new());
         assert_eq!(io::read_to_string(folder.open(&other).unwrap()).unwrap(), "no file of ours");
         assert_eq!(folder.files().unwrap(), [name, other]);
     }

@@ -77,7 +77,7 @@ pub struct BriefFile {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SessionState {
-    /// It goes on, or the server was killed before it ended.
+    /// It goes on, or is being completed, which the next start of the server does otherwise.
     Recording,
     /// It ended in order.
     Finished,
@@ -116,9 +116,37 @@ pub struct File {
     pub gaps: Vec<Gap>,
     /// Bytes; 0 until it is complete.
     pub size: u64,
-    /// The SHA-256 of the complete file, in hexadecimal.
+    /// The SHA-256 of the complete file, in hexadecimal. A file that has just been closed gets it when it has been read once more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+}
+
+impl File {
+    /// A recording of which nothing is there yet.
+    pub(super) fn of(participant: &str, kind: Kind) -> Self {
+        Self {
+            name: String::new(),
+            state: FileState::Recording,
+            error: None,
+            participant: participant.to_owned(),
+            kind,
+            streams: Vec::new(),
+            start: 0.0,
+            end: 0.0,
+            audio: None,
+            video: None,
+            gaps: Vec::new(),
+            size: 0,
+            sha256: None,
+        }
+    }
+
+    /// Whether there is nothing left to be done for it.
+    pub(super) fn is_done(&self) -> bool {
+        self.state == FileState::Lost
+            || self.name.is_empty()
+            || self.state != FileState::Recording && self.sha256.is_some()
+    }
 }
 
 /// Whether a recording is complete.

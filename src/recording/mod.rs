@@ -1,5 +1,6 @@
 //! Recording: each stream in a file of its own, all of a room's on one clock.
 
+mod attempts;
 mod clock;
 mod disk;
 mod faststart;
@@ -11,10 +12,12 @@ pub mod manifest;
 mod notice;
 mod recover;
 mod retention;
+mod scribe;
 mod service;
 mod session;
 mod space;
 mod store;
+mod take;
 mod template;
 mod timeline;
 mod upload;

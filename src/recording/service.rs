@@ -1,33 +1,45 @@
 //! Which rooms are recorded: one task for each room that may be.
 
+use super::attempts::Attempts;
 use super::faststart::Faststart;
+use super::file::News;
+use super::file::close::Indexed;
 use super::lock::Lock;
-use super::manifest::{Event, FileState};
+use super::manifest::{Event, File, FileState, SessionState};
 use super::notice::Notices;
 use super::recover;
 use super::retention::{self, Bounds};
-use super::session::{Session, date};
+use super::session::{Change, Session, date};
 use super::space::Space;
 use super::store::Store;
+use super::take::tell_nothing;
 use super::template::Template;
 use super::upload::{self, Destination};
 use crate::bridge::Bridge;
 use crate::config;
 use crate::room::{self, Name, Observed, PublishedName, Rooms, StreamKind, Wanted};
 use crate::stream::Start;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// Time passes in steps of this.
 const TICK: Duration = Duration::from_millis(500);
+
+/// What is wanted and not recorded is tried again this often, if it may be.
+const RETRY: Duration = Duration::from_secs(1);
+/// So many files get their hash at a time.
+const SEALING: usize = 2;
+/// How long they may take when the server goes down.
+const LAST_SEALS: Duration = Duration::from_millis(1_500);
 
 /// Records rooms.
 pub struct Recorder {
@@ -73,6 +85,10 @@ pub(super) struct Service {
     pub(super) uploads: upload::Queue,
     /// Where to.
     pub(super) destination: Option<Destination>,
+    /// Files that are read once more for their hash at a time.
+    sealing: Semaphore,
+    /// The server goes down: what has no hash by now gets it at the next start.
+    farewell: CancellationToken,
     /// Nobody else writes there.
     _lock: Lock,
 }
@@ -112,6 +128,8 @@ impl Recorder {
             notices,
             uploads,
             destination,
+            sealing: Semaphore::new(SEALING),
+            farewell: CancellationToken::new(),
             _lock: lock,
         };
         Ok(Self { service: Arc::new(service), earlier })
@@ -128,16 +146,23 @@ impl Recorder {
                         recovered.files().filter(|file| (file.state == FileState::Lost) == lost).count()
                     };
                     let (files, lost) = (count(false), count(true));
-                    tracing::warn!(
-                        room,
-                        session,
-                        files,
-                        lost,
-                        "session was interrupted; completed what is there"
-                    );
+                    if recovered.manifest.state == SessionState::Recovered {
+                        tracing::warn!(
+                            room,
+                            session,
+                            files,
+                            lost,
+                            "session was interrupted; completed what is there"
+                        );
+                    } else {
+                        tracing::info!(room, session, files, "completed what the last run had no time for");
+                    }
                     for file in recovered.files() {
                         count_closed(file.state);
                         service.notices.tell(service.rooms.wall(), (room, session), file);
+                    }
+                    if recovered.manifest.state == SessionState::Finished {
+                        service.notices.tell_session(service.rooms.wall(), &recovered.manifest);
                     }
                 }
                 Err(error) => tracing::error!(room, session, %error, "session was interrupted, and stays so"),
@@ -208,28 +233,34 @@ impl Recorder {
 
     async fn serve(&self, stop: CancellationToken) {
         let mut arrivals = self.service.rooms.arrivals();
-        let (mut tasks, mut watched) = (JoinSet::new(), HashSet::new());
+        let (mut tasks, mut watched) = (JoinSet::new(), HashMap::new());
+        let mut rooms = HashSet::new();
         loop {
             arrivals.mark_unchanged();
             for room in self.service.rooms.names() {
-                if watched.insert(room.clone()) {
+                if rooms.insert(room.clone()) {
                     let watch = Watch::new(self.service.clone(), room.clone());
-                    let stop = stop.clone();
-                    tasks.spawn(async move {
-                        watch.run(stop).await;
-                        room
-                    });
+                    watched.insert(tasks.spawn(watch.run(stop.clone())).id(), room);
                 }
             }
             tokio::select! {
                 () = stop.cancelled() => break,
                 changed = arrivals.changed() => if changed.is_err() { break },
-                Some(ended) = tasks.join_next() => if let Ok(room) = ended {
-                    watched.remove(&room);
-                },
+                // One that panicked has said so, and is begun anew.
+                Some(ended) = tasks.join_next_with_id() => {
+                    let id = ended.map_or_else(|panic| panic.id(), |(id, ())| id);
+                    if let Some(room) = watched.remove(&id) {
+                        rooms.remove(&room);
+                    }
+                }
             }
         }
         while tasks.join_next().await.is_some() {}
+        self.service.tasks.close();
+        if timeout(LAST_SEALS, self.service.tasks.wait()).await.is_err() {
+            self.service.farewell.cancel();
+            self.service.tasks.wait().await;
+        }
     }
 }
 
@@ -238,6 +269,19 @@ impl Service {
     pub(super) fn faststart(&self, config: &config::Recording) -> Option<Faststart> {
         // What is to stay free is the server's to say.
         config.faststart.then_some(Faststart { keep: self.config.min_free.0 })
+    }
+
+    /// Makes the last of a file that has its index, once it is its turn.
+    pub(super) async fn seal(&self, indexed: Indexed) {
+        let turn = async {
+            let Ok(_turn) = self.sealing.acquire().await else { return };
+            indexed.seal(self.farewell.clone()).await;
+        };
+        // One that is under way sees by itself that it is late, and leaves its file whole.
+        tokio::select! {
+            () = turn => {}
+            () = self.farewell.cancelled() => {}
+        }
     }
 
     /// How a room is recorded.
@@ -256,15 +300,22 @@ struct Watch {
     streams: BTreeMap<PublishedName, (Name, StreamKind)>,
     wanted: Wanted,
     session: Option<Session>,
+    /// New files of each participant.
+    attempts: BTreeMap<(Name, StreamKind), Attempts>,
+    /// New sessions.
+    beginnings: Attempts,
+    /// When it was last looked for what is not recorded.
+    looked: Instant,
 }
 
 impl Watch {
     fn new(service: Arc<Service>, room: Name) -> Self {
-        let (present, streams, wanted) = Default::default();
-        Self { service, room, present, streams, wanted, session: None }
+        let (present, streams, wanted, attempts, beginnings) = Default::default();
+        let looked = Instant::now();
+        Self { service, room, present, streams, wanted, session: None, attempts, beginnings, looked }
     }
 
-    /// Records what is wanted of the room until it is no more, and nothing of it is left to be completed.
+    /// Records what is wanted of the room until it is no more. Its session may outlive it: somebody may come again.
     async fn run(mut self, stop: CancellationToken) {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -274,7 +325,8 @@ impl Watch {
             if events.is_none() {
                 match self.service.rooms.observe(&self.room) {
                     Some(observed) => events = Some(self.begin(observed).await),
-                    None => break,
+                    None if self.session.is_none() => break,
+                    None => self.empty(),
                 }
             }
             tokio::select! {
@@ -290,20 +342,41 @@ impl Watch {
                     None => events = None,
                 },
                 Ok(()) = shortage.changed() => self.take_shortage().await,
-                news = next(&mut self.session) => if let Some(session) = &mut self.session {
-                    session.take(news).await;
-                    self.show();
-                },
-                _ = ticks.tick() => if let Some(session) = &mut self.session {
-                    if session.tick().await {
-                        self.end_session().await;
-                    } else {
-                        self.show();
-                    }
-                },
+                news = next(&mut self.session) => self.take(news).await,
+                _ = ticks.tick() => self.tick().await,
             }
         }
-        self.end_session().await;
+        self.end_session();
+    }
+
+    /// Something has become of a recording.
+    async fn take(&mut self, news: (u64, News)) {
+        let Some(session) = &mut self.session else { return };
+        match session.take(news) {
+            Some(Change::Begun(login, kind)) => {
+                self.attempts.entry((login, kind)).or_default().succeeded();
+            }
+            Some(Change::Failed(login, kind, file)) => {
+                let attempts = self.attempts.entry((login, kind)).or_default();
+                tell_nothing(&self.service, attempts, session.at(), &file);
+            }
+            // What comes meanwhile belongs to it.
+            Some(Change::Left) => return self.follow(Start::CachedGop).await,
+            None => {}
+        }
+        self.show();
+    }
+
+    async fn tick(&mut self) {
+        if self.session.as_mut().is_some_and(Session::tick) {
+            self.end_session();
+        }
+        if self.looked.elapsed() >= RETRY {
+            self.looked = Instant::now();
+            self.attempts.retain(|_, attempts| !attempts.is_new());
+            self.follow(Start::NextKeyframe).await;
+        }
+        self.show();
     }
 
     /// There is no more space on the disk, or some again.
@@ -312,10 +385,19 @@ impl Watch {
             if let Some(session) = &mut self.session {
                 session.fail(&self.service.space.reason());
             }
-            self.end_session().await;
+            self.end_session();
         } else {
             self.follow(Start::NextKeyframe).await;
         }
+    }
+
+    /// The room is no more.
+    fn empty(&mut self) {
+        let present: Vec<_> = self.present.keys().cloned().collect();
+        for login in present {
+            self.left(&login, "ended");
+        }
+        self.streams.clear();
     }
 
     /// Takes over what there is: at first, and where too much happened to be followed.
@@ -338,6 +420,7 @@ impl Watch {
                 self.streams.insert(stream.name.clone(), (participant.login.clone(), stream.kind));
             }
         }
+        self.meet_wishes();
         self.follow(Start::Beginning).await;
         events
     }
@@ -363,20 +446,23 @@ impl Watch {
             }
             room::Event::Wanted(wanted) => {
                 self.wanted = wanted.clone();
-                let other = |session: &Session| wanted.align.is_some_and(|align| align != session.align());
-                if self.session.as_ref().is_some_and(other) {
-                    // All files of a session lie in one way.
-                    self.end_session().await;
-                    self.follow(Start::CachedGop).await;
-                }
-                // What went on before anybody wanted it recorded is nobody's business.
-                self.follow(Start::NextKeyframe).await;
-                if wanted.is_nothing() {
-                    self.end_session().await;
-                }
+                // All files of a session lie in one way. What went on before anybody wanted it recorded is nobody's business.
+                let other = self.meet_wishes();
+                self.follow(if other { Start::CachedGop } else { Start::NextKeyframe }).await;
             }
             _ => {}
         }
+    }
+
+    /// Ends a session that is not wanted any more, or not in this way. Whether another one is wanted in its place.
+    fn meet_wishes(&mut self) -> bool {
+        let align = self.wanted.align;
+        let other = |session: &Session| align.is_some_and(|align| align != session.align());
+        let is_other = self.session.as_ref().is_some_and(other);
+        if is_other || self.wanted.is_nothing() {
+            self.end_session();
+        }
+        is_other
     }
 
     /// Records what is wanted and not recorded, and stops what is recorded and not wanted.
@@ -384,52 +470,61 @@ impl Watch {
         let streams: Vec<_> =
             self.streams.iter().map(|(name, (login, kind))| (name.clone(), login.clone(), *kind)).collect();
         for (name, login, kind) in streams {
-            let is_recorded = self.session.as_ref().is_some_and(|session| session.records(name.as_str()));
-            match (self.wanted.has(&name), is_recorded) {
-                (true, false) if self.service.space.is_short() => {}
-                (true, false) => {
-                    if let Some(stream) = self.service.rooms.publication(&self.room, &name)
-                        && let Some(session) = self.session().await
-                    {
-                        session.record(&login, kind, stream, start);
-                    }
-                }
-                (false, true) => {
-                    if let Some(session) = &mut self.session {
-                        session.stop(name.as_str());
-                    }
-                }
-                _ => {}
+            if !self.wanted.has(&name) {
+                self.session.iter_mut().for_each(|session| session.stop(name.as_str()));
+                continue;
+            }
+            let stream = self.service.rooms.publication(&self.room, &name);
+            let Some(stream) = stream.filter(|stream| stream.ended().is_none()) else { continue };
+            let is_recorded =
+                |session: &mut Session| session.records(&stream) || session.go_on(&login, kind, &stream);
+            if self.service.space.is_short() || self.session.as_mut().is_some_and(is_recorded) {
+                continue;
+            }
+            if self.attempts.entry((login.clone(), kind)).or_default().take()
+                && self.begin_session(&login, kind).await
+                && let Some(session) = &mut self.session
+            {
+                session.record(&login, kind, stream, start);
             }
         }
         self.show();
     }
 
-    /// The session, which begins if there is none.
-    async fn session(&mut self) -> Option<&mut Session> {
-        if self.session.is_none() {
-            let wall = self.service.rooms.wall();
-            match Session::begin(self.service.clone(), &self.room, wall, self.wanted.align).await {
-                Ok(mut session) => {
-                    for (login, protocol) in &self.present {
-                        let (login, protocol) = (login.to_string(), protocol.clone());
-                        session.note(Event::Joined { login, protocol });
-                    }
-                    self.session = Some(session);
+    /// Begins a session if there is none, for somebody who is to be recorded. Whether there is one then.
+    async fn begin_session(&mut self, login: &Name, kind: StreamKind) -> bool {
+        if self.session.is_some() {
+            return true;
+        }
+        if !self.beginnings.take() {
+            return false;
+        }
+        let wall = self.service.rooms.wall();
+        match Session::begin(self.service.clone(), &self.room, wall, self.wanted.align).await {
+            Ok(mut session) => {
+                self.beginnings.succeeded();
+                for (login, protocol) in &self.present {
+                    let (login, protocol) = (login.to_string(), protocol.clone());
+                    session.note(Event::Joined { login, protocol });
                 }
-                Err(error) => {
-                    tracing::error!(room = %self.room, %error, "the room cannot be recorded");
-                    count_closed(FileState::Lost);
-                }
+                self.session = Some(session);
+                true
+            }
+            Err(error) => {
+                tracing::error!(room = %self.room, %error, "the room cannot be recorded");
+                let error = Some(format!("the session cannot begin: {error}"));
+                let file = File { error, ..File::of(login.as_str(), kind.into()) };
+                tell_nothing(&self.service, &mut self.beginnings, (self.room.as_str(), ""), &file);
+                false
             }
         }
-        self.session.as_mut()
     }
 
-    async fn end_session(&mut self) {
+    /// What is recorded is complete some time; whatever comes next waits for none of it.
+    fn end_session(&mut self) {
         if let Some(session) = self.session.take() {
             self.service.rooms.set_recording(&self.room, false, None);
-            session.end().await;
+            self.service.tasks.spawn(session.end());
         }
     }
 
@@ -463,7 +558,7 @@ impl Watch {
 }
 
 /// Waits for news of the session; for ever where there is none.
-async fn next(session: &mut Option<Session>) -> (usize, super::file::News) {
+async fn next(session: &mut Option<Session>) -> (u64, News) {
     match session {
         Some(session) => session.next().await,
         None => std::future::pending().await,

@@ -1,35 +1,41 @@
 //! One session of a room: recordings that lie on one clock, and the manifest that tells of them.
 
+use super::attempts::Attempts;
 use super::clock::SessionClock;
-use super::file::{self, News, Order, Setting};
-use super::manifest::{self, Alignment, Event, FileState, Manifest, SessionState, TimedEvent};
+use super::file::{News, Order, Setting};
+use super::manifest::{self, Alignment, Event, Manifest, SessionState, TimedEvent};
+use super::scribe::Scribe;
 use super::service::Service;
 use super::store::SessionFolder;
+use super::take::{Take, TakeState, tell_nothing};
 use super::template::{Elements, Template};
 use crate::config;
 use crate::room::{Name, StreamKind};
 use crate::stream::{EndReason, Start, Stream};
 use crate::time::{NtpTime, Timestamp};
 use ::time::format_description::BorrowedFormatItem;
+use ::time::format_description::well_known::Rfc3339;
 use ::time::macros::format_description;
 use ::time::{OffsetDateTime, PrimitiveDateTime};
 use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 
 /// Joins, leaves and lines of a session that are told.
 const MAX_EVENTS: usize = 10_000;
-/// Orders that wait for a recording: it takes them at once.
-const ORDERS: usize = 16;
+/// Bytes that they may have in the manifest, which is written every few seconds and must be read again.
+const MAX_EVENTS_SIZE: usize = 1 << 20;
+/// Bytes that stand around each of them there.
+const EVENT_FRAME: usize = 100;
 /// News of all recordings that wait for the session.
 const NEWS: usize = 64;
 /// The manifest is written this often at most.
 const MANIFEST_INTERVAL: Duration = Duration::from_secs(2);
-/// How long files may take to be completed when the session ends.
-const COMPLETION: Duration = Duration::from_mins(5);
+/// How long the folder of a session may take to be there.
+const BEGINNING: Duration = Duration::from_secs(5);
 /// How long recordings may take to stop reading, so that they end together.
 const STOPPING: Duration = Duration::from_secs(2);
 /// How folders are called, and `{start}`.
@@ -50,43 +56,32 @@ pub(super) struct Session {
     clock: Arc<SessionClock>,
     align: Alignment,
     takes: Vec<Take>,
+    /// Recordings so far, for their numbers.
+    begun: u64,
     events: Vec<(Timestamp, Event)>,
+    /// Bytes of these.
+    events_size: usize,
     events_left_out: u64,
-    news: mpsc::Receiver<(usize, News)>,
+    /// Nothing more is written into its files but their index.
+    is_over: bool,
+    news: mpsc::Receiver<(u64, News)>,
     /// What each recording gets a copy of.
-    teller: mpsc::Sender<(usize, News)>,
+    teller: mpsc::Sender<(u64, News)>,
+    scribe: Scribe,
     written: Option<Instant>,
     is_dirty: bool,
     /// Since when nobody who is recorded publishes.
     quiet_since: Option<Instant>,
 }
 
-/// One recording, as the session knows it.
-struct Take {
-    login: Name,
-    kind: StreamKind,
-    stream: Stream,
-    orders: mpsc::Sender<Order>,
-    told: watch::Receiver<manifest::File>,
-    /// It has been told that it has begun.
-    is_announced: bool,
-    /// It has been told how it has ended.
-    is_end_told: bool,
-    state: TakeState,
-}
-
-/// One of those that operators see.
-struct Counted(metrics::Gauge);
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum TakeState {
-    /// Something comes.
-    Live,
-    /// Its stream has ended; another one of the participant goes on in the same file.
-    Idle(Instant),
-    /// It was told to close.
-    Closing,
-    Closed,
+/// What news mean for the room.
+pub(super) enum Change {
+    /// A file is there.
+    Begun(Name, StreamKind),
+    /// Nothing came of a recording, for what its file says.
+    Failed(Name, StreamKind, Box<manifest::File>),
+    /// One ended, though its stream may go on: it is recorded anew then.
+    Left,
 }
 
 impl Session {
@@ -100,52 +95,59 @@ impl Session {
     ) -> io::Result<Self> {
         let (store, name) = (service.store.clone(), (room.to_string(), stamp(wall)));
         let folder = tokio::task::spawn_blocking(move || store.create(&name.0, &name.1));
-        let folder = folder.await.map_err(io::Error::other)??;
+        let folder = timeout(BEGINNING, folder).await?.map_err(io::Error::other)??;
         let config = service.config(room).clone();
         // Looked at when the recorder was opened.
         let template = config.file.parse().unwrap_or_default();
         tracing::info!(%room, session = folder.session(), "session is recorded");
         let (teller, news) = mpsc::channel(NEWS);
         let mut session = Self {
+            scribe: Scribe::new(folder.clone(), service.clone()),
             folder,
             clock: Arc::new(SessionClock::new(Instant::now(), wall)),
             align: align.unwrap_or_else(|| config.align.into()),
             config,
             template,
             takes: Vec::new(),
+            begun: 0,
             events: Vec::new(),
+            events_size: 0,
             events_left_out: 0,
+            is_over: false,
             news,
             teller,
             written: None,
             is_dirty: true,
-            quiet_since: None,
+            quiet_since: Some(Instant::now()),
             service,
         };
         // A folder without one would be nobody's after a crash.
-        session.write(SessionState::Recording).await;
-        session.tell(SessionState::Recording);
+        session.write(SessionState::Recording);
+        let manifest = session.manifest(SessionState::Recording);
+        session.service.notices.tell_session(session.service.rooms.wall(), &manifest);
         Ok(session)
     }
 
-    /// Records a stream: in the file of its participant, where that waits for it, or in a new one.
+    /// Its room and name.
+    pub(super) fn at(&self) -> (&str, &str) {
+        (self.folder.room(), self.folder.session())
+    }
+
+    /// Records a stream in the file of its participant, where that waits for it. Whether it does.
+    pub(super) fn go_on(&mut self, login: &Name, kind: StreamKind, stream: &Stream) -> bool {
+        let mut takes = self.takes.iter_mut();
+        let waiting = takes.find(|take| take.login == *login && take.kind == kind && take.is_waiting());
+        let goes_on = waiting.is_some_and(|take| take.go_on(stream));
+        if goes_on {
+            (self.quiet_since, self.is_dirty) = (None, true);
+        }
+        goes_on
+    }
+
+    /// Records a stream in a new file.
     pub(super) fn record(&mut self, login: &Name, kind: StreamKind, stream: Stream, start: Start) {
         self.quiet_since = None;
         self.is_dirty = true;
-        // The end of the stream before may not have been read yet: it has ended all the same.
-        let is_waiting = |take: &Take| match take.state {
-            TakeState::Idle(_) => true,
-            TakeState::Live => take.stream.ended().is_some(),
-            TakeState::Closing | TakeState::Closed => false,
-        };
-        let mut takes = self.takes.iter_mut();
-        let waiting = takes.find(|take| take.login == *login && take.kind == kind && is_waiting(take));
-        if let Some(take) = waiting
-            && take.orders.try_send(Order::Continue(stream.clone())).is_ok()
-        {
-            (take.stream, take.state) = (stream, TakeState::Live);
-            return;
-        }
         let start_stamp = stamp(self.clock.wall(self.clock.now()));
         let name = self.template.fill(&Elements {
             room: self.folder.room(),
@@ -166,67 +168,27 @@ impl Session {
             faststart: self.service.faststart(config),
             name,
         };
-        let told = manifest::File {
-            name: String::new(),
-            state: FileState::Recording,
-            error: None,
-            participant: login.to_string(),
-            kind: kind.into(),
-            streams: Vec::new(),
-            start: 0.0,
-            end: 0.0,
-            audio: None,
-            video: None,
-            gaps: Vec::new(),
-            size: 0,
-            sha256: None,
-        };
-        let (orders, for_file) = mpsc::channel(ORDERS);
-        let (teller, told) = watch::channel(told);
-        let (number, news) = (self.takes.len(), self.teller.clone());
-        let recorded = stream.clone();
-        let counted = Counted::new();
-        self.service.tasks.spawn(async move {
-            let _counted = counted;
-            let told = teller.clone();
-            let recording =
-                tokio::spawn(file::record(setting, recorded, start, for_file, told, (number, news.clone())));
-            let left = recording.await.unwrap_or_else(|panic| {
-                teller.send_modify(|told| {
-                    told.state = FileState::Failed;
-                    told.error = Some(panic.to_string());
-                });
-                None
-            });
-            // A session that is gone needs no news.
-            drop(news.send((number, News::Closed(left))).await);
-        });
-        let login = login.clone();
-        self.takes.push(Take {
-            login,
-            kind,
-            stream,
-            orders,
-            told,
-            is_announced: false,
-            is_end_told: false,
-            state: TakeState::Live,
-        });
+        let news = (self.begun, self.teller.clone());
+        self.begun += 1;
+        self.takes.push(Take::begin(&self.service, setting, (login, kind), (stream, start), news));
     }
 
     /// A stream is not to be recorded any more.
     pub(super) fn stop(&mut self, stream: &str) {
-        for take in self.takes.iter_mut().filter(|take| *take.stream.name().stream == *stream) {
-            take.close(None);
+        let full = self.align == Alignment::Full;
+        let live = self.takes.iter_mut().filter(|take| take.is_live());
+        for take in live.filter(|take| *take.stream.name().stream == *stream) {
+            if full && take.has_file() && take.order(Order::Rest { is_last: true }) {
+                take.state = TakeState::Spent;
+            } else {
+                take.close(None);
+            }
         }
     }
 
     /// What is recorded cannot go on.
     pub(super) fn fail(&mut self, error: &str) {
-        for take in self.takes.iter_mut().filter(|take| take.state == TakeState::Live) {
-            drop(take.orders.try_send(Order::Fail(error.to_owned())));
-            take.state = TakeState::Closing;
-        }
+        self.takes.iter_mut().for_each(|take| take.fail(error));
     }
 
     /// The name of its folder.
@@ -239,14 +201,14 @@ impl Session {
         self.align
     }
 
-    /// Whether a stream is being recorded.
-    pub(super) fn records(&self, stream: &str) -> bool {
-        self.takes.iter().any(|take| take.state == TakeState::Live && *take.stream.name().stream == *stream)
+    /// Whether a stream is being recorded: this one, not one that was called so before.
+    pub(super) fn records(&self, stream: &Stream) -> bool {
+        self.takes.iter().any(|take| take.is_live() && take.stream.is(stream))
     }
 
     /// Whether anything is.
     pub(super) fn is_live(&self) -> bool {
-        self.takes.iter().any(|take| take.state == TakeState::Live)
+        self.takes.iter().any(Take::is_live)
     }
 
     /// Whether anything is, or will be in the same file if its publisher comes back in time.
@@ -256,21 +218,17 @@ impl Session {
 
     /// Something of a stream is muted, or no longer.
     pub(super) fn mute(&self, stream: &str, medium: crate::media::MediaKind, muted: bool) {
-        let take = self
-            .takes
-            .iter()
-            .find(|take| take.state == TakeState::Live && *take.stream.name().stream == *stream);
-        if let Some(take) = take {
-            // One that has too much to do tells the gap with another cause. There is always room for the orders that count.
-            if take.orders.capacity() > ORDERS / 2 {
-                drop(take.orders.try_send(Order::Muted(medium, muted)));
-            }
+        let mut takes = self.takes.iter().rev().filter(|take| take.is_live());
+        if let Some(take) = takes.find(|take| *take.stream.name().stream == *stream) {
+            take.mute(medium, muted);
         }
     }
 
     /// Something happened in the room.
     pub(super) fn note(&mut self, event: Event) {
-        if self.events.len() < MAX_EVENTS {
+        let size = serde_json::to_string(&event).map_or(0, |text| text.len()) + EVENT_FRAME;
+        if self.events.len() < MAX_EVENTS && self.events_size + size <= MAX_EVENTS_SIZE {
+            self.events_size += size;
             self.events.push((self.clock.now(), event));
         } else {
             self.events_left_out += 1;
@@ -279,27 +237,32 @@ impl Session {
     }
 
     /// Waits for news of a recording. Cancel-safe.
-    pub(super) async fn next(&mut self) -> (usize, News) {
+    pub(super) async fn next(&mut self) -> (u64, News) {
         match self.news.recv().await {
             Some(news) => news,
             None => std::future::pending().await, // never: a sender is kept
         }
     }
 
-    /// Takes news; what is to be recorded in another file is from now on.
-    pub(super) async fn take(&mut self, (number, news): (usize, News)) {
+    /// Takes news. `Some`: what they mean for the room.
+    pub(super) fn take(&mut self, (number, news): (u64, News)) -> Option<Change> {
         self.is_dirty = true;
         let full = self.align == Alignment::Full;
-        let Some(take) = self.takes.get_mut(number) else { return };
-        match news {
-            // After a crash nobody knows whose a file is that the manifest does not have.
-            News::Open => return self.write(SessionState::Recording).await,
+        let at = self.takes.iter().position(|take| take.number == number)?;
+        let take = self.takes.get_mut(at)?;
+        let change = match news {
+            News::Open => {
+                let change = Change::Begun(take.login.clone(), take.kind);
+                // After a crash nobody knows whose a file is that the manifest does not have.
+                self.write(SessionState::Recording);
+                Some(change)
+            }
             // It goes on with another one already.
-            News::Idle(stream, _) if !stream.is(&take.stream) => {}
+            News::Idle(stream, _) if !stream.is(&take.stream) => None,
             // Of a session that ends alone, which hears it itself.
-            News::Stopped(_) => {}
+            News::Stopped(_) => None,
             News::Idle(_, reason) => {
-                if take.state == TakeState::Live {
+                if take.is_live() {
                     take.state = TakeState::Idle(Instant::now());
                 }
                 // Who has stopped has stopped, unless the file goes on to the end of the session anyway.
@@ -307,63 +270,91 @@ impl Session {
                 if !full && !vanished {
                     take.close(None);
                 }
+                None
             }
-            News::Closed(left) => {
-                let was_told = take.state == TakeState::Closing;
+            News::Left => {
+                take.state = TakeState::Closing;
+                Some(Change::Left)
+            }
+            News::Spent => {
+                take.state = TakeState::Spent;
+                Some(Change::Left)
+            }
+            News::Closed if !take.has_file() => {
+                let take = self.takes.remove(at);
+                let told = take.told.borrow().clone();
+                Some(Change::Failed(take.login.clone(), take.kind, Box::new(told)))
+            }
+            News::Closed => {
                 take.closed(&self.service, &self.folder);
-                if let Some(stream) = left.filter(|_| !was_told) {
-                    let (login, kind) = (take.login.clone(), take.kind);
-                    self.record(&login, kind, stream, Start::CachedGop);
-                }
+                Some(Change::Left)
             }
-        }
+            News::Done => {
+                take.state = TakeState::Done;
+                None
+            }
+        };
         if !self.is_live() {
             self.quiet_since.get_or_insert_with(Instant::now);
         }
+        change
     }
 
     /// Time passes. Whether the session is over: nobody has published for long, and nobody is waited for.
-    pub(super) async fn tick(&mut self) -> bool {
+    pub(super) fn tick(&mut self) -> bool {
         let grace = self.config.grace.0;
         let full = self.align == Alignment::Full;
         for take in &mut self.takes {
             if let TakeState::Idle(since) = take.state
-                && !full
                 && since.elapsed() >= grace
             {
-                take.close(None);
+                // What is filled to the end of the session is filled then, and costs nothing until it is.
+                if full && take.order(Order::Rest { is_last: false }) {
+                    take.state = TakeState::Resting;
+                } else {
+                    take.close(None);
+                }
             }
             self.is_dirty |= take.told.has_changed().unwrap_or(false);
             take.announce(&self.service, &self.folder);
         }
         if self.is_dirty && self.written.is_none_or(|written| written.elapsed() >= MANIFEST_INTERVAL) {
-            self.write(SessionState::Recording).await;
+            self.write(SessionState::Recording);
         }
         !self.is_live() && self.quiet_since.is_some_and(|since| since.elapsed() >= grace)
     }
 
-    /// Closes all that is open and completes the manifest.
+    /// Closes all that is open and completes the manifest, however long that takes: nobody waits for it but a server that goes down,
+    /// and what is not complete by then will be at the next start.
     pub(super) async fn end(mut self) {
         let end = self.stop_all().await;
         for take in &mut self.takes {
             take.close(Some(end));
         }
-        let deadline = Instant::now() + COMPLETION;
-        while self.takes.iter().any(|take| take.state != TakeState::Closed) {
-            let Ok(news) = timeout_at(deadline, self.next()).await else { break };
-            if let (number, News::Closed(_)) = news
-                && let Some(take) = self.takes.get_mut(number)
-            {
-                take.closed(&self.service, &self.folder);
-            }
+        while self.takes.iter().any(|take| take.state != TakeState::Done) {
+            let news = self.next().await;
+            self.take_last(news);
+            self.is_over = self.takes.iter().all(|take| !take.is_open() && take.state != TakeState::Closing);
+            self.write(SessionState::Recording);
         }
-        let is_complete = self.takes.iter().all(|take| take.state == TakeState::Closed);
-        // What is not complete by now will be at the next start.
-        self.write(if is_complete { SessionState::Finished } else { SessionState::Recording }).await;
-        tracing::info!(room = self.folder.room(), session = self.folder.session(), "session has ended");
+        self.is_over = true;
+        let is_complete = self.takes.iter().all(|take| take.told.borrow().is_done());
+        let state = if is_complete { SessionState::Finished } else { SessionState::Recording };
+        self.write(state);
+        let manifest = self.manifest(state);
+        let Self { scribe, folder, service, .. } = self;
+        scribe.finish().await;
+        tracing::info!(room = folder.room(), session = folder.session(), is_complete, "session has ended");
         if is_complete {
-            self.tell(SessionState::Finished);
-            self.service.is_complete(self.folder.room(), self.folder.session()).await;
+            service.notices.tell_session(service.rooms.wall(), &manifest);
+            service.is_complete(folder.room(), folder.session()).await;
+        }
+    }
+
+    /// Takes news once the session is over: nothing is begun any more.
+    fn take_last(&mut self, news: (u64, News)) {
+        if let Some(Change::Failed(.., file)) = self.take(news) {
+            tell_nothing(&self.service, &mut Attempts::default(), self.at(), &file);
         }
     }
 
@@ -374,26 +365,18 @@ impl Session {
         if self.align != Alignment::Full {
             return end;
         }
-        let is_open = |take: &Take| matches!(take.state, TakeState::Live | TakeState::Idle(_));
-        let open = self.takes.iter().enumerate().filter(|(_, take)| is_open(take));
-        let mut asked: HashSet<usize> =
-            open.filter(|(_, take)| take.orders.try_send(Order::Stop).is_ok()).map(|(at, _)| at).collect();
+        let open = self.takes.iter().filter(|take| take.is_open());
+        let mut asked: HashSet<u64> =
+            open.filter(|take| take.order(Order::Stop)).map(|take| take.number).collect();
         let deadline = Instant::now() + STOPPING;
         while !asked.is_empty() {
             let Ok((number, news)) = timeout_at(deadline, self.next()).await else { break };
             match news {
-                News::Stopped(at) => {
-                    end = at.map_or(end, |at| at.max(end));
-                    asked.remove(&number);
-                }
-                News::Closed(_) => {
-                    if let Some(take) = self.takes.get_mut(number) {
-                        take.closed(&self.service, &self.folder);
-                    }
-                    asked.remove(&number);
-                }
-                News::Open | News::Idle(..) => {}
+                News::Stopped(at) => end = at.map_or(end, |at| at.max(end)),
+                News::Open | News::Idle(..) => continue,
+                News::Left | News::Spent | News::Closed | News::Done => self.take_last((number, news)),
             }
+            asked.remove(&number);
         }
         end.max(self.last_told())
     }
@@ -405,29 +388,13 @@ impl Session {
         self.clock.zero().unwrap_or_default() + span.into()
     }
 
-    /// Tells those who want to know how the session is.
-    fn tell(&mut self, state: SessionState) {
-        let manifest = self.manifest(state);
-        self.service.notices.tell_session(self.service.rooms.wall(), &manifest);
-    }
-
-    async fn write(&mut self, state: SessionState) {
+    fn write(&mut self, state: SessionState) {
         self.is_dirty = false;
         self.written = Some(Instant::now());
-        let (folder, manifest) = (self.folder.clone(), self.manifest(state));
-        let written = tokio::task::spawn_blocking(move || folder.write_manifest(&manifest));
-        let outcome = match timeout(COMPLETION, written).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(panic)) => Err(io::Error::other(panic)),
-            Err(late) => Err(late.into()),
-        };
-        if let Err(error) = outcome {
-            tracing::error!(room = self.folder.room(), session = self.folder.session(), %error, "manifest");
-        }
+        let manifest = self.manifest(state);
         // Whoever hears of a file finds it in the manifest as he heard of it.
-        for take in &mut self.takes {
-            take.tell_end(&self.service, &self.folder);
-        }
+        let ends = self.takes.iter_mut().filter_map(Take::end_to_tell).collect();
+        self.scribe.write(manifest, ends);
     }
 
     fn manifest(&mut self, state: SessionState) -> Manifest {
@@ -436,11 +403,11 @@ impl Session {
             .takes
             .iter_mut()
             .map(|take| take.told.borrow_and_update().clone())
-            .filter(|file| !file.name.is_empty() || file.error.is_some())
+            .filter(|file| !file.name.is_empty())
             .collect();
         let duration = files.iter().map(|file| file.end).fold(0.0, f64::max);
         let zero = clock.zero().unwrap_or_default();
-        let ended = (state != SessionState::Recording).then(|| {
+        let ended = self.is_over.then(|| {
             let span = Duration::try_from_secs_f64(duration).unwrap_or_default();
             rfc_3339(clock.wall(zero + span.into()))
         });
@@ -458,56 +425,6 @@ impl Session {
             files,
             events: self.events.iter().map(event).collect(),
             events_left_out: self.events_left_out,
-        }
-    }
-}
-
-impl Counted {
-    fn new() -> Self {
-        let recordings = metrics::gauge!("commonroom_recordings");
-        recordings.increment(1.0);
-        Self(recordings)
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.decrement(1.0);
-    }
-}
-
-impl Take {
-    /// Tells once that there is a file.
-    fn announce(&mut self, service: &Service, folder: &SessionFolder) {
-        let told = self.told.borrow();
-        if !self.is_announced && !told.name.is_empty() {
-            self.is_announced = true;
-            let begun = manifest::File { state: FileState::Recording, ..told.clone() };
-            service.notices.tell(service.rooms.wall(), (folder.room(), folder.session()), &begun);
-        }
-    }
-
-    /// Its recording has come to its end.
-    fn closed(&mut self, service: &Service, folder: &SessionFolder) {
-        self.announce(service, folder);
-        self.state = TakeState::Closed;
-        super::service::count_closed(self.told.borrow().state);
-    }
-
-    /// Tells that once, when the manifest has it.
-    fn tell_end(&mut self, service: &Service, folder: &SessionFolder) {
-        if self.state == TakeState::Closed && !self.is_end_told {
-            self.is_end_told = true;
-            let told = self.told.borrow();
-            service.notices.tell(service.rooms.wall(), (folder.room(), folder.session()), &told);
-        }
-    }
-
-    fn close(&mut self, end: Option<Timestamp>) {
-        if matches!(self.state, TakeState::Live | TakeState::Idle(_)) {
-            // One that does not take orders any more is closing by itself.
-            drop(self.orders.try_send(Order::Close(end)));
-            self.state = TakeState::Closing;
         }
     }
 }
@@ -538,6 +455,15 @@ fn format(time: NtpTime, description: &[BorrowedFormatItem<'_>]) -> String {
 /// The same for calculations; there is one for each time.
 pub(super) fn date(time: NtpTime) -> Option<OffsetDateTime> {
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(time.unix_millis()) * 1_000_000).ok()
+}
+
+/// So many seconds behind a time of day, as manifests have both.
+pub(super) fn after(start: &str, seconds: f64) -> Option<String> {
+    let start = OffsetDateTime::parse(start, &Rfc3339).ok()?;
+    start
+        .checked_add(::time::Duration::try_from(Duration::try_from_secs_f64(seconds).ok()?).ok()?)?
+        .format(RFC_3339)
+        .ok()
 }
 
 /// When a session began, by the name of its folder; `None` for a folder with another name.

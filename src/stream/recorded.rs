@@ -39,10 +39,11 @@ impl Stream {
         self.shared().recorded.send_replace(Some(Recorded { name: name.into(), is_live: true }));
     }
 
-    /// It does so no longer. The name stays known.
-    pub fn end_recording(&self) {
+    /// It does so no longer, unless it goes into another file already. The name stays known.
+    pub fn end_recording(&self, name: &str) {
         self.shared().recorded.send_if_modified(|recorded| {
-            recorded.as_mut().is_some_and(|recorded| std::mem::replace(&mut recorded.is_live, false))
+            let mut same = recorded.as_mut().filter(|recorded| *recorded.name == *name);
+            same.as_mut().is_some_and(|recorded| std::mem::replace(&mut recorded.is_live, false))
         });
     }
 
@@ -73,17 +74,24 @@ mod tests {
         let name = StreamName { room: "r".into(), participant: "a".into(), stream: "r-a-1".into() };
         let (stream, _publisher) = Stream::publish(name, NtpTime::default());
         let mut recorded = stream.recorded();
-        stream.end_recording();
+        stream.end_recording("r/s/a.mp4");
         assert_eq!((recorded.has_changed().unwrap(), recorded.borrow_and_update().clone()), (false, None));
         stream.begin_recording("r/s/a.mp4");
         let is = |is_live| Some(Recorded { name: "r/s/a.mp4".into(), is_live });
         assert_eq!((recorded.has_changed().unwrap(), recorded.borrow_and_update().clone()), (true, is(true)));
-        stream.end_recording();
+        stream.end_recording("r/s/a.mp4");
         assert_eq!(
             (recorded.has_changed().unwrap(), recorded.borrow_and_update().clone()),
             (true, is(false))
         );
-        stream.end_recording();
+        stream.end_recording("r/s/a.mp4");
         assert!(!recorded.has_changed().unwrap(), "it had ended");
+        stream.begin_recording("r/t/a.mp4");
+        recorded.mark_unchanged();
+        stream.end_recording("r/s/a.mp4");
+        assert!(
+            !recorded.has_changed().unwrap(),
+            "the next session has begun before the last one was complete"
+        );
     }
 }

@@ -142,7 +142,7 @@ async fn a_publisher_hears_where_its_recording_is() {
         if is_recorded {
             published.begin_recording("r1/2026-11-21T21-31-57Z/alice-camera.mp4");
             // What the recorder has given up is there all the same.
-            published.end_recording();
+            published.end_recording("r1/2026-11-21T21-31-57Z/alice-camera.mp4");
         }
         alice.say(&ClientMessage::UnPublishStream((stream(id),))).await;
         let told = alice.status().await;

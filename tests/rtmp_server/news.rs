@@ -59,7 +59,7 @@ async fn a_publisher_hears_that_it_is_recorded_and_no_longer() {
     let stream = gateway.stream("alice");
     stream.begin_recording("room/2026-11-21T21-31-57Z/alice-camera.mp4");
     alice.until("onStatus NetStream.Record.Start").await;
-    stream.end_recording();
+    stream.end_recording("room/2026-11-21T21-31-57Z/alice-camera.mp4");
     alice.until("onStatus NetStream.Record.Stop").await;
     stream.begin_recording("room/2026-11-21T21-41-57Z/alice-camera.mp4");
     alice.until("onStatus NetStream.Record.Start").await;

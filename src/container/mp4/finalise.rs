@@ -75,6 +75,16 @@ pub fn finalise<F: Storage>(file: &mut F) -> Result<Finalised, ReadError> {
     Ok(Finalised { before: scan, lost })
 }
 
+/// Cuts off what stands behind the last whole fragment of a file that has no index: a piece of one.
+pub fn cut<F: Storage>(file: &mut F) -> Result<(), ReadError> {
+    let head = Head::read(file)?;
+    let scan = walk(file, &head, |_, _| Ok(()))?;
+    if scan.state != State::Finalised && head.covered.is_none() && scan.len > scan.whole {
+        file.set_len(scan.whole)?;
+    }
+    Ok(())
+}
+
 /// Writes a copy of what is whole in `source`, however far that has come, with the index before the media: it plays while it
 /// is fetched. `target` is empty; the caller makes it last.
 pub fn faststart(source: &mut (impl Read + Seek), target: &mut impl Write) -> Result<Scan, ReadError> {

@@ -24,7 +24,7 @@ mod tests;
 mod writer;
 
 pub use entry::{AudioEntry, VideoEntry};
-pub use finalise::{Finalised, faststart, finalise};
+pub use finalise::{Finalised, cut, faststart, finalise};
 pub use front::fronted;
 pub use scan::{ReadError, Scan, State, Track, scan};
 pub use writer::{WriteError, Writer};

@@ -120,7 +120,8 @@ impl Recording {
             if told.gaps != gaps {
                 told.gaps = gaps.to_vec();
             }
-            if let Some(part) = told.streams.last_mut() {
+            let has_part = self.has_part;
+            if let Some(part) = told.streams.last_mut().filter(|_| has_part) {
                 part.end = told.end;
                 part.clock = points.unwrap_or_else(|| std::mem::take(&mut part.clock));
             }

@@ -21,6 +21,7 @@ use crate::container::Sample;
 use crate::media::{CodecParams, Frame, MediaKind};
 use crate::stream::{EndReason, Start, Stream};
 use crate::time::Timestamp;
+use close::Indexed;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -58,6 +59,11 @@ pub(super) struct Setting {
 pub(super) enum Order {
     /// The participant publishes again.
     Continue(Stream),
+    /// Nothing is read or filled for now; nor later, where it is the last order but the end.
+    Rest {
+        /// No other stream goes on in the file.
+        is_last: bool,
+    },
     /// Something is muted, or no longer.
     Muted(MediaKind, bool),
     /// The session is over: nothing more is read, and how far it has come is told. Where the session ends is said then.
@@ -77,8 +83,14 @@ pub(super) enum News {
     Idle(Stream, EndReason),
     /// It reads no more, and ends there if nothing is filled.
     Stopped(Option<Timestamp>),
-    /// It is closed, and whatever is known of it is told. What this stream sends goes into another file.
-    Closed(Option<Stream>),
+    /// It takes no more orders, and is about to be closed. What its stream sends goes into another file.
+    Left,
+    /// The same, but it waits for the end of the session to be filled until there.
+    Spent,
+    /// It has its index, as far as it can have one, and whatever is known of it is told.
+    Closed,
+    /// All that can be done for its file is done.
+    Done,
 }
 
 /// A recording that has begun.
@@ -103,6 +115,12 @@ struct Recording {
     asked: Instant,
     /// The session is over, and is about to say where.
     is_stopped: bool,
+    /// What is missing is filled at the end, or when somebody comes.
+    is_resting: bool,
+    /// No other stream goes on in it.
+    is_spent: bool,
+    /// The present stream has begun a part that is told.
+    has_part: bool,
     /// The disk cannot keep up: media is left out until it can.
     is_behind: bool,
     told: watch::Sender<manifest::File>,
@@ -117,30 +135,33 @@ enum Taken {
     Unfit,
 }
 
-/// Records a stream until it is told to close, or it cannot go on. Gives what is to go into another file.
+/// Records a stream until it is told to close, or it cannot go on. Gives the file if it has its index.
 pub(super) async fn record(
     setting: Setting,
     stream: Stream,
     start: Start,
     mut orders: mpsc::Receiver<Order>,
     told: watch::Sender<manifest::File>,
-    (number, news): (usize, mpsc::Sender<(usize, News)>),
-) -> Option<Stream> {
+    (number, news): (u64, mpsc::Sender<(u64, News)>),
+) -> Option<Indexed> {
     let mut recording = Recording::open(setting, stream, start, &mut orders, told).await?;
     // A session that is gone needs no news.
     drop(news.send((number, News::Open)).await);
-    let left = recording.run(&mut orders, (number, &news)).await;
-    recording.close().await;
-    left
+    recording.run(&mut orders, (number, &news)).await;
+    // From here on whoever publishes again does so in another file; an order that was too late says nothing.
+    drop(orders);
+    recording.leave();
+    drop(news.send((number, News::Left)).await);
+    recording.close().await
 }
 
 impl Recording {
-    /// Records. Gives a stream that needs another file.
+    /// Records until it is told to close, or it cannot go on.
     async fn run(
         &mut self,
         orders: &mut mpsc::Receiver<Order>,
-        (number, news): (usize, &mpsc::Sender<(usize, News)>),
-    ) -> Option<Stream> {
+        (number, news): (u64, &mpsc::Sender<(u64, News)>),
+    ) {
         let mut ticks = ticks();
         let clock = self.setting.clock.clone();
         let mut early = std::mem::take(&mut self.early.1).into_iter();
@@ -151,11 +172,11 @@ impl Recording {
                     biased;
                     outcome = self.disk.written() => if let Err(error) = outcome {
                         self.fail(&error.to_string());
-                        return None;
+                        return;
                     },
                     got = orders.recv() => order = Some(got.unwrap_or(Order::Close(None))),
                     () = next(&mut self.intake, &clock) => {}
-                    _ = ticks.tick() => self.ask_for_picture(),
+                    _ = ticks.tick(), if !self.is_resting => self.ask_for_picture(),
                     // What fills hours goes piece by piece, and lets others have their turn.
                     () = tokio::task::yield_now(), if self.has_more() => {}
                 }
@@ -166,7 +187,7 @@ impl Recording {
                     self.intake.iter_mut().for_each(|intake| intake.release(&clock));
                     self.take_in(clock.now());
                     self.timeline.finish(end);
-                    return None;
+                    return;
                 }
                 Some(Order::Stop) => {
                     self.intake.iter_mut().for_each(|intake| intake.release(&clock));
@@ -175,22 +196,30 @@ impl Recording {
                     self.is_stopped = true;
                     if news.send((number, News::Stopped(self.timeline.end()))).await.is_err() {
                         self.timeline.finish(None);
-                        return None;
+                        return;
                     }
                 }
                 Some(Order::Fail(error)) => {
                     self.take_in(clock.now());
                     self.fail(&error);
-                    return None;
+                    return;
                 }
                 Some(Order::Muted(kind, muted)) => {
                     self.timeline.mute(kind, muted);
                 }
+                // Its stream has been left, and the session knows.
+                Some(Order::Continue(_)) if self.is_spent => {}
                 Some(Order::Continue(stream)) => {
+                    self.is_resting = false;
                     self.successor = Some(stream);
-                    if self.intake.is_none() && !self.go_on().await {
-                        return Some(self.stream.clone());
+                    if self.intake.is_none() && !self.go_on().await && !self.spend(number, news).await {
+                        return;
                     }
+                }
+                Some(Order::Rest { is_last }) => {
+                    self.intake.iter_mut().for_each(|intake| intake.release(&clock));
+                    self.take_in(clock.now());
+                    self.rest(is_last);
                 }
                 None => {}
             }
@@ -200,28 +229,54 @@ impl Recording {
                     self.leave();
                     self.timeline.absent(Cause::Reconnect);
                     if self.successor.is_some() {
-                        if !self.go_on().await {
-                            return Some(self.stream.clone());
+                        if !self.go_on().await && !self.spend(number, news).await {
+                            return;
                         }
                     } else if news.send((number, News::Idle(self.stream.clone(), reason))).await.is_err() {
                         self.timeline.finish(None);
-                        return None;
+                        return;
                     }
                 }
                 Taken::On | Taken::Unfit => {
-                    self.timeline.finish(None);
-                    return Some(self.stream.clone());
+                    if !self.spend(number, news).await {
+                        return;
+                    }
                 }
             }
             // When everybody is silent there is nothing to keep up with; the session may be over.
-            if !self.is_behind && !self.is_stopped && clock.is_live() {
+            if !self.is_behind && !self.is_stopped && !self.is_resting && clock.is_live() {
                 self.timeline.advance(clock.now());
             }
-            if let Err(error) = self.flush() {
-                self.fail(&error.to_string());
-                return None;
+            // Nothing ticks for one that rests.
+            let flushed = if self.is_resting {
+                self.drain().await.map_err(|error| error.to_string())
+            } else {
+                self.flush().map_err(|error| error.to_string())
+            };
+            if let Err(error) = flushed {
+                self.fail(&error);
+                return;
             }
         }
+    }
+
+    /// Nothing more of its stream goes into the file. Whether it stays, to be filled up to the end of the session.
+    async fn spend(&mut self, number: u64, news: &mpsc::Sender<(u64, News)>) -> bool {
+        let stays = self.setting.align == Alignment::Full && !self.is_stopped;
+        if stays {
+            self.rest(true);
+            // A session that is gone closes it.
+            drop(news.send((number, News::Spent)).await);
+        } else {
+            self.timeline.finish(None);
+        }
+        stays
+    }
+
+    fn rest(&mut self, is_last: bool) {
+        self.leave();
+        self.timeline.absent(Cause::Reconnect);
+        (self.is_resting, self.is_spent) = (true, is_last);
     }
 
     /// Asks for a key picture again and again where nothing goes on without one: what is asked for may get lost.
@@ -234,9 +289,13 @@ impl Recording {
 
     /// Tells those who carry its stream that it is recorded.
     fn announce(&self) {
+        self.stream.begin_recording(&self.public_name());
+    }
+
+    /// How the file is called by clients.
+    fn public_name(&self) -> String {
         let folder = &self.setting.folder;
-        let name = format!("{}/{}/{}", folder.room(), folder.session(), self.told.borrow().name);
-        self.stream.begin_recording(&name);
+        format!("{}/{}/{}", folder.room(), folder.session(), self.told.borrow().name)
     }
 
     /// Reads the successor. Whether it goes into this file, which is at its end otherwise.
@@ -244,8 +303,8 @@ impl Recording {
         let Some(stream) = self.successor.take() else { return true };
         known(&stream).await;
         self.stream = stream;
+        self.has_part = false;
         if Container::of(&self.stream) != self.container {
-            self.timeline.finish(None);
             return false;
         }
         let Setting { bridge, as_published, clock, .. } = &self.setting;
@@ -265,7 +324,7 @@ impl Recording {
 
     /// Reads its stream no more.
     fn leave(&mut self) {
-        self.stream.end_recording();
+        self.stream.end_recording(&self.public_name());
         self.tell();
         if let Some(intake) = self.intake.take() {
             let jumps = metrics::counter!("commonroom_recording_clock_jumps_total");
@@ -369,19 +428,16 @@ impl Recording {
         }
     }
 
-    /// The first frame of a stream begins a part of the file.
-    fn note_part(&self, at: Timestamp) {
-        let name = &self.stream.name().stream;
-        let is_known = self.told.borrow().streams.last().is_some_and(|part| *part.stream == **name);
-        if !is_known {
-            let start = self.setting.clock.seconds(at);
-            let part = Part { stream: name.to_string(), start, end: start, clock: Vec::new() };
-            self.told.send_modify(|told| {
-                if told.streams.len() < MAX_TOLD {
-                    told.streams.push(part);
-                }
-            });
+    /// The first frame of a stream begins a part of the file, also where an earlier one was called the same.
+    fn note_part(&mut self, at: Timestamp) {
+        if self.has_part || self.told.borrow().streams.len() >= MAX_TOLD {
+            return;
         }
+        self.has_part = true;
+        let start = self.setting.clock.seconds(at);
+        let stream = self.stream.name().stream.to_string();
+        let part = Part { stream, start, end: start, clock: Vec::new() };
+        self.told.send_modify(|told| told.streams.push(part));
     }
 
     /// It cannot go on.

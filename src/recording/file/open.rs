@@ -140,6 +140,9 @@ impl Recording {
             flushed: Instant::now(),
             asked: Instant::now(),
             is_stopped: false,
+            is_resting: false,
+            is_spent: false,
+            has_part: false,
             is_behind: false,
             told,
         };

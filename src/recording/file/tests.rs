@@ -29,8 +29,8 @@ struct World {
     clock: Arc<SessionClock>,
     orders: mpsc::Sender<Order>,
     told: watch::Receiver<File>,
-    _news: mpsc::Receiver<(usize, News)>,
-    task: Option<JoinHandle<Option<Stream>>>,
+    _news: mpsc::Receiver<(u64, News)>,
+    task: Option<JoinHandle<Option<Indexed>>>,
     /// Milliseconds of the stream so far.
     now: i64,
     /// The disk does what it is told before time passes.

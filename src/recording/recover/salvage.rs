@@ -3,7 +3,7 @@
 use super::Completed;
 use crate::codec::{Codec, MediaKind};
 use crate::container::{mp4, webm};
-use crate::recording::format::Container;
+use crate::recording::format::{Container, FinaliseError};
 use crate::recording::manifest::{
     self, Alignment, Audio, File, FileState, Kind, Manifest, Part, Size, Video,
 };
@@ -23,10 +23,10 @@ pub(super) struct Contents {
 
 impl Contents {
     /// Reads it off a file, whether that is complete or not.
-    pub(super) fn of(container: Container, file: &mut std::fs::File) -> Result<Self, String> {
+    pub(super) fn of(container: Container, file: &mut std::fs::File) -> Result<Self, FinaliseError> {
         match container {
             Container::Mp4 => {
-                let scan = mp4::scan(file).map_err(|error| error.to_string())?;
+                let scan = mp4::scan(file)?;
                 let audio = scan
                     .track(MediaKind::Audio)
                     .map(|track| audio(track.codec, track.timescale.get(), track.channels));
@@ -37,7 +37,7 @@ impl Contents {
                 Ok(Self { audio, video })
             }
             Container::WebM => {
-                let summary = webm::scan(file).map_err(|error| error.to_string())?;
+                let summary = webm::scan(file)?;
                 let audio = summary
                     .audio
                     .map(|webm::AudioEntry::Opus(config)| audio(Codec::Opus, 48_000, config.channels));

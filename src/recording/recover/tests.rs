@@ -125,7 +125,10 @@ fn a_session_that_was_cut_is_completed_once() {
     assert_eq!(file.participant, "Anna");
     assert_eq!((manifest.state, manifest.duration), (SessionState::Recovered, 4.0));
     let mut opened = fs::File::open(place.session.join("alice-camera.mp4")).unwrap();
-    assert_eq!(hash(&mut opened).unwrap(), (file.size, file.sha256.clone().unwrap()));
+    assert_eq!(
+        hash(&mut opened, &CancellationToken::new()).unwrap(),
+        (file.size, file.sha256.clone().unwrap())
+    );
     assert_eq!(mp4::scan(&mut opened).unwrap().state, mp4::State::Finalised);
     assert_eq!(place.folder().read_manifest().unwrap(), manifest);
 
@@ -246,5 +249,73 @@ fn what_is_recovered_can_get_its_index_in_front() {
     let file = &recovered.manifest.files[0];
     let mut opened = fs::File::open(place.session.join("alice-camera.mp4")).unwrap();
     assert_eq!(mp4::fronted(&mut opened).unwrap(), Some(MediaDuration::from_millis(2_000)));
-    assert_eq!(hash(&mut opened).unwrap(), (file.size, file.sha256.clone().unwrap()));
+    assert_eq!(
+        hash(&mut opened, &CancellationToken::new()).unwrap(),
+        (file.size, file.sha256.clone().unwrap())
+    );
+}
+
+#[test]
+fn what_was_told_of_later_times_is_cut_off() {
+    let place = Place::new();
+    let bytes = growing(Container::Mp4);
+    place.put("alice-camera.mp4", &bytes[..bytes.len() - 700]);
+    let mut manifest = place.manifest("alice-camera.mp4");
+    let gap = |start, end| manifest::Gap {
+        track: manifest::Track::Audio,
+        start,
+        end,
+        cause: manifest::Cause::Loss,
+        filled: true,
+    };
+    manifest.files[0].gaps = vec![gap(2.5, 3.0), gap(3.5, 4.5), gap(4.5, 5.0)];
+    place.folder().write_manifest(&manifest).unwrap();
+    let manifest = recovered(place.recover()).manifest;
+    assert_eq!(manifest.files[0].gaps, [gap(2.5, 3.0), gap(3.5, 4.0)]);
+    assert_eq!(manifest.end.as_deref(), Some("2026-11-21T21:32:01.000Z"), "four seconds later");
+}
+
+#[test]
+fn a_file_without_a_hash_gets_it_and_stays_what_it_is() {
+    for state in [SessionState::Recording, SessionState::Finished] {
+        let place = Place::new();
+        let mut complete = io::Cursor::new(growing(Container::Mp4));
+        mp4::finalise(&mut complete).unwrap();
+        place.put("alice-camera.mp4", complete.get_ref());
+        let mut manifest = place.manifest("alice-camera.mp4");
+        (manifest.state, manifest.end) = (state, Some("2026-11-21T21:32:02.000Z".to_owned()));
+        (manifest.files[0].state, manifest.files[0].end) = (FileState::Finished, 5.0);
+        place.folder().write_manifest(&manifest).unwrap();
+        let after = recovered(place.recover()).manifest;
+        assert!(after.files[0].sha256.is_some());
+        assert_eq!((after.state, after.files[0].state), (SessionState::Finished, FileState::Finished));
+        assert_eq!((after.end, after.files[0].end), (manifest.end, 5.0));
+        assert!(matches!(place.recover()[0].outcome, Ok(None)));
+    }
+}
+
+#[test]
+fn what_cannot_be_read_now_is_not_lost() {
+    let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
+    let errors = [
+        FinaliseError::Io(denied()),
+        FinaliseError::Mp4(mp4::ReadError::Io(denied())),
+        FinaliseError::WebM(webm::ScanError::Io(denied())),
+    ];
+    for error in errors {
+        assert!(matches!(CompleteError::from(error), CompleteError::Io(_)));
+    }
+    let short = FinaliseError::Io(io::ErrorKind::UnexpectedEof.into());
+    assert!(matches!(CompleteError::from(short), CompleteError::Hopeless(_)));
+}
+
+#[test]
+fn a_manifest_that_is_too_large_is_not_damaged() {
+    let place = Place::new();
+    place.put("alice-camera.mp4", &growing(Container::Mp4));
+    let file = fs::File::create(place.session.join(manifest::FILE_NAME)).unwrap();
+    file.set_len((64 << 20) + 1).unwrap();
+    let error = one(&place.folder(), None).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
+    assert!(place.session.join(manifest::FILE_NAME).exists() && place.folder().files().unwrap().len() == 2);
 }

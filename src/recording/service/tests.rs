@@ -3,16 +3,16 @@
 use super::*;
 use crate::codec::opus::{OpusConfig, silence};
 use crate::media::{Codec, CodecParams, Frame};
-use crate::recording::manifest::{Alignment, File, Manifest, SessionState};
+use crate::recording::manifest::{Alignment, Manifest};
 use crate::recording::notice::{Notice, NoticeKind, Subject};
-use crate::room::{Limits, Protocol, Publication, RecordingPolicy};
+use crate::room::{Entry, Limits, Membership, Protocol, Publication, RecordingPolicy};
 use crate::stream::{FeedKey, FeedWriter, Form};
 use crate::time::{NtpTime, Timestamp};
 use bytes::Bytes;
 use std::time::UNIX_EPOCH;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::sleep;
 
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -100,6 +100,18 @@ impl Alice {
     fn publish_as(login: &str, rooms: &Rooms, late: Duration, until: Duration) -> Self {
         let name = |text: &str| text.parse::<Name>().unwrap();
         let publication = rooms.publish(name("room"), name(login), Protocol::Rtmp, rooms.wall()).unwrap();
+        Self::send(publication, late, until)
+    }
+
+    /// Somebody who calls each stream as the client likes.
+    fn named(member: &Membership, stream: &str) -> Self {
+        let publication = member.publish(Some(stream.parse().unwrap()), NtpTime::default()).unwrap();
+        publication.open();
+        publication.begin();
+        Self::send(publication, Duration::ZERO, Duration::MAX)
+    }
+
+    fn send(publication: Publication, late: Duration, until: Duration) -> Self {
         let publication = Arc::new(publication);
         let track: FeedWriter =
             publication.publisher().track(FeedKey::new(Codec::Opus, Form::Frames)).unwrap();
@@ -350,4 +362,188 @@ async fn a_clock_that_is_set_back_overwrites_nothing() {
         assert!((manifest.duration - 3.0).abs() < 0.1, "{manifest:?}");
         assert_eq!(manifest.files.len(), 1);
     }
+}
+
+/// What a test waits for is there or not, whatever is being completed meanwhile.
+fn waiting(manifests: &[Manifest]) -> usize {
+    manifests.iter().filter(|one| has_file(one)).count()
+}
+
+#[tokio::test]
+async fn the_next_session_waits_for_no_end() {
+    let place = Place::new();
+    // Nothing gets its hash.
+    let held = place.recorder.service.sealing.acquire_many(SEALING as u32).await.unwrap();
+    let running = place.run();
+    let _alice = Alice::publish(&place.rooms);
+    let room = "room".parse().unwrap();
+    place.until(|manifests| waiting(manifests) == 1).await;
+    place.rooms.align(&room, Alignment::Full).unwrap();
+    let manifests = place.until(|manifests| waiting(manifests) == 2).await;
+    let told: Vec<_> = manifests.iter().map(|one| (one.state, one.end.is_some())).collect();
+    assert_eq!(told, [(SessionState::Recording, true), (SessionState::Recording, false)]);
+    let file = &manifests[0].files[0];
+    assert_eq!((file.state, file.sha256.as_ref()), (FileState::Finished, None), "it is complete");
+    drop(held);
+    place.until(|manifests| manifests[0].state == SessionState::Finished).await;
+    place.stop.cancel();
+    timeout(PATIENCE, running).await.expect("it ends").unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_goes_down_leaves_hashes_to_the_next() {
+    let mut place = Place::new();
+    let held = place.recorder.service.sealing.acquire_many(SEALING as u32).await.unwrap();
+    let running = place.run();
+    let alice = Alice::publish(&place.rooms);
+    place.until(|manifests| waiting(manifests) == 1).await;
+    let begun = Instant::now();
+    place.stop.cancel();
+    timeout(PATIENCE, running).await.expect("it ends").unwrap();
+    assert!(
+        begun.elapsed() < Duration::from_secs(4),
+        "the server does not wait for it: {:?}",
+        begun.elapsed()
+    );
+    drop((held, alice));
+    let [before] = &place.manifests()[..] else { panic!() };
+    assert_eq!(before.files[0].state, FileState::Finished);
+    assert!(before.state == SessionState::Recording && before.end.is_some(), "{before:?}");
+    while place.notices.try_recv().is_ok() {}
+
+    let Place { root, recorder, .. } = place;
+    drop(recorder);
+    let mut place = Place::at(root, config::Align::default(), SECOND + 60);
+    Recorder::recover(&place.recorder.service, &place.recorder.earlier);
+    let [after] = &place.manifests()[..] else { panic!() };
+    assert_eq!(
+        (after.state, &after.end, after.duration),
+        (SessionState::Finished, &before.end, before.duration)
+    );
+    assert!(after.files[0].sha256.is_some(), "{after:?}");
+    let told = [(); 2].map(|()| place.notices.try_recv().unwrap().kind);
+    assert!(told.contains(&NoticeKind::Finished) && told.contains(&NoticeKind::SessionFinished), "{told:?}");
+}
+
+/// Names are the clients' to choose: some give each of their streams the same.
+#[tokio::test(start_paused = true)]
+async fn a_stream_of_the_same_name_is_another_one() {
+    let place = Place::new();
+    let running = place.run();
+    let login = "alice".parse().unwrap();
+    let entry = Entry { login, protocol: Protocol::WebSocket, key: None, listens: true };
+    let (member, _events) = place.rooms.join("room".parse().unwrap(), entry).unwrap();
+    let publish = || Alice::named(&member, "room-alice");
+    let first = publish();
+    place.until(|manifests| waiting(manifests) == 1).await;
+    // Before anybody has read that the first one has ended.
+    drop(first);
+    let _second = publish();
+    sleep(Duration::from_secs(5)).await;
+    let manifests = place.manifests();
+    let [Manifest { files, .. }] = &manifests[..] else { panic!("{manifests:?}") };
+    let parts: Vec<_> = files.iter().flat_map(|file| &file.streams).collect();
+    assert_eq!(parts.len(), 2, "{files:?}");
+    assert!(parts[1].start > parts[0].end - 0.1 && parts[1].end - parts[1].start > 3.0, "{parts:?}");
+    assert!(parts.iter().all(|part| part.stream == "room-alice" && !part.clock.is_empty()), "{parts:?}");
+    place.stop.cancel();
+    timeout(PATIENCE, running).await.expect("it ends").unwrap();
+}
+
+#[tokio::test]
+async fn what_cannot_begin_is_told_and_tried_again() {
+    let mut place = Place::new();
+    // In place of the folder of the room.
+    let folder = place.root.path().join("room");
+    std::fs::write(&folder, "").unwrap();
+    let running = place.run();
+    let _alice = Alice::publish(&place.rooms);
+    let notice = timeout(PATIENCE, place.notices.recv()).await.unwrap().unwrap();
+    let Subject::File(file) = notice.subject else { panic!() };
+    assert_eq!((notice.kind, notice.session.as_str(), file.state), (NoticeKind::Failed, "", FileState::Lost));
+    assert!(file.error.unwrap().starts_with("the session cannot begin: "));
+    std::fs::remove_file(&folder).unwrap();
+    place.until(|manifests| waiting(manifests) == 1).await;
+    place.stop.cancel();
+    timeout(PATIENCE, running).await.expect("it ends").unwrap();
+}
+
+#[tokio::test]
+async fn a_manifest_can_be_read_whatever_is_said() {
+    let place = Place::new();
+    let room = "room".parse().unwrap();
+    let wall = place.rooms.wall();
+    let mut session = Session::begin(place.recorder.service.clone(), &room, wall, None).await.unwrap();
+    for id in 0..10_000 {
+        // Each of these takes six bytes as JSON has it.
+        session.note(Event::Message { id, from: "alice".to_owned(), text: "\u{1}".repeat(4_000) });
+    }
+    session.end().await;
+    let [manifest] = &place.manifests()[..] else { panic!() };
+    assert!(manifest.events.len() > 20, "{}", manifest.events.len());
+    assert_eq!(manifest.events.len() as u64 + manifest.events_left_out, 10_000);
+}
+
+/// What does not fit into a file goes into another one at once, and a file that is filled is filled to the end of the session.
+#[tokio::test(start_paused = true)]
+async fn a_file_that_is_replaced_holds_up_nothing() {
+    for align in [config::Align::Off, config::Align::Full] {
+        let place = Place::with(align);
+        let held = place.recorder.service.sealing.acquire_many(SEALING as u32).await.unwrap();
+        let running = place.run();
+        let name = |text: &str| text.parse::<Name>().unwrap();
+        let publication =
+            place.rooms.publish(name("room"), name("alice"), Protocol::Rtmp, place.rooms.wall()).unwrap();
+        let track = publication.publisher().track(FeedKey::new(Codec::Opus, Form::Frames)).unwrap();
+        for number in 0..300 {
+            let config = OpusConfig { channels: if number < 150 { 2 } else { 1 } };
+            if number % 150 == 0 {
+                track.set_params(CodecParams::Opus(config));
+            }
+            let time = Timestamp::from_millis(number * 20);
+            track.write(Frame::audio(time, Bytes::from_static(silence(config))));
+            sleep(Duration::from_millis(20)).await;
+        }
+        drop((held, track, publication));
+        let is_done = |manifests: &[Manifest]| {
+            !manifests.is_empty() && manifests.iter().all(|one| one.state == SessionState::Finished)
+        };
+        let manifests = place.until(is_done).await;
+        let [Manifest { files, .. }] = &manifests[..] else { panic!("{manifests:?}") };
+        let [first, second] = &files[..] else { panic!("{files:?}") };
+        assert!(second.end >= 5.9, "{files:?}");
+        if align == config::Align::Full {
+            assert!((first.end - second.end).abs() < 0.03, "{files:?}");
+        } else {
+            assert!((2.9..3.1).contains(&first.end) && (2.9..3.1).contains(&second.start), "{files:?}");
+        }
+        place.stop.cancel();
+        timeout(PATIENCE, running).await.expect("it ends").unwrap();
+    }
+}
+
+/// Whatever a publisher does, there are no files without end.
+#[tokio::test(start_paused = true)]
+async fn who_comes_and_goes_has_few_files() {
+    let place = Place::new();
+    let running = place.run();
+    let _stays = Alice::publish_as("bob", &place.rooms, Duration::ZERO, Duration::MAX);
+    let name = |text: &str| text.parse::<Name>().unwrap();
+    let publication =
+        place.rooms.publish(name("room"), name("alice"), Protocol::Rtmp, place.rooms.wall()).unwrap();
+    let track = publication.publisher().track(FeedKey::new(Codec::Opus, Form::Frames)).unwrap();
+    for number in 0..1_000 {
+        let config = OpusConfig { channels: 1 + (number / 10 % 2) as u8 };
+        if number % 10 == 0 {
+            track.set_params(CodecParams::Opus(config));
+        }
+        let time = Timestamp::from_millis(number * 20);
+        track.write(Frame::audio(time, Bytes::from_static(silence(config))));
+        sleep(Duration::from_millis(20)).await;
+    }
+    place.stop.cancel();
+    timeout(PATIENCE, running).await.expect("it ends").unwrap();
+    let manifests = place.manifests();
+    let files = manifests[0].files.iter().filter(|file| file.participant == "alice").count();
+    assert!((8..=11).contains(&files), "{files}");
 }

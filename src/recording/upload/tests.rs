@@ -12,6 +12,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use std::io::Write;
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 
 const SESSION: &str = "2026-11-21T21-31-57Z";
 
@@ -46,7 +47,7 @@ impl Place {
         let bytes: Vec<u8> = (0..size).map(|at| (at * 31 + at / 251) as u8).collect();
         let (name, mut file) = folder.create("a-camera", "mp4").unwrap();
         file.write_all(&bytes).unwrap();
-        let (size, sha256) = hash(&mut file).unwrap();
+        let (size, sha256) = hash(&mut file, &CancellationToken::new()).unwrap();
         let file = File {
             name,
             state: FileState::Finished,
