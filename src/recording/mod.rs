@@ -21,6 +21,7 @@ mod take;
 mod template;
 mod timeline;
 mod upload;
+mod watch;
 
 pub use notice::{Notice, NoticeKind, Notices, Subject, Summary, Uploaded};
 pub use recover::{RecoverError, Recovered, Report, recover};

@@ -3,16 +3,17 @@
 use super::*;
 use crate::codec::opus::{OpusConfig, silence};
 use crate::media::{Codec, CodecParams, Frame};
-use crate::recording::manifest::{Alignment, Manifest};
+use crate::recording::manifest::{Alignment, Event, File, Manifest};
 use crate::recording::notice::{Notice, NoticeKind, Subject};
-use crate::room::{Entry, Limits, Membership, Protocol, Publication, RecordingPolicy};
+use crate::recording::session::Session;
+use crate::room::{self, Entry, Limits, Membership, Protocol, Publication, RecordingPolicy};
 use crate::stream::{FeedKey, FeedWriter, Form};
 use crate::time::{NtpTime, Timestamp};
 use bytes::Bytes;
 use std::time::UNIX_EPOCH;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(30);
