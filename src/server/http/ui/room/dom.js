@@ -65,16 +65,27 @@ export function dialogs() {
   }
 }
 
+/** Answers the question that is open, or whose end has not been told yet. */
+let answer = () => {};
+
 /** Asks whether to do what cannot be undone. @returns {Promise<boolean>} */
 export function ask(title, text, yes, values) {
   const dialog = document.getElementById('question');
+  answer(false);
   put(document.getElementById('question-title'), title, values ?? {});
   put(document.getElementById('question-text'), text, values ?? {});
   put(document.getElementById('question-yes'), yes, values ?? {});
   dialog.returnValue = 'no';
   dialog.showModal();
   return new Promise((resolve) => {
-    dialog.addEventListener('close', () => resolve(dialog.returnValue === 'yes'), {once: true});
+    // While it is open, what is told is the end of the question before.
+    const closed = () => dialog.open || answer(dialog.returnValue === 'yes');
+    answer = (is) => {
+      dialog.removeEventListener('close', closed);
+      answer = () => {};
+      resolve(is);
+    };
+    dialog.addEventListener('close', closed);
   });
 }
 
