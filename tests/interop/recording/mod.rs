@@ -97,11 +97,20 @@ impl Session {
     /// The only file of a participant.
     #[track_caller]
     fn take(&self, login: &str) -> Take {
+        let mut takes = self.takes(login);
+        assert_eq!(takes.len(), 1, "one file of {login}: {:#}", self.manifest);
+        takes.remove(0)
+    }
+
+    /// All files of a participant, the first one first.
+    #[track_caller]
+    fn takes(&self, login: &str) -> Vec<Take> {
         let files = self.manifest["files"].as_array().expect("a list").iter();
-        let found: Vec<_> = files.filter(|file| file["participant"] == login).collect();
-        let [told] = found[..] else { panic!("one file of {login}: {:#}", self.manifest) };
-        let path = self.folder.join(told["name"].as_str().expect("a name"));
-        Take { path, told: told.clone() }
+        let take = |told: &Value| {
+            let path = self.folder.join(told["name"].as_str().expect("a name"));
+            Take { path, told: told.clone() }
+        };
+        files.filter(|file| file["participant"] == login).map(take).collect()
     }
 }
 

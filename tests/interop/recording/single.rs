@@ -58,7 +58,9 @@ fn what_obs_sends_is_kept_whole() {
     // It paints without a graphics card, and leaves out what it has no time for.
     let (picture, sound) = (report.picture(), report.sound());
     assert!(picture.frames > 200 && picture.backwards == 0 && picture.longest_freeze < 0.5, "{report:#?}");
-    assert!(sound.gaps.is_empty() && sound.snr > 30.0, "{report:#?}");
+    // No packet is missing; OBS may stumble itself while its sources begin, which is in there as well.
+    assert_eq!(take.gaps("audio"), []);
+    assert!(sound.gaps.iter().all(|(at, _)| *at < 1.5) && sound.snr > 30.0, "{report:#?}");
     // OBS itself shows its picture later than it plays its sound, by a good thirty milliseconds: a player has that as well.
     let played = ffmpeg::read(&played).analyse().offset();
     println!("{played:.1} ms at a player");
