@@ -80,7 +80,7 @@ mod tests {
     async fn some_at_once_and_then_ever_so_often() {
         let mut attempts = Attempts::default();
         let taken = |attempts: &mut Attempts| (0..100).take_while(|_| attempts.take()).count();
-        assert!(attempts.is_new() || attempts.left == AT_ONCE);
+        assert_eq!(attempts.left, AT_ONCE);
         assert_eq!(taken(&mut attempts), 8);
         advance(EVERY - Duration::from_millis(1)).await;
         assert_eq!(taken(&mut attempts), 0);

@@ -66,21 +66,7 @@ impl World {
             clock.zero_at(Timestamp::ZERO - crate::time::MediaDuration::from(since));
         }
         let (orders, for_file) = mpsc::channel(16);
-        let (teller, told) = watch::channel(File {
-            name: String::new(),
-            state: FileState::Recording,
-            error: None,
-            participant: "alice".to_owned(),
-            kind: Kind::Camera,
-            streams: Vec::new(),
-            start: 0.0,
-            end: 0.0,
-            audio: None,
-            video: None,
-            gaps: Vec::new(),
-            size: 0,
-            sha256: None,
-        });
+        let (teller, told) = watch::channel(File::of("alice", Kind::Camera));
         let (news, heard) = mpsc::channel(64);
         let setting = Setting {
             bridge: Bridge::new(crate::config::Bridge::default()),

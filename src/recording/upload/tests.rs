@@ -51,17 +51,10 @@ impl Place {
         let file = File {
             name,
             state: FileState::Finished,
-            error: None,
-            participant: "a".to_owned(),
-            kind: Kind::Camera,
-            streams: Vec::new(),
-            start: 0.0,
             end: 2.0,
-            audio: None,
-            video: None,
-            gaps: Vec::new(),
             size,
             sha256: Some(sha256),
+            ..File::of("a", Kind::Camera)
         };
         let manifest = Manifest {
             version: manifest::VERSION,
