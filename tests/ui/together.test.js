@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
-import {SessionClock, correction, hasGrown, parts, place, span} from '../../src/server/http/ui/together.js';
+import {SessionClock, Turns, correction, hasGrown, parts, place, span} from '../../src/server/http/ui/together.js';
 
 test('the clock stands, runs and is set', () => {
   const clock = new SessionClock(60);
@@ -50,4 +50,23 @@ test('gaps are seen on the bar', () => {
 
 test('lengths are written as players do', () => {
   assert.deepEqual([0, 9.9, 61, 3599, 3600, 36_061, -2].map(span), ['0:00', '0:09', '1:01', '59:59', '1:00:00', '10:01:01', '0:00']);
+});
+
+test('a few jump at a time, in their order, and again when they do not arrive', () => {
+  const turns = new Turns();
+  const take = (now) => ['a', 'b', 'c', 'd', 'e'].filter((player) => turns.take(player, now)).join('');
+  assert.equal(take(0), '', 'nobody wants to');
+  for (const player of ['a', 'b', 'c', 'd', 'e']) turns.want(player);
+  assert.equal(take(10), 'abc');
+  assert.equal(take(10.1), '');
+  turns.want('b');
+  turns.arrived('b');
+  turns.arrived('d');
+  assert.deepEqual(['b', 'd', 'a'].map((player) => turns.has(player)), [false, true, true], 'whoever waits has not arrived');
+  assert.equal(take(10.2), 'd');
+  turns.end('e');
+  assert.equal(take(11.4), '', 'two of three are still on their way');
+  assert.equal(take(11.6), 'ac', 'they jump again');
+  turns.want('b');
+  assert.equal(take(11.8), 'b', 'one that is late keeps nobody waiting');
 });

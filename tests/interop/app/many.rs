@@ -58,8 +58,8 @@ fn ten_files_play_side_by_side() {
     anna.wait("all have a picture", &all("video.readyState >= 2"));
     anna.click("#play");
     anna.wait("all play", &all("video.currentTime > 3"));
-    anna.fill("#seek", "8");
-    anna.wait("all play from there", &all("video.readyState >= 2 && video.currentTime > 10"));
+    anna.fill("#seek", "20");
+    anna.wait("all play from there", &all("video.readyState >= 2 && video.currentTime > 22"));
     all_are_content([anna]);
     fs::remove_dir_all(&dir).expect("our own folder");
 }

@@ -7,7 +7,7 @@ import {ask, dialogs} from './room/dom.js';
 import {current, moment, put, t, translate} from './room/text.js';
 import {dress} from './room/theme.js';
 import {mayGo, standing, warning} from './stored.js';
-import {SessionClock, correction, hasGrown, parts, place, span} from './together.js';
+import {SessionClock, Turns, correction, hasGrown, parts, place, span} from './together.js';
 import {byId, every, make, names} from './ui.js';
 
 /** Between two looks at how the players stand, in milliseconds. */
@@ -21,6 +21,8 @@ const [room, session] = names();
 let manifest = null, clock = new SessionClock(0), wanted = false;
 /** @type {{file: object, figure: HTMLElement, video: HTMLVideoElement}[]} */
 let players = [];
+/** Who may jump. */
+const turns = new Turns();
 /** @type {{event: object, line: HTMLElement}[]} */
 let log = [];
 
@@ -133,7 +135,10 @@ async function dropFile(file) {
     return put(byId('state'), 'notDeleted', {why: message});
   }
   manifest.files = manifest.files.filter((other) => other !== file);
-  for (const {figure} of players.filter((player) => player.file === file)) figure.remove();
+  for (const {figure, video} of players.filter((player) => player.file === file)) {
+    turns.end(video);
+    figure.remove();
+  }
   players = players.filter((player) => player.file !== file);
   show();
   // Who works by keyboard goes on nearby.
@@ -159,7 +164,7 @@ function look() {
   const here = players.map((player) => ({...player, at: place(player.file, time)}));
   // One that is where it should be and has no picture for what comes next keeps all others waiting.
   const isLate = here.some(({at, video}) => at !== null && !video.error && !isOver(video, at)
-    && (video.seeking || video.readyState < HTMLMediaElement.HAVE_FUTURE_DATA));
+    && (turns.has(video) || video.seeking || video.readyState < HTMLMediaElement.HAVE_FUTURE_DATA));
   if (wanted && !isLate) clock.run(now());
   else clock.stand(now());
   for (const {at, video, figure} of here) {
@@ -169,12 +174,24 @@ function look() {
       continue;
     }
     const {jump, rate} = correction(video.currentTime - at);
-    if (jump && !video.seeking && !isOver(video, at)) video.currentTime = at;
+    if (!video.seeking) turns.arrived(video);
+    if (jump && !isOver(video, at)) turns.want(video);
     video.playbackRate = clock.runs ? rate : 1;
     if (clock.runs && video.paused && !isOver(video, at)) video.play().catch(() => wanted = false);
     else if (!clock.runs) video.pause();
   }
+  takeTurns();
   draw();
+}
+
+/** Lets those jump whose turn it is. */
+function takeTurns() {
+  const time = clock.at(now());
+  for (const {file, video} of players) {
+    const at = place(file, time);
+    if (at === null || video.error) turns.end(video);
+    else if (turns.take(video, now())) video.currentTime = at;
+  }
 }
 
 function draw() {
@@ -195,10 +212,8 @@ function draw() {
 
 function seek(time) {
   clock.seek(time, now());
-  for (const {file, video} of players) {
-    const at = place(file, clock.at(now()));
-    if (at !== null) video.currentTime = at;
-  }
+  for (const {file, video} of players) if (place(file, clock.at(now())) !== null) turns.want(video);
+  takeTurns();
   draw();
 }
 

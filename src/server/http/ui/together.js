@@ -7,6 +7,11 @@ const NEAR = 0.02;
 /** So much faster or slower at most: nobody hears it. */
 const HURRY = 0.05;
 
+/** So many players jump at a time. */
+const TURNS = 3;
+/** One that has not arrived by then jumps again, and does not keep others waiting, in seconds. */
+const PATIENCE = 1.5;
+
 /** The time of a session: stands, or runs with the clock that it is told. */
 export class SessionClock {
   #base = 0;
@@ -67,6 +72,49 @@ export function correction(off) {
   if (Math.abs(off) > JUMP) return {jump: true, rate: 1};
   if (Math.abs(off) < NEAR) return {jump: false, rate: 1};
   return {jump: false, rate: 1 - Math.max(-HURRY, Math.min(HURRY, off / 2))};
+}
+
+/**
+ * Who of many players may jump: a few at a time, and whoever does not arrive jumps again. Of ten that jump at once in Chromium
+ * beyond what they have loaded some never arrive, with all they need there and nothing under way; a second jump brings them.
+ */
+export class Turns {
+  /** When each set out, in seconds; those that wait have `null`. In the order in which they asked. */
+  #jumps = new Map();
+
+  /** Somebody is not where he should be. Whoever is on his way can ask again when he has arrived. */
+  want(player) {
+    if (!this.#jumps.has(player)) this.#jumps.set(player, null);
+  }
+
+  /** Whether he waits or is on his way. */
+  has(player) {
+    return this.#jumps.has(player);
+  }
+
+  /** He is on no way any more. Whoever waits keeps his turn. */
+  arrived(player) {
+    if (this.#jumps.get(player) !== null) this.end(player);
+  }
+
+  /** He has no longer anywhere to go. */
+  end(player) {
+    this.#jumps.delete(player);
+  }
+
+  /**
+   * Whether he is to jump now.
+   *
+   * @param {number} now seconds
+   */
+  take(player, now) {
+    const isUnderWay = (since) => since !== null && now - since < PATIENCE;
+    const since = this.#jumps.get(player);
+    if (since === undefined || isUnderWay(since)) return false;
+    if ([...this.#jumps.values()].filter(isUnderWay).length >= TURNS) return false;
+    this.#jumps.set(player, now);
+    return true;
+  }
 }
 
 /**
