@@ -3,6 +3,7 @@
 use super::converter::{Converter, Output};
 use crate::media::MediaKind;
 use crate::stream::Event;
+use crate::time::Timestamp;
 use std::time::Instant;
 
 /// One converter, and then another that takes what it makes.
@@ -50,6 +51,20 @@ impl Converter for Then {
         self.second.poll(now, out);
     }
 
+    fn has_come(&mut self, newest: Timestamp) {
+        self.first.has_come(newest);
+        self.second.has_come(newest);
+    }
+
+    fn request_keyframe(&mut self) {
+        self.first.request_keyframe();
+        self.second.request_keyframe();
+    }
+
+    fn is_heavy(&self) -> bool {
+        self.first.is_heavy() || self.second.is_heavy()
+    }
+
     fn deadline(&self) -> Option<Instant> {
         [self.first.deadline(), self.second.deadline()].into_iter().flatten().min()
     }
@@ -61,7 +76,7 @@ mod tests {
     use super::*;
     use crate::codec::opus::OpusConfig;
     use crate::media::{CodecParams, Extensions, Packet};
-    use crate::time::{ClockRate, Timestamp};
+    use crate::time::ClockRate;
     use bytes::Bytes;
 
     /// 20 ms of Opus.

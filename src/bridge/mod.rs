@@ -15,14 +15,17 @@ mod converter;
 mod depacketise;
 mod order;
 mod packetise;
+mod places;
 pub mod plan;
 mod rendition;
 mod snapshot;
 mod subscription;
 #[cfg(test)]
 mod tests;
+mod tools;
 #[cfg(feature = "transcode")]
 mod video;
+mod worker;
 
 pub use plan::{Conversion, Reason, Refusal};
 pub use rendition::{Bridge, RefusalMark, RenditionInfo};

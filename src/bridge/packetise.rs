@@ -6,6 +6,7 @@ use super::order::{DisplayOrder, Reordering};
 use crate::codec::h264::{AvcConfig, NalKind};
 use crate::media::{CodecParams, Extensions, Frame, MAX_PAYLOAD, MediaKind, Packet, PacketGroup, Payload};
 use crate::protocol::rtp::h264::{PacketizationMode, Packetizer};
+use crate::protocol::rtp::vp8;
 use crate::stream::Event;
 use crate::time::ClockRate;
 use std::time::Instant;
@@ -19,6 +20,13 @@ pub(super) struct H264 {
     order: DisplayOrder,
     /// What the publisher has been told.
     told: Reordering,
+}
+
+/// VP8 frames into RTP packets.
+pub(super) struct Vp8 {
+    sequence: i64,
+    /// Of the next picture.
+    picture_id: u16,
 }
 
 /// Opus packets into RTP packets.
@@ -91,6 +99,11 @@ impl Converter for H264 {
     fn handle(&mut self, event: Event, _now: Instant, out: &mut Vec<Output>) {
         match event {
             Event::Params(CodecParams::H264(config)) => {
+                if self.params.as_ref() != Some(&config) {
+                    // Another encoder, or the same with other options: what was found of its order holds no longer.
+                    self.order = DisplayOrder::default();
+                    self.told = Reordering::None;
+                }
                 self.order.configure(&config);
                 self.params = Some(config.clone());
                 out.push(Output::Params(CodecParams::H264(config)));
@@ -98,6 +111,46 @@ impl Converter for H264 {
             Event::Frame(frame) => self.picture(&frame, out),
             Event::Skipped { frames, .. } => {
                 self.sequence += 1; // a hole, so that decoders know
+                out.push(Output::Gap(frames));
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Vp8 {
+    pub(super) const fn new() -> Self {
+        Self { sequence: 0, picture_id: 0 }
+    }
+}
+
+impl Converter for Vp8 {
+    fn handle(&mut self, event: Event, _now: Instant, out: &mut Vec<Output>) {
+        match event {
+            Event::Params(params) => out.push(Output::Params(params)),
+            Event::Frame(Frame { pts, keyframe, payload: Payload::Packet(data), .. }) => {
+                let mut packets: Vec<_> = vp8::packetize(&data, self.picture_id, MAX_PAYLOAD)
+                    .zip(self.sequence..)
+                    .map(|(payload, sequence)| Packet {
+                        sequence,
+                        ticks: pts.to_ticks(ClockRate::VIDEO),
+                        time: pts,
+                        marker: false,
+                        keyframe: keyframe && sequence == self.sequence,
+                        extensions: Extensions::default(),
+                        payload,
+                    })
+                    .collect();
+                if let Some(last) = packets.last_mut() {
+                    last.marker = true;
+                }
+                self.sequence += packets.len() as i64; // a picture has few
+                self.picture_id = self.picture_id.wrapping_add(1);
+                out.extend(PacketGroup::new(packets).map(Output::Packets));
+            }
+            Event::Skipped { frames, .. } => {
+                self.sequence += 1; // a hole, so that decoders know
+                self.picture_id = self.picture_id.wrapping_add(1);
                 out.push(Output::Gap(frames));
             }
             _ => {}

@@ -23,6 +23,12 @@ pub enum Conversion {
     AacToOpus,
     /// Opus into AAC.
     OpusToAac,
+    /// VP8 frames into RTP packets.
+    PacketiseVp8,
+    /// Pictures of this codec into H.264.
+    ToH264(Codec),
+    /// Pictures of this codec into VP8.
+    ToVp8(Codec),
 }
 
 /// Why a subscriber does not simply get what the publisher sends.
@@ -36,7 +42,16 @@ pub enum Reason {
     AacToOpus,
     /// RTMP has no Opus.
     OpusToAac,
-    /// Browsers show pictures in the order in which they come, so those that are out of order are left out.
+    /// Pictures of a codec that the subscriber does not take are decoded, and encoded in one that it takes.
+    Transcoded {
+        /// What is published.
+        from: Codec,
+        /// What is made of it.
+        to: Codec,
+    },
+    /// Browsers show pictures in the order in which they come, so a stream with B-frames is decoded and encoded without.
+    BFramesTranscoded,
+    /// The same, but no transcoder is free, so the pictures that are out of order are left out.
     BFrames,
     /// The same, but other pictures need them, so that little more than the keyframes is left.
     BFrameReferences,
@@ -52,11 +67,13 @@ pub enum Refusal {
     },
     /// The viewer takes H.264 in packetization-mode 0 alone, and the publisher's NAL units may be larger than a packet.
     PacketizationMode,
+    /// It would have to be transcoded, and the server transcodes as many streams as it is allowed to.
+    TranscodersBusy,
 }
 
 impl Conversion {
     /// All there are.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 17] = [
         Self::PacketiseH264,
         Self::PacketiseOpus,
         Self::DepacketiseH264,
@@ -65,7 +82,26 @@ impl Conversion {
         Self::DepacketiseOpus,
         Self::AacToOpus,
         Self::OpusToAac,
+        Self::PacketiseVp8,
+        Self::ToH264(Codec::Vp8),
+        Self::ToH264(Codec::Hevc),
+        Self::ToH264(Codec::Av1),
+        Self::ToH264(Codec::Vp9),
+        Self::ToVp8(Codec::H264),
+        Self::ToVp8(Codec::Hevc),
+        Self::ToVp8(Codec::Av1),
+        Self::ToVp8(Codec::Vp9),
     ];
+
+    /// Whether this program has it: FFmpeg's libraries are a feature.
+    const fn is_built(self) -> bool {
+        cfg!(feature = "transcode") || !self.is_of_pictures()
+    }
+
+    /// Whether it decodes and encodes pictures, which takes a place among those who do.
+    pub const fn is_of_pictures(self) -> bool {
+        matches!(self, Self::ToH264(_) | Self::ToVp8(_))
+    }
 
     /// What it reads.
     pub const fn from(self) -> FeedKey {
@@ -77,6 +113,8 @@ impl Conversion {
             Self::DepacketiseVp8 => FeedKey::new(Codec::Vp8, Form::Packets),
             Self::DepacketiseOpus => FeedKey::new(Codec::Opus, Form::Packets),
             Self::AacToOpus => FeedKey::new(Codec::Aac, Form::Frames),
+            Self::PacketiseVp8 => FeedKey::new(Codec::Vp8, Form::Frames),
+            Self::ToH264(from) | Self::ToVp8(from) => FeedKey::new(from, Form::Frames),
         }
     }
 
@@ -89,19 +127,24 @@ impl Conversion {
             Self::DepacketiseVp8 => FeedKey::new(Codec::Vp8, Form::Frames),
             Self::DepacketiseOpus | Self::AacToOpus => FeedKey::new(Codec::Opus, Form::Frames),
             Self::OpusToAac => FeedKey::new(Codec::Aac, Form::Frames),
+            Self::PacketiseVp8 => FeedKey::new(Codec::Vp8, Form::Packets),
+            Self::ToH264(_) => FeedKey::new(Codec::H264, Form::Frames),
+            Self::ToVp8(_) => FeedKey::new(Codec::Vp8, Form::Frames),
         }
     }
 
     /// Why it is needed.
     pub const fn reason(self) -> Reason {
         match self {
-            Self::PacketiseH264 | Self::PacketiseOpus => Reason::Packetised,
+            Self::PacketiseH264 | Self::PacketiseOpus | Self::PacketiseVp8 => Reason::Packetised,
             Self::DepacketiseH264
             | Self::DepacketiseSingleNal
             | Self::DepacketiseVp8
             | Self::DepacketiseOpus => Reason::Depacketised,
             Self::AacToOpus => Reason::AacToOpus,
             Self::OpusToAac => Reason::OpusToAac,
+            Self::ToH264(from) => Reason::Transcoded { from, to: Codec::H264 },
+            Self::ToVp8(from) => Reason::Transcoded { from, to: Codec::Vp8 },
         }
     }
 
@@ -113,8 +156,12 @@ impl Conversion {
             | Self::DepacketiseH264
             | Self::DepacketiseSingleNal
             | Self::DepacketiseVp8
-            | Self::DepacketiseOpus => 1,
+            | Self::DepacketiseOpus
+            | Self::PacketiseVp8 => 1,
             Self::AacToOpus | Self::OpusToAac => 100,
+            // Browsers decode H.264 with less work, where both would do.
+            Self::ToH264(_) => 1_000,
+            Self::ToVp8(_) => 1_100,
         }
     }
 }
@@ -134,7 +181,7 @@ fn way(published: &[FeedKey], wanted: FeedKey) -> Option<Vec<Conversion>> {
             return Some(Vec::new());
         }
         let depth = depth.checked_sub(1)?;
-        let last = Conversion::ALL.into_iter().filter(|conversion| conversion.to() == wanted);
+        let last = Conversion::ALL.into_iter().filter(|last| last.is_built() && last.to() == wanted);
         let ways = last.filter_map(|conversion| {
             let mut way = search(published, conversion.from(), depth)?;
             way.push(conversion);
@@ -165,6 +212,16 @@ impl Reason {
             Self::Depacketised => "depacketised",
             Self::AacToOpus => "aac_to_opus",
             Self::OpusToAac => "opus_to_aac",
+            Self::Transcoded { from: Codec::Vp8, to: Codec::H264 } => "vp8_to_h264",
+            Self::Transcoded { from: Codec::Hevc, to: Codec::H264 } => "hevc_to_h264",
+            Self::Transcoded { from: Codec::Av1, to: Codec::H264 } => "av1_to_h264",
+            Self::Transcoded { from: Codec::Vp9, to: Codec::H264 } => "vp9_to_h264",
+            Self::Transcoded { from: Codec::H264, to: Codec::Vp8 } => "h264_to_vp8",
+            Self::Transcoded { from: Codec::Hevc, to: Codec::Vp8 } => "hevc_to_vp8",
+            Self::Transcoded { from: Codec::Av1, to: Codec::Vp8 } => "av1_to_vp8",
+            Self::Transcoded { from: Codec::Vp9, to: Codec::Vp8 } => "vp9_to_vp8",
+            Self::Transcoded { .. } => "transcoded",
+            Self::BFramesTranscoded => Warning::BFramesTranscoded.as_str(),
             Self::BFrames => Warning::BFrames.as_str(),
             Self::BFrameReferences => Warning::BFrameReferences.as_str(),
         }
@@ -173,6 +230,8 @@ impl Reason {
     /// What the publisher should know, where somebody gets less than was sent.
     pub const fn warning(self) -> Option<Warning> {
         match self {
+            Self::Transcoded { from, to } => Some(Warning::Transcoded { from, to }),
+            Self::BFramesTranscoded => Some(Warning::BFramesTranscoded),
             Self::BFrames => Some(Warning::BFrames),
             Self::BFrameReferences => Some(Warning::BFrameReferences),
             Self::Packetised | Self::Depacketised | Self::AacToOpus | Self::OpusToAac => None,
@@ -186,6 +245,7 @@ impl Refusal {
         match self {
             Self::NoConverter { from } => Warning::NoConverter { from },
             Self::PacketizationMode => Warning::PacketizationMode,
+            Self::TranscodersBusy => Warning::TranscodersBusy,
         }
     }
 }
@@ -197,6 +257,8 @@ impl fmt::Display for Reason {
             Self::Depacketised => "the viewer takes whole frames; the codec is kept",
             Self::AacToOpus => "WebRTC has no AAC; the sound is coded as Opus",
             Self::OpusToAac => "RTMP has no Opus; the sound is coded as AAC",
+            Self::Transcoded { from, to } => return Warning::Transcoded { from: *from, to: *to }.fmt(f),
+            Self::BFramesTranscoded => return Warning::BFramesTranscoded.fmt(f),
             Self::BFrames => return Warning::BFrames.fmt(f),
             Self::BFrameReferences => return Warning::BFrameReferences.fmt(f),
         })
@@ -271,7 +333,7 @@ mod tests {
 
     #[test]
     fn nothing_leads_nowhere() {
-        assert_eq!(plan(&[packets(Codec::Vp8)], &[frames(Codec::H264)]), None);
+        assert_eq!(plan(&[packets(Codec::Vp8)], &[packets(Codec::Hevc)]), None);
         assert_eq!(plan(&[], &[frames(Codec::H264)]), None);
         assert_eq!(plan(&[packets(Codec::Vp8)], &[]), None);
     }

@@ -1,22 +1,18 @@
 //! Derived feeds: started with the first subscriber that needs one, shared, stopped some time after the last has left.
 
-use super::audio;
-use super::chain::Then;
-use super::converter::{Converter, Output};
+use super::places::Places;
 use super::plan::{self, Conversion, Reason, Refusal, plan};
 use super::subscription::{Accepts, Subscription};
-use super::{depacketise, packetise};
+use super::tools::{Tools, start};
+use super::worker::{self, Worker};
 use crate::config;
-use crate::stream::{
-    Event, FeedInfo, FeedKey, FeedWriter, QueueLimits, Start, Stream, StreamName, Subscriber, WarningMark,
-};
+use crate::stream::{FeedInfo, FeedKey, QueueLimits, Start, Stream, StreamName, WarningMark};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::available_parallelism;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
@@ -51,15 +47,17 @@ pub struct RefusalMark {
     _warning: WarningMark,
 }
 
-struct Shared {
-    linger: Duration,
+pub(super) struct Shared {
     /// Where renditions run, whoever subscribes: a caller's own runtime may be small and busy with sockets.
     runtime: Option<Handle>,
     tasks: TaskTracker,
-    stop: CancellationToken,
+    pub(super) stop: CancellationToken,
     streams: Mutex<BTreeMap<StreamName, Entry>>,
     /// Places for those who decode a picture.
     decoders: Arc<Semaphore>,
+    /// How pictures are transcoded, and places for those who do.
+    config: config::Bridge,
+    places: Places,
 }
 
 /// What the bridge knows of a stream.
@@ -75,32 +73,19 @@ struct Rendition {
     users: Arc<watch::Sender<usize>>,
 }
 
-/// One rendition's task and all it owns.
-struct Worker {
-    shared: Arc<Shared>,
-    stream: Stream,
-    /// What it makes.
-    feed: FeedKey,
-    users: watch::Receiver<usize>,
-    source: Subscriber,
-    converter: Box<dyn Converter>,
-    writer: Option<FeedWriter>,
-    /// What the publisher should know of it.
-    warning: Option<WarningMark>,
-}
-
 impl Bridge {
     /// A bridge whose renditions run on the runtime this is called in.
     pub fn new(config: config::Bridge) -> Self {
         // One core is left to those who send and receive.
         let decoders = available_parallelism().map_or(1, |cores| cores.get() - 1).max(1);
         let shared = Shared {
-            linger: config.linger.0,
             runtime: Handle::try_current().ok(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             streams: Mutex::default(),
             decoders: Arc::new(Semaphore::new(decoders)),
+            places: Places::new(config.video_transcodes()),
+            config,
         };
         Self { shared: Arc::new(shared) }
     }
@@ -129,6 +114,11 @@ impl Bridge {
             users: *rendition.users.borrow(),
         };
         entry.renditions.iter().map(info).collect()
+    }
+
+    /// Moves whenever a place for a transcoder has become free.
+    pub(super) fn freed(&self) -> watch::Receiver<u64> {
+        self.shared.places.freed()
     }
 
     /// Places for those who decode a picture.
@@ -163,7 +153,7 @@ impl Bridge {
             return Ok(Some((key, None)));
         }
         // Without one the stream has just ended, or is changing its tracks.
-        Ok(self.shared.lease(stream, key, &way).map(|lease| (key, Some(lease))))
+        Ok(self.shared.lease(stream, key, &way)?.map(|lease| (key, Some(lease))))
     }
 
     /// Notes that somebody is refused a track, until the mark is dropped.
@@ -198,53 +188,92 @@ impl Shared {
         act(entry)
     }
 
+    /// How long a rendition goes on when nobody needs it.
+    pub(super) const fn linger(&self) -> Duration {
+        self.config.linger.0
+    }
+
+    /// A rendition is needed for another reason than before.
+    pub(super) fn set_reason(&self, stream: &Stream, feed: FeedKey, reason: Reason) {
+        self.lock_entry(stream, |entry| {
+            if let Some(rendition) = entry.renditions.get_mut(&feed) {
+                rendition.reason = reason;
+            }
+        });
+    }
+
+    /// Closes a feed and takes its rendition out of the table in one step: whoever comes next finds both or neither. Only where
+    /// `close` says that it has closed the feed.
+    pub(super) fn remove(&self, stream: &Stream, feed: FeedKey, close: impl FnOnce() -> bool) -> bool {
+        let mut streams = self.lock();
+        let is_closed = close();
+        let entry = streams.get_mut(stream.name()).filter(|entry| is_closed && entry.stream.is(stream));
+        if let Some(entry) = entry {
+            entry.renditions.remove(&feed);
+        }
+        is_closed
+    }
+
     /// Joins the users of a rendition, starting it if need be: the whole `way` from what is published to `feed`.
-    fn lease(self: &Arc<Self>, stream: &Stream, feed: FeedKey, way: &[Conversion]) -> Option<Lease> {
-        let (first, rest) = way.split_first()?;
-        let (from, reason) = (first.from(), plan::reason(way)?);
-        let worker = self.lock_entry(stream, |entry| {
+    fn lease(
+        self: &Arc<Self>,
+        stream: &Stream,
+        feed: FeedKey,
+        way: &[Conversion],
+    ) -> Result<Option<Lease>, Refusal> {
+        let (Some((first, rest)), Some(reason)) = (way.split_first(), plan::reason(way)) else {
+            return Ok(None);
+        };
+        let from = first.from();
+        let found = self.lock_entry(stream, |entry| {
             if let Some(rendition) = entry.renditions.get(&feed) {
-                return Ok(Lease::new(rendition.users.clone()));
+                return Ok(Some((Lease::new(rendition.users.clone()), None)));
             }
             if self.stop.is_cancelled() {
-                return Err(None);
+                return Ok(None);
             }
-            let writer = stream.derive(feed).ok_or(None)?;
+            let place = match way.iter().any(|conversion| conversion.is_of_pictures()) {
+                true => Some(self.places.take().ok_or(Refusal::TranscodersBusy)?),
+                false => None,
+            };
+            let Some(writer) = stream.derive(feed) else { return Ok(None) };
             let users = Arc::new(watch::Sender::new(0));
             let lease = Lease::new(users.clone());
             entry.renditions.insert(feed, Rendition { from, reason, users: users.clone() });
-            let worker = Worker {
+            let tools = Tools { config: &self.config, places: &self.places };
+            let worker = Box::new(Worker {
                 shared: self.clone(),
                 stream: stream.clone(),
                 feed,
                 users: users.subscribe(),
                 source: stream.subscriber(QueueLimits::default()),
-                converter: rest.iter().fold(converter(*first), |before, next| {
-                    Box::new(Then::new(before, converter(*next), next.from().kind()))
-                }),
+                events: Vec::new(),
+                converter: tools.converters(*first, rest),
                 writer: Some(writer),
-                warning: None,
-            };
-            Err(Some((worker, lease)))
-        });
-        match worker {
-            Ok(lease) => Some(lease),
-            Err(None) => None,
-            Err(Some((worker, lease))) => {
-                worker.source.attach(&[from], start(*first));
-                self.spawn(worker, reason).then_some(lease)
+                keyframes_asked: stream.keyframes_asked(),
+                warning: reason.warning().map(|warning| stream.warn(warning)),
+                _place: place,
+            });
+            Ok(Some((lease, Some(worker))))
+        })?;
+        let Some((lease, worker)) = found else { return Ok(None) };
+        if let Some(worker) = worker {
+            worker.source.attach(&[from], start(*first));
+            if !self.spawn(worker, reason) {
+                return Ok(None);
             }
         }
+        Ok(Some(lease))
     }
 
-    fn spawn(&self, worker: Worker, reason: Reason) -> bool {
+    fn spawn(&self, worker: Box<Worker>, reason: Reason) -> bool {
         let Some(runtime) = self.runtime.clone().or_else(|| Handle::try_current().ok()) else {
             tracing::error!("a rendition is wanted outside of a runtime");
             return false;
         };
         let span = tracing::info_span!("rendition", stream = %worker.stream.name(), feed = %worker.feed);
         tracing::info!(parent: &span, reason = reason.as_str(), "rendition starts");
-        self.tasks.spawn_on(worker.run().instrument(span), &runtime);
+        self.tasks.spawn_on(worker::work(worker).instrument(span), &runtime);
         true
     }
 }
@@ -256,102 +285,6 @@ impl Entry {
 
     fn is_of_use(&self) -> bool {
         self.stream.ended().is_none() || !self.renditions.is_empty()
-    }
-}
-
-impl Worker {
-    async fn run(mut self) {
-        let (mut events, mut outputs) = (Vec::new(), Vec::new());
-        // Since when nobody needs this.
-        let mut idle = None;
-        loop {
-            let due = self.converter.deadline().map(Instant::from_std);
-            let over = idle.map(|since: Instant| since + self.shared.linger);
-            tokio::select! {
-                biased;
-                () = self.shared.stop.cancelled() => return,
-                changed = self.users.changed() => {
-                    let users = *self.users.borrow_and_update();
-                    if changed.is_err() {
-                        return;
-                    }
-                    idle = (users == 0).then(Instant::now);
-                }
-                () = until(over) => {
-                    if self.retire() {
-                        return;
-                    }
-                    idle = None;
-                }
-                // Behind the others: where conversion is slower than the source there is always more to take.
-                () = self.source.next_batch(&mut events) => {}
-                () = until(due) => {}
-            }
-            let now = Instant::now().into_std();
-            let mut ended = false;
-            for event in events.drain(..) {
-                ended |= matches!(event, Event::TrackEnded(_) | Event::Ended(_));
-                if !ended {
-                    self.converter.handle(event, now, &mut outputs);
-                }
-            }
-            self.converter.poll(now, &mut outputs);
-            for output in outputs.drain(..) {
-                self.write(output);
-            }
-            if ended {
-                return;
-            }
-        }
-    }
-
-    fn write(&mut self, output: Output) {
-        let Some(writer) = &self.writer else { return };
-        match output {
-            Output::Params(params) => writer.set_params(params),
-            Output::Frame(frame) => writer.write(frame),
-            Output::Packets(packets) => writer.write_packets(packets),
-            Output::Gap(frames) => writer.mark_gap(frames),
-            Output::KeyframeWanted => self.source.request_keyframe(),
-            Output::Reason(reason) => {
-                self.warning = reason.warning().map(|warning| self.stream.warn(warning));
-                self.shared.lock_entry(&self.stream, |entry| {
-                    if let Some(rendition) = entry.renditions.get_mut(&self.feed) {
-                        rendition.reason = reason;
-                    }
-                });
-            }
-        }
-    }
-
-    /// Leaves the table, unless somebody has come in the meantime.
-    fn retire(&mut self) -> bool {
-        let shared = self.shared.clone();
-        let mut streams = shared.lock();
-        if *self.users.borrow() > 0 {
-            return false;
-        }
-        self.leave(&mut streams);
-        true
-    }
-
-    /// Closes the feed and leaves the table in one step: whoever comes next finds both or neither.
-    fn leave(&mut self, streams: &mut BTreeMap<StreamName, Entry>) {
-        let Some(writer) = self.writer.take() else { return };
-        drop(writer);
-        let entry = streams.get_mut(self.stream.name()).filter(|entry| entry.stream.is(&self.stream));
-        if let Some(entry) = entry {
-            entry.renditions.remove(&self.feed);
-        }
-    }
-}
-
-impl Drop for Worker {
-    /// However the task ends, be it by a panic of a codec, the feed closes and its place is free.
-    fn drop(&mut self) {
-        let shared = self.shared.clone();
-        self.leave(&mut shared.lock());
-        tracing::info!("rendition stops"); // in the span of its task
     }
 }
 
@@ -371,38 +304,5 @@ impl Drop for Lease {
 impl RefusalMark {
     pub(super) const fn refusal(&self) -> Refusal {
         self.refusal
-    }
-}
-
-fn converter(conversion: Conversion) -> Box<dyn Converter> {
-    match conversion {
-        Conversion::PacketiseH264 => Box::new(packetise::H264::new()),
-        Conversion::PacketiseOpus => Box::new(packetise::Opus::new()),
-        Conversion::DepacketiseH264 | Conversion::DepacketiseSingleNal => Box::new(depacketise::H264::new()),
-        Conversion::DepacketiseVp8 => Box::new(depacketise::Vp8::new()),
-        Conversion::DepacketiseOpus => Box::new(depacketise::Opus::new()),
-        Conversion::AacToOpus => Box::new(audio::Transcoder::to_opus()),
-        Conversion::OpusToAac => Box::new(audio::Transcoder::to_aac()),
-    }
-}
-
-/// Where a converter begins to read: those that put pictures together can use nothing before a keyframe.
-const fn start(conversion: Conversion) -> Start {
-    match conversion {
-        Conversion::DepacketiseH264 | Conversion::DepacketiseSingleNal | Conversion::DepacketiseVp8 => {
-            Start::NextKeyframe
-        }
-        Conversion::PacketiseH264
-        | Conversion::PacketiseOpus
-        | Conversion::DepacketiseOpus
-        | Conversion::AacToOpus
-        | Conversion::OpusToAac => Start::Anywhere,
-    }
-}
-
-async fn until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline).await,
-        None => std::future::pending().await,
     }
 }

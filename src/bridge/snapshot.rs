@@ -182,7 +182,7 @@ impl Gop {
         let began = tokio::time::Instant::now();
         let params = self.params.as_ref()?;
         let draw = || -> Result<Option<Bytes>, VideoError> {
-            let mut decoder = Decoder::new(params.codec())?;
+            let mut decoder = Decoder::new(params.codec(), video::MAX_PIXELS)?;
             let mut last = None;
             for frame in self.frames.iter().take_while(|_| began.elapsed() < WORK) {
                 if let Err(error) = decoder.decode(params, frame) {

@@ -23,6 +23,8 @@ pub struct Subscription {
     accepts: Accepts,
     start: Start,
     changes: watch::Receiver<u64>,
+    /// Moves whenever somebody else needs a transcoder no longer.
+    freed: watch::Receiver<u64>,
     audio: Track,
     video: Track,
 }
@@ -47,10 +49,10 @@ impl Subscription {
         start: Start,
         limits: QueueLimits,
     ) -> Self {
-        let changes = stream.changes();
+        let (changes, freed) = (stream.changes(), bridge.freed());
         let subscriber = stream.subscriber(limits);
         let (audio, video) = (Track::default(), Track::default());
-        let mut subscription = Self { bridge, subscriber, accepts, start, changes, audio, video };
+        let mut subscription = Self { bridge, subscriber, accepts, start, changes, freed, audio, video };
         subscription.follow();
         subscription
     }
@@ -61,7 +63,7 @@ impl Subscription {
             tokio::select! {
                 biased;
                 () = self.subscriber.next_batch(into) => return,
-                Ok(()) = self.changes.changed() => self.follow(),
+                () = news(&mut self.changes, &mut self.freed, self.video.waits_for_a_place()) => self.follow(),
             }
         }
     }
@@ -72,7 +74,7 @@ impl Subscription {
             tokio::select! {
                 biased;
                 () = self.subscriber.ready() => return,
-                Ok(()) = self.changes.changed() => self.follow(),
+                () = news(&mut self.changes, &mut self.freed, self.video.waits_for_a_place()) => self.follow(),
             }
         }
     }
@@ -80,7 +82,8 @@ impl Subscription {
     /// The next event, if one waits.
     pub fn try_next(&mut self) -> Option<Event> {
         // Whoever always finds something never waits, and is to hear of new tracks all the same.
-        if self.changes.has_changed().unwrap_or(false) {
+        let is_freed = self.video.waits_for_a_place() && self.freed.has_changed().unwrap_or(false);
+        if is_freed || self.changes.has_changed().unwrap_or(false) {
             self.follow();
         }
         self.subscriber.try_next()
@@ -114,6 +117,7 @@ impl Subscription {
     /// Attaches to what is wanted and not attached: tracks that are new, that have come back, or whose rendition ended.
     fn follow(&mut self) {
         self.changes.mark_unchanged();
+        self.freed.mark_unchanged();
         let stream = self.subscriber.stream();
         let attached = self.subscriber.attached();
         let mut keys = Vec::new();
@@ -134,5 +138,21 @@ impl Subscription {
             }
         }
         self.subscriber.attach(&keys, self.start);
+    }
+}
+
+impl Track {
+    /// Whether it is refused for as long as no transcoder is free.
+    const fn waits_for_a_place(&self) -> bool {
+        matches!(self, Self::Refused(mark) if matches!(mark.refusal(), Refusal::TranscodersBusy))
+    }
+}
+
+/// Waits until there is something to look at. Cancel-safe.
+async fn news(changes: &mut watch::Receiver<u64>, freed: &mut watch::Receiver<u64>, waits_for_a_place: bool) {
+    tokio::select! {
+        Ok(()) = changes.changed() => {}
+        Ok(()) = freed.changed(), if waits_for_a_place => {}
+        else => std::future::pending().await,
     }
 }

@@ -150,7 +150,8 @@ async fn a_track_that_ends_takes_its_renditions_along_and_may_come_back() {
 async fn what_cannot_be_converted_is_refused_and_the_publisher_told() {
     let ((stream, publisher), bridge) = (published(), Bridge::default());
     let _video = publisher.track(VP8_PACKETS).unwrap();
-    let accepts = Accepts { audio: vec![AAC_FRAMES], video: vec![H264_FRAMES] };
+    let hevc = FeedKey::new(Codec::Hevc, Form::Frames);
+    let accepts = Accepts { audio: vec![AAC_FRAMES], video: vec![hevc] };
     let player = bridge.subscribe(&stream, accepts, Start::CachedGop, QueueLimits::default());
     let refusal = Refusal::NoConverter { from: Codec::Vp8 };
     assert_eq!(player.refused(MediaKind::Video), Some(refusal));

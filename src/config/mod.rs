@@ -23,7 +23,7 @@ mod upload;
 mod webrtc;
 mod written;
 
-pub use bridge::Bridge;
+pub use bridge::{Bridge, VideoEncoder};
 pub use error::{ConfigError, Place};
 pub use hooks::Hooks;
 pub use http::{Http, InvalidOrigin, Origin, Origins};

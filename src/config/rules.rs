@@ -29,6 +29,12 @@ const RATE: RangeInclusive<u32> = 1..=1_000;
 const MESSAGE: RangeInclusive<usize> = 1..=8_000;
 /// All of them go to everybody who comes.
 const HISTORY: RangeInclusive<usize> = 0..=10_000;
+/// Streams that are transcoded at the same time.
+const TRANSCODES: RangeInclusive<usize> = 0..=1_000;
+/// Of a picture that is transcoded, in thousands of bits a second.
+const KBPS: RangeInclusive<u32> = 100..=1_000_000;
+/// Of a picture that is decoded: from 128 x 128 to 16K.
+const PIXELS: RangeInclusive<u32> = 16_384..=132_710_400;
 
 /// What is wrong with values that can be read.
 #[derive(Debug)]
@@ -74,6 +80,9 @@ impl Config {
             .or_else(|| outside("rooms.history", rooms.history, &HISTORY))
             .or_else(|| outside("rooms.linger", rooms.linger, &(Span(Duration::ZERO)..=LONGEST)))
             .or_else(|| outside("bridge.linger", bridge.linger, &(Span(Duration::ZERO)..=LONGEST)))
+            .or_else(|| outside("bridge.max_video_transcodes", bridge.max_video_transcodes, &TRANSCODES))
+            .or_else(|| outside("bridge.max_video_kbps", bridge.max_video_kbps, &KBPS))
+            .or_else(|| outside("bridge.max_pixels", bridge.max_pixels, &PIXELS))
             .or_else(|| outside("recording.grace", recording.grace, &(Span(Duration::ZERO)..=LONGEST)))
             .or_else(|| outside("recording.sync", recording.sync, &(Span(Duration::ZERO)..=LONGEST)))
             .or_else(|| outside("recording.min_free", recording.min_free, &DISK))

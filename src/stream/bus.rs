@@ -72,6 +72,8 @@ pub(super) struct Shared {
     changes: watch::Sender<u64>,
     /// Of which layers a keyframe is wanted.
     keyframe_wanted: AtomicU8,
+    /// Moves whenever somebody asks for one of the best layer, for those who make their own.
+    keyframes_asked: watch::Sender<u64>,
     keyframe_notify: Notify,
     writes: AtomicU64,
     pub(super) warnings: watch::Sender<Board>,
@@ -106,6 +108,7 @@ impl Stream {
             state: Mutex::default(),
             changes: watch::Sender::new(0),
             keyframe_wanted: AtomicU8::new(0),
+            keyframes_asked: watch::Sender::new(0),
             keyframe_notify: Notify::new(),
             writes: AtomicU64::new(0),
             warnings: watch::Sender::default(),
@@ -236,6 +239,12 @@ impl Stream {
         self.shared.request_keyframe(layer);
     }
 
+    /// A counter that moves whenever somebody asks for a keyframe, be it of a feed that is derived: whoever encodes one anew
+    /// makes its own.
+    pub fn keyframes_asked(&self) -> watch::Receiver<u64> {
+        self.shared.keyframes_asked.subscribe()
+    }
+
     /// Ends it, whoever publishes it: what is still written goes to nobody.
     pub fn end(&self, reason: EndReason) {
         self.shared.end(reason);
@@ -330,6 +339,9 @@ impl Shared {
         // Nobody would get it.
         if self.is_muted(MediaKind::Video) {
             return;
+        }
+        if layer == Layer::BEST {
+            self.keyframes_asked.send_modify(|count| *count += 1);
         }
         if self.keyframe_wanted.fetch_or(Layers::of([layer]).bits(), Ordering::AcqRel) == 0 {
             self.keyframe_notify.notify_one();

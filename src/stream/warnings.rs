@@ -13,7 +13,18 @@ use tokio::sync::watch;
 /// Why somebody gets less of a stream than its publisher sends, or could.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Warning {
-    /// Browsers show pictures in the order in which they come, so those that are out of order are left out.
+    /// A viewer takes the picture in another codec.
+    Transcoded {
+        /// What is published.
+        from: Codec,
+        /// What is made of it.
+        to: Codec,
+    },
+    /// A viewer takes the picture in another codec, and no transcoder is free.
+    TranscodersBusy,
+    /// Browsers show pictures in the order in which they come, so a stream with B-frames is decoded and encoded without.
+    BFramesTranscoded,
+    /// The same, but nothing transcodes it, so the pictures that are out of order are left out.
     BFrames,
     /// The same, but other pictures need them, so that little more than the keyframes is left.
     BFrameReferences,
@@ -132,6 +143,9 @@ impl Warning {
     /// A word for logs, metrics and the API.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Transcoded { .. } => "transcoded",
+            Self::TranscodersBusy => "transcoders_busy",
+            Self::BFramesTranscoded => "b_frames_transcoded",
             Self::BFrames => "b_frames",
             Self::BFrameReferences => "b_frame_references",
             Self::NoConverter { .. } => "no_converter",
@@ -151,13 +165,29 @@ impl Warning {
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Transcoded { from, to } => {
+                return write!(
+                    f,
+                    "a viewer does not take {from}, so the picture is transcoded to {to}; an encoder that sends {to} saves \
+                     the server that work"
+                );
+            }
+            Self::TranscodersBusy => {
+                "a viewer does not take this codec and gets no picture: all transcoders are in use \
+                 (bridge.max_video_transcodes); H.264 needs none"
+            }
+            Self::BFramesTranscoded => {
+                "browsers cannot show B-frames, so the picture is transcoded for them; to save the server that work turn \
+                 them off in the encoder (OBS: Advanced output, x264 options `bframes=0`; ffmpeg: `-bf 0`)"
+            }
             Self::BFrames => {
-                "browsers cannot show B-frames, so they are dropped and the frame rate is lower; turn them off in the \
-                 encoder (OBS: Advanced output, x264 options `bframes=0`; ffmpeg: `-bf 0`)"
+                "browsers cannot show B-frames and no transcoder is free (bridge.max_video_transcodes), so they are dropped \
+                 and the frame rate is lower; turn them off in the encoder (OBS: Advanced output, x264 options \
+                 `bframes=0`; ffmpeg: `-bf 0`)"
             }
             Self::BFrameReferences => {
-                "browsers cannot show B-frames, and other pictures of this stream refer to them, so browsers see little \
-                 more than the keyframes; turn B-frames off in the encoder (OBS: Advanced output, x264 options \
+                "browsers cannot show B-frames, no transcoder is free (bridge.max_video_transcodes), and other pictures of \
+                 this stream refer to them, so browsers see little more than the keyframes; turn B-frames off in the encoder (OBS: Advanced output, x264 options \
                  `bframes=0`; ffmpeg: `-bf 0`)"
             }
             Self::NoConverter { from } => {

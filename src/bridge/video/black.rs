@@ -2,6 +2,7 @@
 
 use super::{MAX_PIXELS, VideoError};
 use crate::codec::av1;
+use crate::codec::h264::byte_stream;
 use crate::media::{AccessUnit, CodecParams};
 use bytes::Bytes;
 use ffmpeg_next as ffmpeg;
@@ -91,19 +92,6 @@ fn painted(pixels: Pixel, width: u32, height: u32) -> ffmpeg::frame::Video {
     picture
 }
 
-/// The NAL units of a byte stream (ITU-T H.265, annex B).
-fn byte_stream(data: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let starts: Vec<usize> =
-        data.windows(3).enumerate().filter(|(_, code)| *code == [0, 0, 1]).map(|(at, _)| at).collect();
-    let ends = starts.clone().into_iter().skip(1).chain([data.len()]);
-    starts.into_iter().zip(ends).filter_map(|(start, end)| {
-        let unit = data.get(start + 3..end)?;
-        // The code of the next one may have a zero more.
-        let length = unit.iter().rposition(|byte| *byte != 0)? + 1;
-        unit.get(..length)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,7 +154,7 @@ mod tests {
             let picture = black(&params).unwrap();
             let own = own_params(&params, &picture);
             assert_eq!(own.picture_size(), params.picture_size());
-            let mut decoder = Decoder::new(params.codec()).unwrap();
+            let mut decoder = Decoder::new(params.codec(), MAX_PIXELS).unwrap();
             let payload = Payload::Packet(picture.clone());
             let (kind, time) = (params.codec().kind(), Timestamp::ZERO);
             decoder.decode(&own, &Frame { kind, dts: time, pts: time, keyframe: true, payload }).unwrap();

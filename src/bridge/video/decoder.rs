@@ -1,10 +1,11 @@
 //! Coded frames -> pictures.
 
-use super::{MAX_FRAME, MAX_PIXELS, Picture, VideoError};
+use super::{MAX_FRAME, Picture, VideoError};
 use crate::codec::h264::length_prefixed;
 use crate::media::{Codec, CodecParams, Frame, Payload};
 use crate::time::ClockRate;
 use ffmpeg_next as ffmpeg;
+use ffmpeg_next::codec::discard::Discard;
 use ffmpeg_next::codec::{self, Id, decoder};
 use ffmpeg_next::{Dictionary, Packet, log, packet};
 
@@ -21,8 +22,8 @@ pub(in crate::bridge) struct Decoder {
 }
 
 impl Decoder {
-    /// For any codec of pictures.
-    pub(in crate::bridge) fn new(codec: Codec) -> Result<Self, VideoError> {
+    /// For any codec of pictures; those of more samples than `max_pixels` are refused.
+    pub(in crate::bridge) fn new(codec: Codec, max_pixels: u32) -> Result<Self, VideoError> {
         let id = match codec {
             Codec::H264 => Id::H264,
             Codec::Vp8 => Id::VP8,
@@ -35,7 +36,7 @@ impl Decoder {
         log::set_level(log::Level::Fatal);
         let found = decoder::find(id).ok_or(VideoError::NoCodec(codec.as_str()))?;
         let mut options = Dictionary::new();
-        options.set("max_pixels", &MAX_PIXELS.to_string());
+        options.set("max_pixels", &max_pixels.to_string());
         // Threads of its own would hold frames back, and take cores that others have been promised.
         options.set("threads", "1");
         let context = codec::Context::new_with_codec(found);
@@ -90,6 +91,16 @@ impl Decoder {
         self.decoder.receive_frame(&mut picture).is_ok().then_some(Picture(picture))
     }
 
+    /// Whether pictures that no other refers to are passed over.
+    pub(in crate::bridge) fn skip_unneeded(&mut self, skip: bool) {
+        self.decoder.skip_frame(if skip { Discard::NonReference } else { Discard::Default });
+    }
+
+    /// Forgets all pictures: what comes next has nothing to do with them.
+    pub(in crate::bridge) fn flush(&mut self) {
+        self.decoder.flush();
+    }
+
     /// Says that no frame follows: pictures that were held back for their order come out.
     pub(in crate::bridge) fn finish(&mut self) -> Result<(), VideoError> {
         Ok(self.decoder.send_eof()?)
@@ -99,13 +110,14 @@ impl Decoder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bridge::video::MAX_PIXELS;
     use crate::codec::vp8::{self, Size};
     use crate::time::Timestamp;
     use bytes::Bytes;
 
     /// The distinct values of each plane of each picture.
     fn planes(frames: &[(bool, Bytes)]) -> Vec<(u32, u32, [Vec<u8>; 3])> {
-        let mut decoder = Decoder::new(Codec::Vp8).unwrap();
+        let mut decoder = Decoder::new(Codec::Vp8, MAX_PIXELS).unwrap();
         let mut pictures = Vec::new();
         for (at, (keyframe, data)) in frames.iter().enumerate() {
             let time = Timestamp::from_millis(at as i64 * 40);

@@ -11,7 +11,7 @@ mod sps;
 pub use avc_config::{AvcConfig, AvcConfigError};
 pub use black::{Black, BlackError};
 pub(super) use nal::unescape;
-pub use nal::{NalKind, is_recovery_point, length_prefixed};
+pub use nal::{NalKind, byte_stream, is_recovery_point, length_prefixed};
 pub use parameter_sets::ParameterSets;
 pub use references::{Pending, PictureInfo, References};
 pub use slice::{Pps, SliceHeader, SliceType};

@@ -88,6 +88,22 @@ pub fn length_prefixed(data: &[u8], length_size: usize) -> impl Iterator<Item = 
     })
 }
 
+/// Walks the NAL units of a byte stream (ITU-T H.264 and H.265, annex B), none of them empty.
+pub fn byte_stream(data: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut starts = memchr::memmem::find_iter(data, &[0, 0, 1]).peekable();
+    std::iter::from_fn(move || {
+        loop {
+            let start = starts.next()? + 3;
+            let end = starts.peek().copied().unwrap_or(data.len());
+            let unit = data.get(start..end)?;
+            // The code of the next one may have a zero more, and a unit never ends in one.
+            if let Some(last) = unit.iter().rposition(|byte| *byte != 0) {
+                return unit.get(..=last);
+            }
+        }
+    })
+}
+
 /// The first bytes of a NAL unit's payload without emulation prevention (section 7.4.1).
 pub(in crate::codec) fn unescape(body: &[u8], limit: usize) -> SmallVec<[u8; 64]> {
     let mut out = SmallVec::new();
@@ -130,6 +146,13 @@ mod tests {
         assert!(!is_recovery_point(&[6, 5, 2, 6, 6, 0x80]));
         assert!(!is_recovery_point(&[1, 6, 1, 0xc4, 0x80]), "a slice");
         assert!(!is_recovery_point(&[6, 255]));
+    }
+
+    #[test]
+    fn a_byte_stream_is_split_at_its_codes() {
+        let data = [9, 0, 0, 0, 1, 0x67, 1, 0, 0, 3, 0, 0, 1, 0, 0, 0, 1, 0x65, 2, 0, 0];
+        assert_eq!(byte_stream(&data).collect::<Vec<_>>(), [&[0x67, 1, 0, 0, 3][..], &[0x65, 2]]);
+        assert_eq!(byte_stream(&[0, 0, 1]).count() + byte_stream(&[1, 2, 3]).count(), 0);
     }
 
     #[test]

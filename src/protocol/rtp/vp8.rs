@@ -7,7 +7,7 @@ pub use counts::{Counts, Head};
 use super::assemble;
 use crate::codec::vp8::{Size, is_keyframe};
 use crate::wire::{ByteReader, Truncated};
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 
 /// A larger frame is given up.
 const MAX_BYTES: usize = 8 << 20;
@@ -88,6 +88,23 @@ impl Descriptor {
     }
 }
 
+/// The payloads of one frame, of `max_payload` bytes at most and of equal size, of which the last may be shorter. `picture_id` counts
+/// frames; its lower 15 bits are sent, as losses are found by them.
+pub fn packetize(frame: &[u8], picture_id: u16, max_payload: usize) -> impl Iterator<Item = Bytes> {
+    /// X, I with M: two bytes of picture number.
+    const DESCRIPTOR: usize = 4;
+    let room = max_payload.saturating_sub(DESCRIPTOR).max(1);
+    let count = frame.len().div_ceil(room).max(1);
+    let [high, low] = (picture_id | 0x8000).to_be_bytes();
+    frame.chunks(frame.len().div_ceil(count).max(1)).enumerate().map(move |(at, data)| {
+        let mut payload = BytesMut::with_capacity(DESCRIPTOR + data.len());
+        let start = if at == 0 { 0x10 } else { 0 };
+        payload.put_slice(&[0x80 | start, 0x80, high, low]);
+        payload.put_slice(data);
+        payload.freeze()
+    })
+}
+
 /// Lines of the picture, from a payload that begins a key frame (RFC 6386, section 9.1).
 pub fn height(payload: &[u8]) -> Option<u32> {
     let descriptor = Descriptor::parse(payload).ok().filter(Descriptor::begins_frame)?;
@@ -140,6 +157,19 @@ mod tests {
     use super::*;
 
     const KEY: &[u8] = &[0x90, 0x80, 0x11, 0x50, 0x00, 0x00, 0x9d, 0x01, 0x2a, 0x40, 0x01, 0xf0, 0x00];
+
+    #[test]
+    fn a_frame_is_cut_into_equal_payloads_and_put_together_again() {
+        let frame: Vec<u8> = (0..=255).cycle().take(2_500).collect();
+        let payloads: Vec<_> = packetize(&frame, 0xffff, 1_000).collect();
+        assert_eq!(payloads.iter().map(Bytes::len).collect::<Vec<_>>(), [838, 838, 836]);
+        let heads: Vec<_> = payloads.iter().map(|payload| Descriptor::parse(payload).unwrap()).collect();
+        assert_eq!(heads.iter().map(Descriptor::begins_frame).collect::<Vec<_>>(), [true, false, false]);
+        assert!(heads.iter().all(|head| head.picture_id == Some(0x7fff) && head.len == 4));
+        assert_eq!(payloads.iter().flat_map(|payload| &payload[4..]).copied().collect::<Vec<_>>(), frame);
+        assert_eq!(packetize(&[], 0, 1_000).count(), 0);
+        assert!(packetize(&[1; 10], 0, 0).count() == 10);
+    }
 
     #[test]
     fn descriptors_of_every_shape() {

@@ -1,6 +1,7 @@
 //! Rates from counters: once a second every feed's counters are read, and a rate is their growth over a few seconds.
 
 use crate::bridge::{Bridge, Reason};
+use crate::media::Codec;
 use crate::room::{Protocol, Rooms};
 use crate::stream::{FeedKey, Stream, StreamName};
 use metrics::gauge;
@@ -14,11 +15,20 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const SAMPLES: usize = 4;
 
 /// All reasons, so that a gauge falls back to zero.
-const REASONS: [Reason; 6] = [
+const REASONS: [Reason; 15] = [
     Reason::Packetised,
     Reason::Depacketised,
     Reason::AacToOpus,
     Reason::OpusToAac,
+    Reason::Transcoded { from: Codec::Vp8, to: Codec::H264 },
+    Reason::Transcoded { from: Codec::Hevc, to: Codec::H264 },
+    Reason::Transcoded { from: Codec::Av1, to: Codec::H264 },
+    Reason::Transcoded { from: Codec::Vp9, to: Codec::H264 },
+    Reason::Transcoded { from: Codec::H264, to: Codec::Vp8 },
+    Reason::Transcoded { from: Codec::Hevc, to: Codec::Vp8 },
+    Reason::Transcoded { from: Codec::Av1, to: Codec::Vp8 },
+    Reason::Transcoded { from: Codec::Vp9, to: Codec::Vp8 },
+    Reason::BFramesTranscoded,
     Reason::BFrames,
     Reason::BFrameReferences,
 ];

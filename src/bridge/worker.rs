@@ -1,0 +1,170 @@
+//! What a rendition runs: a converter between a subscriber's queue and a feed.
+
+use super::converter::{Converter, Output};
+use super::places::Place;
+use super::rendition::Shared;
+use crate::stream::{Event, FeedKey, FeedWriter, Stream, Subscriber, WarningMark};
+use crate::time::Timestamp;
+use std::sync::Arc;
+use std::thread;
+use tokio::runtime::Handle;
+use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
+use tracing::Instrument;
+
+/// One rendition's task and all it owns.
+pub(super) struct Worker {
+    pub(super) shared: Arc<Shared>,
+    pub(super) stream: Stream,
+    /// What it makes.
+    pub(super) feed: FeedKey,
+    pub(super) users: watch::Receiver<usize>,
+    pub(super) source: Subscriber,
+    /// Taken from it, and still to be converted.
+    pub(super) events: Vec<Event>,
+    pub(super) converter: Box<dyn Converter>,
+    pub(super) writer: Option<FeedWriter>,
+    /// Moves whenever a keyframe is asked for.
+    pub(super) keyframes_asked: watch::Receiver<u64>,
+    /// What the publisher should know of it.
+    pub(super) warning: Option<WarningMark>,
+    /// Of one that transcodes pictures whatever comes.
+    pub(super) _place: Option<Place>,
+}
+
+/// Why a worker leaves the thread it is on.
+enum Left {
+    /// It is done.
+    Done,
+    /// It works hard now, or not any more.
+    Moves(Box<Worker>),
+}
+
+/// Runs a worker to its end: among the other tasks or, while it works hard, on a thread of its own, which waits as tasks do.
+pub(super) async fn work(mut worker: Box<Worker>) {
+    loop {
+        let Left::Moves(moving) = worker.run(false).await else { return };
+        let (back, returned) = oneshot::channel();
+        let (runtime, span) = (Handle::current(), tracing::Span::current());
+        let thread = thread::Builder::new().name("transcode".to_owned()).spawn(move || {
+            let left = runtime.block_on(moving.run(true).instrument(span));
+            // Whoever waited for it may be gone.
+            drop(back.send(left));
+        });
+        if let Err(error) = thread {
+            tracing::error!(%error, "no thread for a rendition");
+            return;
+        }
+        match returned.await {
+            Ok(Left::Moves(moved)) => worker = moved,
+            Ok(Left::Done) | Err(_) => return,
+        }
+    }
+}
+
+impl Worker {
+    /// Runs until it is done, or works harder than what runs here may, or less hard than it need be elsewhere.
+    async fn run(mut self: Box<Self>, on_its_own: bool) -> Left {
+        let mut outputs = Vec::new();
+        // Since when nobody needs this.
+        let mut idle = (*self.users.borrow() == 0).then(Instant::now);
+        loop {
+            if self.converter.is_heavy() != on_its_own {
+                return Left::Moves(self);
+            }
+            let due = self.converter.deadline().map(Instant::from_std);
+            let over = idle.map(|since: Instant| since + self.shared.linger());
+            let is_pending = !self.events.is_empty();
+            tokio::select! {
+                biased;
+                () = self.shared.stop.cancelled() => return Left::Done,
+                changed = self.users.changed() => {
+                    let users = *self.users.borrow_and_update();
+                    if changed.is_err() {
+                        return Left::Done;
+                    }
+                    idle = (users == 0).then(Instant::now);
+                }
+                () = until(over) => {
+                    if self.retire() {
+                        return Left::Done;
+                    }
+                    idle = None;
+                }
+                // Behind the others: where conversion is slower than the source there is always more to take.
+                () = self.source.next_batch(&mut self.events), if !is_pending => {}
+                () = until(due) => {}
+                // Left by what ran on the other thread.
+                () = std::future::ready(()), if is_pending => {}
+            }
+            if let Some(newest) = self.events.iter().rev().find_map(decode_time) {
+                self.converter.has_come(newest);
+            }
+            if self.keyframes_asked.has_changed().unwrap_or(false) {
+                self.keyframes_asked.mark_unchanged();
+                self.converter.request_keyframe();
+            }
+            let mut events = std::mem::take(&mut self.events).into_iter();
+            for event in events.by_ref() {
+                if matches!(event, Event::TrackEnded(_) | Event::Ended(_)) {
+                    return Left::Done;
+                }
+                self.converter.handle(event, Instant::now().into_std(), &mut outputs);
+                // At once, as the next one may take its time.
+                outputs.drain(..).for_each(|output| self.write(output));
+                if self.converter.is_heavy() != on_its_own {
+                    break;
+                }
+            }
+            self.events = events.collect();
+            self.converter.poll(Instant::now().into_std(), &mut outputs);
+            outputs.drain(..).for_each(|output| self.write(output));
+        }
+    }
+
+    fn write(&mut self, output: Output) {
+        let Some(writer) = &self.writer else { return };
+        match output {
+            Output::Params(params) => writer.set_params(params),
+            Output::Frame(frame) => writer.write(frame),
+            Output::Packets(packets) => writer.write_packets(packets),
+            Output::Gap(frames) => writer.mark_gap(frames),
+            Output::KeyframeWanted => self.source.request_keyframe(),
+            Output::Reason(reason) => {
+                self.warning = reason.warning().map(|warning| self.stream.warn(warning));
+                self.shared.set_reason(&self.stream, self.feed, reason);
+            }
+        }
+    }
+
+    /// Ends, unless somebody has come in the meantime.
+    fn retire(&mut self) -> bool {
+        let Self { shared, stream, feed, users, writer, .. } = self;
+        shared.remove(stream, *feed, || *users.borrow() == 0 && writer.take().is_some())
+    }
+}
+
+impl Drop for Worker {
+    /// However the task ends, be it by a panic of a codec, the feed closes and its place is free.
+    fn drop(&mut self) {
+        let Self { shared, stream, feed, writer, .. } = self;
+        shared.remove(stream, *feed, || writer.take().is_some());
+        tracing::info!("rendition stops"); // in the span of its task
+    }
+}
+
+/// When what an event brings is to be decoded.
+fn decode_time(event: &Event) -> Option<Timestamp> {
+    match event {
+        Event::Frame(frame) => Some(frame.dts),
+        Event::Packets(_, packets) => packets.last().map(|packet| packet.time),
+        _ => None,
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
