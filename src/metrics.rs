@@ -147,11 +147,6 @@ const COUNTERS: &[Description] = &[
         "Frames that recordings have no place for: before a key picture, or where there is something already.",
     ),
     (
-        "commonroom_recording_clock_jumps_total",
-        Unit::Count,
-        "Clocks of recorded publishers that stood still or leapt, and were put right.",
-    ),
-    (
         "commonroom_recording_slow_disk_total",
         Unit::Count,
         "Times at which a recording left media out because the disk was too slow.",
@@ -263,11 +258,10 @@ const COUNTERS: &[Description] = &[
         "Padding sent to WebRTC viewers to find out whether their lines carry more.",
     ),
     (
-        "commonroom_webrtc_clock_repairs_total",
+        "commonroom_timestamp_repairs_total",
         Unit::Count,
-        "Jumps and stalls of WebRTC publishers' clocks that were mended, by kind.",
+        "What was mended of publishers' times, by kind: jumps, wraps, stalls, times that do not grow.",
     ),
-    ("commonroom_rtmp_clock_jumps_total", Unit::Count, "Jumps of RTMP publishers' clocks that were mended."),
     (
         "commonroom_rtmp_bad_data_total",
         Unit::Count,

@@ -12,7 +12,7 @@ mod params;
 
 pub use crate::codec::{Codec, MediaKind};
 pub use access_unit::AccessUnit;
-pub use clock::{Repairs, StreamClock};
+pub use clock::{PictureTimes, Repair, Repairs, StampedClock, StreamClock};
 pub use frame::{Frame, Payload};
 pub use packet::{Extensions, MAX_PAYLOAD, Packet, PacketGroup};
 pub use params::CodecParams;

@@ -4,7 +4,7 @@ use super::clock::SessionClock;
 use super::format::{self, Container};
 use super::timeline::ClockMap;
 use crate::bridge::{Bridge, Subscription};
-use crate::media::{CodecParams, Frame, MediaKind};
+use crate::media::{CodecParams, Frame, MediaKind, Repairs};
 use crate::stream::{EndReason, Event, Form, QueueLimits, Start, Stream};
 use crate::time::{MediaDuration, Timestamp};
 use std::collections::VecDeque;
@@ -135,6 +135,11 @@ impl Intake {
     /// Whether the publisher stamps what it sends, over TCP: what is late comes all the same.
     pub(super) const fn is_stamped(&self) -> bool {
         self.map.follows()
+    }
+
+    /// How often the stream's clock had to be placed anew since the last call.
+    pub(super) fn take_repairs(&mut self) -> Repairs {
+        self.map.take_repairs()
     }
 
     /// How the stream's clock was mapped so far.

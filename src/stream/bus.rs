@@ -7,7 +7,7 @@ use super::queue::{Queue, QueueLimits};
 use super::recorded::Recorded;
 use super::subscriber::{Event, Start, Subscriber};
 use super::warnings::Board;
-use crate::media::{Frame, MediaKind};
+use crate::media::{Frame, MediaKind, Repairs};
 use crate::time::{NtpTime, Timestamp};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -78,6 +78,8 @@ pub(super) struct Shared {
     writes: AtomicU64,
     pub(super) warnings: watch::Sender<Board>,
     pub(super) recorded: watch::Sender<Option<Recorded>>,
+    /// What was mended of the publisher's times.
+    pub(super) repairs: Mutex<Repairs>,
     /// What the publisher's client calls it by.
     pub(super) client_id: OnceLock<Box<str>>,
     /// Sound and picture that are kept back.
@@ -113,6 +115,7 @@ impl Stream {
             writes: AtomicU64::new(0),
             warnings: watch::Sender::default(),
             recorded: watch::Sender::default(),
+            repairs: Mutex::default(),
             client_id: OnceLock::new(),
             muted: Default::default(),
         });

@@ -12,6 +12,7 @@ mod gate;
 mod layer;
 mod queue;
 mod recorded;
+mod repairs;
 mod subscriber;
 mod warnings;
 

@@ -10,6 +10,12 @@
 //! A track's place is its *offset*: time on the timeline = ticks since the track's first packet + offset. The earliest
 //! arrivals of the last seconds bound it from above: jitter only ever delays a packet.
 
+mod repairs;
+mod stamped;
+
+pub use repairs::{Repair, Repairs};
+pub use stamped::{PictureTimes, StampedClock};
+
 use super::MediaKind;
 use crate::time::{ClockRate, MediaDuration, NtpTime, Timestamp};
 use std::collections::VecDeque;
@@ -47,15 +53,6 @@ pub struct StreamClock {
     audio: Option<Track>,
     video: Option<Track>,
     repairs: Repairs,
-}
-
-/// How often a track had to be placed anew.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Repairs {
-    /// The source's clock leapt, forwards or back.
-    pub jumps: u64,
-    /// The source's clock stood still while time went by: capture was suspended.
-    pub stalls: u64,
 }
 
 #[derive(Debug)]
@@ -132,10 +129,11 @@ impl StreamClock {
         let wanted = target - track.offset;
         if step < MediaDuration::ZERO || early > JUMP {
             // Arrivals before the jump say nothing about the clock behind it.
-            self.repairs.jumps += 1;
+            let kind = if step < MediaDuration::ZERO { Repair::JumpBack } else { Repair::JumpForward };
+            self.repairs.add(kind, 1);
             track.place_anew(arrival.max(last_time), ticks);
         } else if wanted > JUMP {
-            self.repairs.stalls += 1;
+            self.repairs.add(Repair::Stall, 1);
             track.offset = target;
         } else if arrival - track.first_arrival < STARTUP {
             track.offset += wanted.clamp(step / 4 - step, step);
@@ -162,9 +160,9 @@ impl StreamClock {
         }
     }
 
-    /// How often a track was placed anew so far.
-    pub const fn repairs(&self) -> Repairs {
-        self.repairs
+    /// How often a track was placed anew since the last call.
+    pub fn take_repairs(&mut self) -> Repairs {
+        self.repairs.take()
     }
 
     /// Where a track should be: by arrival, and the picture where the reports put it beside the sound, once both have one,

@@ -326,9 +326,8 @@ impl Recording {
     fn leave(&mut self) {
         self.stream.end_recording(&self.public_name());
         self.tell();
-        if let Some(intake) = self.intake.take() {
-            let jumps = metrics::counter!("commonroom_recording_clock_jumps_total");
-            jumps.increment(intake.map().jumps());
+        if let Some(mut intake) = self.intake.take() {
+            self.stream.note_repairs(intake.take_repairs());
         }
     }
 
@@ -337,6 +336,7 @@ impl Recording {
         let mut items = std::mem::take(&mut self.early.0);
         if let Some(intake) = &mut self.intake {
             items.extend(intake.take(now));
+            self.stream.note_repairs(intake.take_repairs());
         }
         for item in items {
             match item {

@@ -6,6 +6,7 @@
 //! afterwards. What arrives first, and what arrives late behind a silence, is held back until it is seen whether its clock
 //! stood still, or the network did and now catches up; the recording is in no hurry.
 
+use crate::media::{Repair, Repairs};
 use crate::time::{MediaDuration, Timestamp};
 
 /// So long is held back at a start.
@@ -55,7 +56,7 @@ pub(crate) struct ClockMap {
     second: (Timestamp, Timestamp),
     earliest: [Option<MediaDuration>; WINDOW],
     points: Vec<(Timestamp, Timestamp)>,
-    jumps: u64,
+    repairs: Repairs,
 }
 
 /// What has come since a start or a silence.
@@ -81,7 +82,7 @@ impl ClockMap {
             second: (Timestamp::ZERO, Timestamp::ZERO),
             earliest: [None; WINDOW],
             points: Vec::new(),
-            jumps: 0,
+            repairs: Repairs::NONE,
         }
     }
 
@@ -119,7 +120,7 @@ impl ClockMap {
             self.offset += hold.earliest();
         }
         if hold.is_start || stood_still {
-            self.jumps += u64::from(stood_still);
+            self.repairs.add(Repair::Stall, u64::from(stood_still));
             self.restart(hold.latest);
             self.note(hold.first);
         }
@@ -136,9 +137,9 @@ impl ClockMap {
         self.follows
     }
 
-    /// How often the clock has stood still or leapt.
-    pub(crate) const fn jumps(&self) -> u64 {
-        self.jumps
+    /// How often the clock has stood still or run ahead since the last call.
+    pub(crate) fn take_repairs(&mut self) -> Repairs {
+        self.repairs.take()
     }
 
     /// The map so far: pairs of stream and session times between which it is even.
@@ -187,7 +188,7 @@ impl ClockMap {
 
     fn leap(&mut self, now: Timestamp, stamp: Timestamp, by: MediaDuration) {
         self.offset += by;
-        self.jumps += 1;
+        self.repairs.add(Repair::JumpForward, 1);
         self.restart((now, stamp));
         self.note(stamp);
     }
@@ -247,6 +248,10 @@ mod tests {
     }
 
     impl World {
+        fn jumps(&self) -> u64 {
+            self.map.repairs.iter().map(|(_, count)| count).sum()
+        }
+
         fn new(zero: i64) -> Self {
             Self { map: ClockMap::new(at(zero), true), now: zero, stamp: 0 }
         }
@@ -271,7 +276,7 @@ mod tests {
     fn what_is_on_time_stays_where_it_is() {
         let mut world = World::new(1_000);
         assert_eq!(world.play(60_000, |index| index * 7 % 13), 61_000);
-        assert_eq!((world.map.jumps(), world.map.points().len()), (0, 1));
+        assert_eq!((world.jumps(), world.map.points().len()), (0, 1));
     }
 
     #[test]
@@ -289,7 +294,7 @@ mod tests {
         let place = world.play(3_600_000, |index| index / 250);
         let truth = world.now + 720;
         assert!((place - truth).abs() <= 5, "{place} for {truth}");
-        assert_eq!(world.map.jumps(), 0);
+        assert_eq!(world.jumps(), 0);
         assert!(world.map.points().len() > 100);
     }
 
@@ -302,7 +307,7 @@ mod tests {
             world.play(2_900, |index| if index % 3 == 0 { 0 } else { jitter });
             assert!(world.map.held_until().is_some(), "held back");
             assert_eq!(world.play(1_000, |_| 0), 38_900);
-            assert_eq!(world.map.jumps(), 1);
+            assert_eq!(world.jumps(), 1);
         }
     }
 
@@ -316,7 +321,7 @@ mod tests {
                 let gained = |index: i64| index * 20 * faster / (100 + faster);
                 let place = world.play(900_000, |index| (stalled - gained(index)).max(0));
                 let is_there = (place - 905_000).abs() <= TOLERANCE.as_millis();
-                assert!(is_there && world.map.jumps() == 0, "{stalled} ms, {faster} %: {place}");
+                assert!(is_there && world.jumps() == 0, "{stalled} ms, {faster} %: {place}");
             }
         }
     }
@@ -332,7 +337,7 @@ mod tests {
             assert!((place - world.now).abs() <= moved, "{late}: {place} for {}", world.now);
             let place = world.play(90_000, |index| (late - index * 10).max(0));
             assert!((place - world.now).abs() <= 3, "{late}: back in place");
-            assert_eq!(world.map.jumps(), 0);
+            assert_eq!(world.jumps(), 0);
         }
     }
 
@@ -343,7 +348,7 @@ mod tests {
         world.now += 600;
         let place = world.play(4_000, |index| index % 3);
         assert!((place - world.now).abs() <= 3, "{place} for {}", world.now);
-        assert_eq!(world.map.jumps(), 1);
+        assert_eq!(world.jumps(), 1);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// `GET /api/v1/server`.
@@ -63,6 +64,8 @@ struct StreamReport {
     tracks: Vec<TrackReport>,
     renditions: Vec<RenditionReport>,
     warnings: Vec<Remark>,
+    /// How often the publisher's times were mended, by kind; those that were not are left out.
+    repairs: BTreeMap<&'static str, u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     publisher: Option<SessionReport>,
     /// Everybody who watches, by whatever protocol.
@@ -282,6 +285,7 @@ impl StreamReport {
                 .collect(),
             renditions: renditions.collect(),
             warnings,
+            repairs: stream.repairs().iter().map(|(kind, count)| (kind.as_str(), count)).collect(),
             publisher: present.sessions(stream.name(), SessionKind::Publisher).next(),
             viewers: present.viewers(stream.name()),
         }

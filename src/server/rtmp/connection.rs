@@ -374,10 +374,7 @@ impl Connection<'_> {
     /// Counts what is to be counted at the end, and tells those who watch why a publication ends.
     fn end(&self, role: Role, reason: EndReason) {
         match role {
-            Role::Publisher(ingest) => {
-                self.shared.counters.jumps.increment(ingest.jumps());
-                ingest.end(reason);
-            }
+            Role::Publisher(ingest) => ingest.end(reason),
             Role::Player(egress) => egress.note_lost(),
         }
     }

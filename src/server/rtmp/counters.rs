@@ -13,8 +13,6 @@ pub(super) struct Counters {
     pub(super) received: Counter,
     /// Bytes written to clients.
     pub(super) sent: Counter,
-    /// Jumps of publishers' clocks that were mended.
-    pub(super) jumps: Counter,
     /// Publishers' data messages that were left out, or shortened.
     pub(super) bad_data: Counter,
 }
@@ -43,7 +41,6 @@ impl Counters {
             accepted: counter!("commonroom_rtmp_connections_total"),
             received: counter!("commonroom_rtmp_received_bytes_total"),
             sent: counter!("commonroom_rtmp_sent_bytes_total"),
-            jumps: counter!("commonroom_rtmp_clock_jumps_total"),
             bad_data: counter!("commonroom_rtmp_bad_data_total"),
         }
     }

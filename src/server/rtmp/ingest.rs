@@ -4,9 +4,8 @@ mod pictures;
 
 use super::directory::Listing;
 use super::reordering::Reordering;
-use super::timeline::Timeline;
 use crate::codec::aac::AudioSpecificConfig;
-use crate::media::{Codec, CodecParams, Frame, MediaKind, Payload};
+use crate::media::{Codec, CodecParams, Frame, MediaKind, Payload, PictureTimes, StampedClock};
 use crate::protocol::flv::{AudioTag, Metadata, VideoTag};
 use crate::protocol::rtmp::message::MessageError;
 use crate::room::{Publication, Revocation};
@@ -31,7 +30,7 @@ pub(super) struct Ingest {
     /// What has come and is still to be told.
     notice: Option<Notice>,
     opened: Instant,
-    timeline: Timeline,
+    clock: StampedClock,
     audio: Option<Sound>,
     video: Option<FeedWriter>,
     pictures: Pictures,
@@ -68,7 +67,7 @@ impl Ingest {
             listing,
             notice: None,
             opened: now,
-            timeline: Timeline::default(),
+            clock: StampedClock::new(),
             audio: None,
             video: None,
             pictures: Pictures::new(Codec::H264),
@@ -119,11 +118,6 @@ impl Ingest {
             || self.video.as_ref().is_some_and(|track| track.subscriber_count() > 0)
     }
 
-    /// How often the publisher's clock has jumped.
-    pub(super) const fn jumps(&self) -> u64 {
-        self.timeline.jumps()
-    }
-
     /// What the publisher says of its stream. Whether that was too much to be kept whole.
     pub(super) fn metadata(&mut self, mut metadata: Metadata) -> bool {
         let is_too_large = metadata.limit();
@@ -146,8 +140,9 @@ impl Ingest {
                 // Before its configuration a packet cannot be decoded.
                 let Some(track) = &self.audio else { return };
                 let elapsed = now.duration_since(self.opened).into();
-                let time = self.timeline.map(MediaKind::Audio, time, elapsed);
+                let time = self.clock.sound(time, elapsed);
                 track.writer.write(Frame::audio(time, packet));
+                self.count_repairs();
             }
             Ok(AudioTag::AacConfig(record)) => {
                 if self.audio.as_ref().is_some_and(|track| track.config.bytes() == &record) {
@@ -205,8 +200,7 @@ impl Ingest {
         }
         let (Some((keyframe, payload)), Some(track)) = (picture, &self.video) else { return };
         let elapsed = now.duration_since(self.opened).into();
-        let dts = self.timeline.map(MediaKind::Video, time, elapsed);
-        let pts = dts + composition;
+        let PictureTimes { dts, pts } = self.clock.picture(time, composition, elapsed);
         let found = match (&payload, self.pictures.params()) {
             (Payload::Nalus(unit), Some(CodecParams::H264(config))) => {
                 self.reordering.look(pts, keyframe, unit, config)
@@ -214,6 +208,7 @@ impl Ingest {
             _ => None,
         };
         track.write(Frame { kind: MediaKind::Video, dts, pts, keyframe, payload });
+        self.count_repairs();
         match found {
             Some(Warning::BFrameReferences) => {
                 // It says all that the other does, and worse.
@@ -222,6 +217,13 @@ impl Ingest {
             }
             Some(warning) => self.warn(warning, &"times that go back"),
             None => {}
+        }
+    }
+
+    fn count_repairs(&mut self) {
+        let repairs = self.clock.take_repairs();
+        if !repairs.is_empty() {
+            self.stream().note_repairs(repairs);
         }
     }
 

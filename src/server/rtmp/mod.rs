@@ -2,7 +2,7 @@
 //!
 //! `connection` owns a socket and its [`ServerSession`](crate::protocol::rtmp::ServerSession); `requests` begin what it
 //! publishes and plays, `streams` has it; `member` is a
-//! client of the room API; `ingest` makes frames of what a publisher sends, on a `timeline` that mends the publisher's clock;
+//! client of the room API; `ingest` makes frames of what a publisher sends, on a clock that mends its times (`media::StampedClock`);
 //! `egress` makes tag bodies for a player; `directory` carries a publisher's metadata to players; `players` lists those; `address` finds the room.
 
 mod address;
@@ -20,7 +20,6 @@ mod requests;
 mod socket;
 mod sockopt;
 mod streams;
-mod timeline;
 
 pub use address::{Address, AddressError};
 pub use listener::Server;

@@ -4,7 +4,7 @@ use super::encoding::{Encoding, Taken};
 use super::session::Session;
 use super::track::Track;
 use super::wall::Wall;
-use crate::media::{Repairs, StreamClock};
+use crate::media::StreamClock;
 use crate::protocol::rtcp::{Packet, packets, write};
 use crate::protocol::rtp::twcc::Recorder;
 use crate::protocol::rtp::{ExtensionIds, PacketView, Ssrc};
@@ -13,7 +13,6 @@ use crate::room::Publication;
 use crate::stream::{EndReason, KeyframeRequests, Layers};
 use crate::time::{MediaDuration, Timestamp};
 use bytes::Bytes;
-use metrics::{Counter, counter};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -32,10 +31,6 @@ pub(super) struct Ingest {
     tracks: Vec<Track>,
     extensions: ExtensionIds,
     clock: StreamClock,
-    /// Those counted already.
-    repairs: Repairs,
-    clock_jumps: Counter,
-    clock_stalls: Counter,
     arrivals: Option<Recorder>,
     ssrc: Ssrc,
     /// Whether feedback may stand alone.
@@ -64,9 +59,6 @@ impl Ingest {
             tracks: sections.iter().filter_map(Track::new).collect(),
             extensions: negotiated.extensions(),
             clock: StreamClock::new(),
-            repairs: Repairs::default(),
-            clock_jumps: counter!("commonroom_webrtc_clock_repairs_total", "kind" => "jump"),
-            clock_stalls: counter!("commonroom_webrtc_clock_repairs_total", "kind" => "stall"),
             arrivals: sections.iter().any(has_arrivals).then(Recorder::new),
             ssrc: Ssrc(u32::from_be_bytes(random)),
             reduced_size: sections.iter().all(|section| section.reduced_size_rtcp),
@@ -186,18 +178,7 @@ impl Ingest {
     }
 
     fn count_repairs(&mut self) {
-        let repairs = self.clock.repairs();
-        let before = std::mem::replace(&mut self.repairs, repairs);
-        if repairs != before {
-            self.clock_jumps.increment(repairs.jumps - before.jumps);
-            self.clock_stalls.increment(repairs.stalls - before.stalls);
-            tracing::info!(
-                session = ?self.session.id,
-                jumps = repairs.jumps,
-                stalls = repairs.stalls,
-                "the publisher's clock was mended"
-            );
-        }
+        self.publication.publisher().stream().note_repairs(self.clock.take_repairs());
     }
 
     /// When [`feedback`](Self::feedback) is to be called.
@@ -210,6 +191,7 @@ impl Ingest {
     /// Ends the publication.
     pub(super) fn end(mut self, now: Instant, reason: EndReason) {
         self.publish(now);
+        self.count_repairs();
         drop(self.tracks);
         self.publication.end(reason);
     }
