@@ -27,7 +27,7 @@ mod tools;
 mod video;
 mod worker;
 
-pub use plan::{Conversion, Reason, Refusal};
+pub use plan::{Conversion, Reason, Refusal, packet_codecs};
 pub use rendition::{Bridge, RefusalMark, RenditionInfo};
 pub use snapshot::{ImageFormat, SnapshotError};
 pub use subscription::{Accepts, Subscription};

@@ -173,6 +173,20 @@ pub fn plan(published: &[FeedKey], accepted: &[FeedKey]) -> Option<(FeedKey, Vec
     ways.min_by_key(|(_, way)| cost(way))
 }
 
+/// The codecs in which RTP packets of a published feed can be had, the cheapest first.
+pub fn packet_codecs(published: FeedKey) -> Vec<Codec> {
+    let codecs = [Codec::H264, Codec::Vp8, Codec::Opus].into_iter();
+    let ways = codecs.filter(|codec| codec.kind() == published.kind()).filter_map(|codec| {
+        // Whoever takes packets takes those of one NAL unit each as well.
+        let accepted = [Form::Packets, Form::SingleNal].map(|form| FeedKey::new(codec, form));
+        let (_, way) = plan(&[published], &accepted)?;
+        Some((cost(&way), codec))
+    });
+    let mut ways: Vec<_> = ways.collect();
+    ways.sort_by_key(|(cost, _)| *cost);
+    ways.into_iter().map(|(_, codec)| codec).collect()
+}
+
 /// The cheapest chain of converters that ends in `wanted`, found from its end. The table has no cycle that a cheapest
 /// way would take, so the depth is bounded by the number of feeds.
 fn way(published: &[FeedKey], wanted: FeedKey) -> Option<Vec<Conversion>> {
@@ -319,6 +333,22 @@ mod tests {
         assert_eq!(rtmp, (packets(Codec::H264), vec![Conversion::PacketiseH264]));
         for fragmented in [frames(Codec::H264), packets(Codec::H264)] {
             assert_eq!(plan(&[fragmented], &[single]), None);
+        }
+    }
+
+    #[test]
+    fn what_a_viewer_may_be_sent() {
+        assert_eq!(packet_codecs(frames(Codec::Aac)), [Codec::Opus]);
+        let single = FeedKey::new(Codec::H264, Form::SingleNal);
+        for (published, codecs) in [
+            (frames(Codec::H264), [Codec::H264, Codec::Vp8]),
+            (single, [Codec::H264, Codec::Vp8]),
+            (packets(Codec::Vp8), [Codec::Vp8, Codec::H264]),
+            (frames(Codec::Av1), [Codec::H264, Codec::Vp8]),
+        ] {
+            let codecs = if cfg!(feature = "transcode") { &codecs[..] } else { &codecs[..1] };
+            let is_alone = !cfg!(feature = "transcode") && published.codec == Codec::Av1;
+            assert_eq!(packet_codecs(published), if is_alone { &[] } else { codecs }, "{published}");
         }
     }
 

@@ -32,6 +32,7 @@ mod encoders;
 mod layers;
 mod modules;
 mod pages;
+mod pairs;
 mod probe;
 mod publish;
 mod recorded;

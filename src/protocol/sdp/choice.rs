@@ -42,11 +42,11 @@ pub(super) fn to_send(
     if !codecs.iter().all(|codec| codec.feedback.transport_cc) {
         codecs.iter_mut().for_each(|codec| codec.feedback.transport_cc = false);
     }
-    let track = |codec: &AcceptedCodec| sending.tracks.iter().find(|track| track.codec == codec.codec);
+    let at = |codec: &AcceptedCodec| sending.tracks.iter().position(|track| track.codec == codec.codec);
     // A stable sort keeps the offer's order among equals.
-    codecs.sort_by_key(|codec| match track(codec) {
-        Some(track) => (false, codec.misfit(track.profile)),
-        None => (true, 0),
+    codecs.sort_by_key(|codec| match at(codec).and_then(|at| Some((at, sending.tracks.get(at)?))) {
+        Some((at, track)) => (at, codec.misfit(track.profile)),
+        None => (usize::MAX, 0),
     });
     codecs
 }

@@ -10,10 +10,9 @@ use super::line::Share;
 use super::path::{ConnectionId, Path, Via};
 use super::presence::Presence;
 use super::session::{Session, SessionKind};
-use super::signalling::sent_as;
 use super::viewer::{Sender, Viewer, send_rtcp};
 use super::wall::Wall;
-use crate::bridge::RefusalMark;
+use crate::bridge::{RefusalMark, packet_codecs};
 use crate::codec::{Codec, MediaKind};
 use crate::protocol::dtls::is_dtls;
 use crate::protocol::ice::{Agent, Check, Verdict, is_stun};
@@ -431,8 +430,8 @@ impl Peer {
             match &self.role {
                 Role::Publisher { .. } => codecs.first().map(|codec| codec.codec),
                 Role::Viewer { stream, .. } => {
-                    let codec = sent_as(stream.track(kind)?.key.codec);
-                    codecs.iter().any(|accepted| accepted.codec == codec).then_some(codec)
+                    let mut sent = packet_codecs(stream.track(kind)?.key).into_iter();
+                    sent.find(|sent| codecs.iter().any(|accepted| accepted.codec == *sent))
                 }
             }
         })

@@ -6,7 +6,7 @@ use super::picture::Picture;
 use super::progress::Progress;
 use super::session::{Session, SessionId, SessionKind};
 use super::wall::Wall;
-use crate::bridge::Refusal;
+use crate::bridge::{Refusal, packet_codecs};
 use crate::codec::{Codec, MediaKind};
 use crate::media::CodecParams;
 use crate::protocol::ice;
@@ -222,35 +222,32 @@ fn enter(
     Ok(Answer { session: id, sdp, etag, progress, picture })
 }
 
-/// The codec in which a viewer gets what is published in another: the bridge turns AAC into Opus.
-pub(super) const fn sent_as(codec: Codec) -> Codec {
-    match codec {
-        Codec::Aac => Codec::Opus,
-        codec => codec,
-    }
-}
-
-/// What a viewer would get of a stream.
+/// What a viewer could get of a stream: of each kind what is published, or the bridge makes of it with the least work, first.
 fn tracks(stream: &Stream) -> Vec<Track> {
-    let track = |kind| {
-        let feed = stream.track(kind)?;
-        let profile = match feed.params {
-            Some(CodecParams::H264(config)) => {
-                let [profile, constraints, level] = config.profile_level_id();
-                Some(ProfileLevelId { profile, constraints, level })
-            }
-            _ => None,
-        };
-        let codec = sent_as(feed.key.codec);
-        Some(Track { codec, profile, single_nal: feed.key.form == Form::SingleNal })
+    let tracks = |kind| {
+        let feed = stream.track(kind);
+        feed.into_iter().flat_map(|feed| {
+            let profile = match feed.params {
+                Some(CodecParams::H264(config)) => {
+                    let [profile, constraints, level] = config.profile_level_id();
+                    Some(ProfileLevelId { profile, constraints, level })
+                }
+                _ => None,
+            };
+            packet_codecs(feed.key).into_iter().map(move |codec| {
+                let profile = profile.filter(|_| codec == feed.key.codec);
+                Track { codec, profile, single_nal: feed.key.form == Form::SingleNal }
+            })
+        })
     };
-    [MediaKind::Audio, MediaKind::Video].into_iter().filter_map(track).collect()
+    [MediaKind::Audio, MediaKind::Video].into_iter().flat_map(tracks).collect()
 }
 
-/// Whether the picture is not sent because of the packetization mode: the answer lacks the stream's H.264 although the
-/// offer has some.
+/// Whether the picture is not sent because of the packetization mode: the answer has nothing of the stream's although the
+/// offer has H.264.
 fn offers_single_nal_alone(offer: &Offer, tracks: &[Track], negotiated: &Negotiated) -> bool {
-    let is_sent = |section: &sdp::Accepted| section.codecs.iter().any(|codec| codec.codec == Codec::H264);
+    let is_track = |codec: Codec| tracks.iter().any(|track| track.codec == codec);
+    let is_sent = |section: &sdp::Accepted| section.codecs.iter().any(|codec| is_track(codec.codec));
     tracks.iter().any(|track| track.codec == Codec::H264 && !track.single_nal)
         && !negotiated.section(MediaKind::Video).is_some_and(is_sent)
         && offer

@@ -136,6 +136,17 @@ export const english = {
 
   // Why a stream is not what was sent.
   reason_aac_to_opus: 'The sound is converted for browsers (AAC to Opus).',
+  reason_transcoded: 'Somebody’s player takes another codec: the picture is converted for it.',
+  reason_transcoders_busy: 'Somebody’s player takes another codec and gets no picture: the server converts as many as it may.',
+  reason_vp8_to_h264: 'The picture is converted (VP8 to H.264).',
+  reason_hevc_to_h264: 'The picture is converted (HEVC to H.264).',
+  reason_av1_to_h264: 'The picture is converted (AV1 to H.264).',
+  reason_vp9_to_h264: 'The picture is converted (VP9 to H.264).',
+  reason_h264_to_vp8: 'The picture is converted (H.264 to VP8).',
+  reason_hevc_to_vp8: 'The picture is converted (HEVC to VP8).',
+  reason_av1_to_vp8: 'The picture is converted (AV1 to VP8).',
+  reason_vp9_to_vp8: 'The picture is converted (VP9 to VP8).',
+  reason_b_frames_transcoded: 'The encoder sends B-frames: the picture is converted for browsers. Setting bf=0 in the encoder saves the server that work.',
   reason_b_frames: 'B-frames are left out, as browsers cannot show them: the picture is less smooth. They can be turned off in the encoder.',
   reason_b_frame_references: 'The encoder’s B-frames leave browsers one picture per keyframe. They can be turned off in the encoder.',
   reason_opus_to_aac: 'The sound is converted for RTMP players (Opus to AAC).',
