@@ -1,5 +1,6 @@
 //! The table of what can become what, and the shortest way through it.
 
+use crate::codec::sound::SoundConfig;
 use crate::media::Codec;
 use crate::stream::{FeedKey, Form, Warning};
 use std::fmt;
@@ -29,6 +30,10 @@ pub enum Conversion {
     ToH264(Codec),
     /// Pictures of this codec into VP8.
     ToVp8(Codec),
+    /// One of [`SoundConfig::CODECS`] into Opus.
+    SoundToOpus(Codec),
+    /// The same into AAC.
+    SoundToAac(Codec),
 }
 
 /// Why a subscriber does not simply get what the publisher sends.
@@ -42,6 +47,10 @@ pub enum Reason {
     AacToOpus,
     /// RTMP has no Opus.
     OpusToAac,
+    /// The sound is in a codec that only RTMP has.
+    SoundToOpus(Codec),
+    /// The sound is in a codec that few players have.
+    SoundToAac(Codec),
     /// Pictures of a codec that the subscriber does not take are decoded, and encoded in one that it takes.
     Transcoded {
         /// What is published.
@@ -65,6 +74,11 @@ pub enum Refusal {
         /// What is published.
         from: Codec,
     },
+    /// There would be one, had this program been built with FFmpeg's libraries.
+    NotBuilt {
+        /// What is published.
+        from: Codec,
+    },
     /// The viewer takes H.264 in packetization-mode 0 alone, and the publisher's NAL units may be larger than a packet.
     PacketizationMode,
     /// It would have to be transcoded, and the server transcodes as many streams as it is allowed to.
@@ -72,8 +86,8 @@ pub enum Refusal {
 }
 
 impl Conversion {
-    /// All there are.
-    pub const ALL: [Self; 17] = [
+    /// All there are but those of [`SoundConfig::CODECS`].
+    const FIXED: [Self; 17] = [
         Self::PacketiseH264,
         Self::PacketiseOpus,
         Self::DepacketiseH264,
@@ -93,9 +107,22 @@ impl Conversion {
         Self::ToVp8(Codec::Vp9),
     ];
 
+    /// All there are.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let sound = SoundConfig::CODECS
+            .into_iter()
+            .flat_map(|codec| [Self::SoundToOpus(codec), Self::SoundToAac(codec)]);
+        Self::FIXED.into_iter().chain(sound)
+    }
+
     /// Whether this program has it: FFmpeg's libraries are a feature.
-    const fn is_built(self) -> bool {
-        cfg!(feature = "transcode") || !self.is_of_pictures()
+    pub const fn is_built(self) -> bool {
+        match self {
+            Self::SoundToOpus(codec) | Self::SoundToAac(codec) => {
+                cfg!(feature = "transcode") || matches!(codec, Codec::Pcmu | Codec::Pcma | Codec::Pcm)
+            }
+            _ => cfg!(feature = "transcode") || !self.is_of_pictures(),
+        }
     }
 
     /// Whether it decodes and encodes pictures, which takes a place among those who do.
@@ -115,6 +142,7 @@ impl Conversion {
             Self::AacToOpus => FeedKey::new(Codec::Aac, Form::Frames),
             Self::PacketiseVp8 => FeedKey::new(Codec::Vp8, Form::Frames),
             Self::ToH264(from) | Self::ToVp8(from) => FeedKey::new(from, Form::Frames),
+            Self::SoundToOpus(codec) | Self::SoundToAac(codec) => FeedKey::new(codec, Form::Frames),
         }
     }
 
@@ -125,8 +153,10 @@ impl Conversion {
             Self::PacketiseOpus => FeedKey::new(Codec::Opus, Form::Packets),
             Self::DepacketiseH264 | Self::DepacketiseSingleNal => FeedKey::new(Codec::H264, Form::Frames),
             Self::DepacketiseVp8 => FeedKey::new(Codec::Vp8, Form::Frames),
-            Self::DepacketiseOpus | Self::AacToOpus => FeedKey::new(Codec::Opus, Form::Frames),
-            Self::OpusToAac => FeedKey::new(Codec::Aac, Form::Frames),
+            Self::DepacketiseOpus | Self::AacToOpus | Self::SoundToOpus(_) => {
+                FeedKey::new(Codec::Opus, Form::Frames)
+            }
+            Self::OpusToAac | Self::SoundToAac(_) => FeedKey::new(Codec::Aac, Form::Frames),
             Self::PacketiseVp8 => FeedKey::new(Codec::Vp8, Form::Packets),
             Self::ToH264(_) => FeedKey::new(Codec::H264, Form::Frames),
             Self::ToVp8(_) => FeedKey::new(Codec::Vp8, Form::Frames),
@@ -145,6 +175,8 @@ impl Conversion {
             Self::OpusToAac => Reason::OpusToAac,
             Self::ToH264(from) => Reason::Transcoded { from, to: Codec::H264 },
             Self::ToVp8(from) => Reason::Transcoded { from, to: Codec::Vp8 },
+            Self::SoundToOpus(codec) => Reason::SoundToOpus(codec),
+            Self::SoundToAac(codec) => Reason::SoundToAac(codec),
         }
     }
 
@@ -158,7 +190,7 @@ impl Conversion {
             | Self::DepacketiseVp8
             | Self::DepacketiseOpus
             | Self::PacketiseVp8 => 1,
-            Self::AacToOpus | Self::OpusToAac => 100,
+            Self::AacToOpus | Self::OpusToAac | Self::SoundToOpus(_) | Self::SoundToAac(_) => 100,
             // Browsers decode H.264 with less work, where both would do.
             Self::ToH264(_) => 1_000,
             Self::ToVp8(_) => 1_100,
@@ -169,7 +201,24 @@ impl Conversion {
 /// The cheapest way from what is published to one of the accepted feeds, the first of equally cheap ones: which feed, and
 /// the converters that lead to it, none when it is published as it is. `None` when there is no way.
 pub fn plan(published: &[FeedKey], accepted: &[FeedKey]) -> Option<(FeedKey, Vec<Conversion>)> {
-    let ways = accepted.iter().filter_map(|wanted| Some((*wanted, way(published, *wanted)?)));
+    cheapest(published, accepted, Conversion::is_built)
+}
+
+/// Why there is no way from what is published, of which `first` is one, to any of the accepted feeds.
+pub(super) fn refusal(first: FeedKey, published: &[FeedKey], accepted: &[FeedKey]) -> Refusal {
+    let from = first.codec;
+    match cheapest(published, accepted, |_| true) {
+        Some(_) => Refusal::NotBuilt { from },
+        None => Refusal::NoConverter { from },
+    }
+}
+
+fn cheapest(
+    published: &[FeedKey],
+    accepted: &[FeedKey],
+    is_there: fn(Conversion) -> bool,
+) -> Option<(FeedKey, Vec<Conversion>)> {
+    let ways = accepted.iter().filter_map(|wanted| Some((*wanted, way(published, *wanted, is_there)?)));
     ways.min_by_key(|(_, way)| cost(way))
 }
 
@@ -189,21 +238,26 @@ pub fn packet_codecs(published: FeedKey) -> Vec<Codec> {
 
 /// The cheapest chain of converters that ends in `wanted`, found from its end. The table has no cycle that a cheapest
 /// way would take, so the depth is bounded by the number of feeds.
-fn way(published: &[FeedKey], wanted: FeedKey) -> Option<Vec<Conversion>> {
-    fn search(published: &[FeedKey], wanted: FeedKey, depth: usize) -> Option<Vec<Conversion>> {
+fn way(published: &[FeedKey], wanted: FeedKey, is_there: fn(Conversion) -> bool) -> Option<Vec<Conversion>> {
+    fn search(
+        published: &[FeedKey],
+        wanted: FeedKey,
+        is_there: fn(Conversion) -> bool,
+        depth: usize,
+    ) -> Option<Vec<Conversion>> {
         if published.contains(&wanted) {
             return Some(Vec::new());
         }
         let depth = depth.checked_sub(1)?;
-        let last = Conversion::ALL.into_iter().filter(|last| last.is_built() && last.to() == wanted);
+        let last = Conversion::all().filter(|conversion| conversion.to() == wanted && is_there(*conversion));
         let ways = last.filter_map(|conversion| {
-            let mut way = search(published, conversion.from(), depth)?;
+            let mut way = search(published, conversion.from(), is_there, depth)?;
             way.push(conversion);
             Some(way)
         });
         ways.min_by_key(|way| cost(way))
     }
-    search(published, wanted, MAX_STEPS)
+    search(published, wanted, is_there, MAX_STEPS)
 }
 
 /// Depacketise, transcode, packetise.
@@ -236,6 +290,8 @@ impl Reason {
             Self::Transcoded { from: Codec::Vp9, to: Codec::Vp8 } => "vp9_to_vp8",
             Self::Transcoded { .. } => "transcoded",
             Self::BFramesTranscoded => Warning::BFramesTranscoded.as_str(),
+            Self::SoundToOpus(_) => "sound_to_opus",
+            Self::SoundToAac(_) => "sound_to_aac",
             Self::BFrames => Warning::BFrames.as_str(),
             Self::BFrameReferences => Warning::BFrameReferences.as_str(),
         }
@@ -248,7 +304,12 @@ impl Reason {
             Self::BFramesTranscoded => Some(Warning::BFramesTranscoded),
             Self::BFrames => Some(Warning::BFrames),
             Self::BFrameReferences => Some(Warning::BFrameReferences),
-            Self::Packetised | Self::Depacketised | Self::AacToOpus | Self::OpusToAac => None,
+            Self::Packetised
+            | Self::Depacketised
+            | Self::AacToOpus
+            | Self::OpusToAac
+            | Self::SoundToOpus(_)
+            | Self::SoundToAac(_) => None,
         }
     }
 }
@@ -258,6 +319,7 @@ impl Refusal {
     pub const fn warning(self) -> Warning {
         match self {
             Self::NoConverter { from } => Warning::NoConverter { from },
+            Self::NotBuilt { from } => Warning::NotBuilt { from },
             Self::PacketizationMode => Warning::PacketizationMode,
             Self::TranscodersBusy => Warning::TranscodersBusy,
         }
@@ -273,6 +335,12 @@ impl fmt::Display for Reason {
             Self::OpusToAac => "RTMP has no Opus; the sound is coded as AAC",
             Self::Transcoded { from, to } => return Warning::Transcoded { from: *from, to: *to }.fmt(f),
             Self::BFramesTranscoded => return Warning::BFramesTranscoded.fmt(f),
+            Self::SoundToOpus(codec) => {
+                return write!(f, "browsers play no {codec}; the sound is coded as Opus");
+            }
+            Self::SoundToAac(codec) => {
+                return write!(f, "few players know {codec}; the sound is coded as AAC");
+            }
             Self::BFrames => return Warning::BFrames.fmt(f),
             Self::BFrameReferences => return Warning::BFrameReferences.fmt(f),
         })
@@ -369,8 +437,31 @@ mod tests {
     }
 
     #[test]
+    fn legacy_sound_goes_everywhere() {
+        use Conversion::{PacketiseOpus, SoundToAac, SoundToOpus};
+        for codec in SoundConfig::CODECS.into_iter().filter(|codec| SoundToOpus(*codec).is_built()) {
+            let browser = plan(&[frames(codec)], &[packets(Codec::Opus)]).unwrap();
+            assert_eq!(browser, (packets(Codec::Opus), vec![SoundToOpus(codec), PacketiseOpus]));
+            assert_eq!(reason(&browser.1), Some(Reason::SoundToOpus(codec)));
+            let player = plan(&[frames(codec)], &[frames(Codec::Aac)]);
+            assert_eq!(player, Some((frames(Codec::Aac), vec![SoundToAac(codec)])));
+            assert_eq!(plan(&[frames(codec)], &[frames(Codec::Aac), frames(codec)]).unwrap().1, []);
+        }
+    }
+
+    #[test]
+    fn what_was_not_built_is_told_from_what_cannot_be() {
+        let (speex, h264) = (frames(Codec::Speex), frames(Codec::H264));
+        let accepted = [packets(Codec::Opus)];
+        assert_eq!(refusal(speex, &[speex], &accepted), Refusal::NotBuilt { from: Codec::Speex });
+        assert_eq!(refusal(h264, &[h264], &accepted), Refusal::NoConverter { from: Codec::H264 });
+        assert_eq!(plan(&[speex], &accepted).is_some(), cfg!(feature = "transcode"));
+        assert!(plan(&[frames(Codec::Pcmu)], &accepted).is_some(), "G.711 takes no library");
+    }
+
+    #[test]
     fn every_converter_changes_something_within_its_kind() {
-        for conversion in Conversion::ALL {
+        for conversion in Conversion::all() {
             assert_ne!(conversion.from(), conversion.to());
             assert_eq!(conversion.from().kind(), conversion.to().kind());
         }

@@ -147,7 +147,7 @@ impl Bridge {
         let published: Vec<_> = stream.feeds().into_iter().filter_map(own).collect();
         let Some(first) = published.first() else { return Ok(None) };
         let Some((key, way)) = plan(&published, accepted) else {
-            return Err(Refusal::NoConverter { from: first.codec });
+            return Err(plan::refusal(*first, &published, accepted));
         };
         if way.is_empty() {
             return Ok(Some((key, None)));

@@ -42,6 +42,8 @@ impl Tools<'_> {
             Conversion::DepacketiseOpus => Box::new(depacketise::Opus::new()),
             Conversion::AacToOpus => Box::new(audio::Transcoder::to_opus()),
             Conversion::OpusToAac => Box::new(audio::Transcoder::to_aac()),
+            Conversion::SoundToOpus(_) => Box::new(audio::Transcoder::to_opus()),
+            Conversion::SoundToAac(_) => Box::new(audio::Transcoder::rtmp_to_aac()),
             Conversion::ToH264(_) => self.transcoder(Codec::H264),
             Conversion::ToVp8(_) => self.transcoder(Codec::Vp8),
         }
@@ -93,6 +95,8 @@ pub(super) const fn start(conversion: Conversion) -> Start {
         | Conversion::PacketiseVp8
         | Conversion::DepacketiseOpus
         | Conversion::AacToOpus
-        | Conversion::OpusToAac => Start::Anywhere,
+        | Conversion::OpusToAac
+        | Conversion::SoundToOpus(_)
+        | Conversion::SoundToAac(_) => Start::Anywhere,
     }
 }

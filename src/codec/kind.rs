@@ -28,6 +28,26 @@ pub enum Codec {
     Aac,
     /// RFC 6716.
     Opus,
+    /// ITU-T G.711, mu-law.
+    Pcmu,
+    /// ITU-T G.711, A-law.
+    Pcma,
+    /// Linear PCM.
+    Pcm,
+    /// Adobe's ADPCM.
+    Adpcm,
+    /// MPEG-1 and MPEG-2 audio, layer III.
+    Mp3,
+    /// Speex by Xiph.
+    Speex,
+    /// Asao by Nellymoser.
+    Nellymoser,
+    /// ETSI TS 102 366.
+    Ac3,
+    /// The same, annex E.
+    Eac3,
+    /// RFC 9639.
+    Flac,
 }
 
 impl MediaKind {
@@ -53,11 +73,22 @@ impl Codec {
     pub const fn kind(self) -> MediaKind {
         match self {
             Self::H264 | Self::Vp8 | Self::Hevc | Self::Av1 | Self::Vp9 => MediaKind::Video,
-            Self::Aac | Self::Opus => MediaKind::Audio,
+            Self::Aac
+            | Self::Opus
+            | Self::Pcmu
+            | Self::Pcma
+            | Self::Pcm
+            | Self::Adpcm
+            | Self::Mp3
+            | Self::Speex
+            | Self::Nellymoser
+            | Self::Ac3
+            | Self::Eac3
+            | Self::Flac => MediaKind::Audio,
         }
     }
 
-    /// The encoding name of SDP (`H264`, `VP8`, `H265`, `AV1`, `VP9`, `opus`), and `AAC`.
+    /// The encoding name of SDP (`H264`, `VP8`, `H265`, `AV1`, `VP9`, `opus`, `PCMU`, `PCMA`), or the common one.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::H264 => "H264",
@@ -67,6 +98,16 @@ impl Codec {
             Self::Vp9 => "VP9",
             Self::Aac => "AAC",
             Self::Opus => "opus",
+            Self::Pcmu => "PCMU",
+            Self::Pcma => "PCMA",
+            Self::Pcm => "PCM",
+            Self::Adpcm => "ADPCM",
+            Self::Mp3 => "MP3",
+            Self::Speex => "Speex",
+            Self::Nellymoser => "Nellymoser",
+            Self::Ac3 => "AC-3",
+            Self::Eac3 => "E-AC-3",
+            Self::Flac => "FLAC",
         }
     }
 }

@@ -3,10 +3,12 @@
 pub mod aac;
 pub mod av1;
 mod config_error;
+pub mod g711;
 pub mod h264;
 pub mod hevc;
 mod kind;
 pub mod opus;
+pub mod sound;
 pub mod vp8;
 pub mod vp9;
 

@@ -9,6 +9,21 @@ pub struct OpusConfig {
     pub channels: u8,
 }
 
+impl OpusConfig {
+    /// Reads an identification header (RFC 7845, section 5.1) of one stream of one or two channels.
+    pub fn parse(header: &[u8]) -> Option<Self> {
+        let channels = *header.get(9)?;
+        let is_plain = header.starts_with(b"OpusHead") && *header.get(18)? == 0;
+        (is_plain && matches!(channels, 1 | 2)).then_some(Self { channels })
+    }
+
+    /// What a packet says of itself; 1 for none.
+    pub fn of_packet(packet: &[u8]) -> Self {
+        let stereo = packet.first().is_some_and(|toc| toc & 4 != 0);
+        Self { channels: if stereo { 2 } else { 1 } }
+    }
+}
+
 /// How long a packet plays, from its table-of-contents byte; `None` for a packet that breaks RFC 6716's rules.
 pub fn duration(packet: &[u8]) -> Option<MediaDuration> {
     let toc = packet.first()?;
@@ -38,6 +53,21 @@ pub const fn silence(config: OpusConfig) -> &'static [u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn headers_of_one_stream() {
+        let header = |channels, family| {
+            [b"OpusHead\x01".as_slice(), &[channels, 0x38, 1, 0x80, 0xbb, 0, 0, 0, 0, family]].concat()
+        };
+        let read =
+            |channels, family| OpusConfig::parse(&header(channels, family)).map(|config| config.channels);
+        assert_eq!(
+            [read(1, 0), read(2, 0), read(6, 1), read(2, 1), read(0, 0)],
+            [Some(1), Some(2), None, None, None]
+        );
+        assert_eq!(OpusConfig::parse(&header(2, 0)[..18]), None);
+        assert_eq!([[0xf8], [0xfc]].map(|packet| OpusConfig::of_packet(&packet).channels), [1, 2]);
+    }
 
     #[test]
     fn durations_by_toc() {

@@ -6,6 +6,7 @@ use crate::codec::av1::Av1Config;
 use crate::codec::h264::{AvcConfig, Sps};
 use crate::codec::hevc::HevcConfig;
 use crate::codec::opus::OpusConfig;
+use crate::codec::sound::SoundConfig;
 use crate::codec::vp9::Vp9Config;
 use crate::time::ClockRate;
 use bytes::Bytes;
@@ -27,6 +28,8 @@ pub enum CodecParams {
     Aac(AudioSpecificConfig),
     /// Channels.
     Opus(OpusConfig),
+    /// Any other sound.
+    Sound(SoundConfig),
 }
 
 impl CodecParams {
@@ -40,15 +43,17 @@ impl CodecParams {
             Self::Vp9(_) => Codec::Vp9,
             Self::Aac(_) => Codec::Aac,
             Self::Opus(_) => Codec::Opus,
+            Self::Sound(config) => config.codec,
         }
     }
 
-    /// The clock of the codec's RTP payload format; for AAC its sample rate.
+    /// The clock of the codec's RTP payload format; for sound that has none its sample rate.
     pub const fn clock_rate(&self) -> ClockRate {
         match self {
             Self::H264(_) | Self::Vp8 | Self::Hevc(_) | Self::Av1(_) | Self::Vp9(_) => ClockRate::VIDEO,
             Self::Aac(config) => config.sample_rate(),
             Self::Opus(_) => ClockRate::OPUS,
+            Self::Sound(config) => config.rate,
         }
     }
 
@@ -62,6 +67,7 @@ impl CodecParams {
             Self::Hevc(config) => config.sets().map(|set| set.len() + size_of_val(set)).sum(),
             Self::Av1(config) => config.header().len(),
             Self::Aac(config) => config.bytes().len(),
+            Self::Sound(config) => config.record.len(),
             Self::Vp8 | Self::Vp9(_) | Self::Opus(_) => 0,
         }
     }
@@ -73,7 +79,7 @@ impl CodecParams {
             Self::Hevc(config) => Some(config.to_record()),
             Self::Av1(config) => Some(config.to_record()),
             Self::Vp9(config) => Some(config.to_record()),
-            Self::Vp8 | Self::Aac(_) | Self::Opus(_) => None,
+            Self::Vp8 | Self::Aac(_) | Self::Opus(_) | Self::Sound(_) => None,
         }
     }
 
@@ -87,7 +93,7 @@ impl CodecParams {
             Self::Hevc(config) => Some((config.said().width, config.said().height)),
             Self::Av1(config) => Some((config.said().width, config.said().height)),
             Self::Vp9(config) => Some((config.key().width, config.key().height)),
-            Self::Vp8 | Self::Aac(_) | Self::Opus(_) => None,
+            Self::Vp8 | Self::Aac(_) | Self::Opus(_) | Self::Sound(_) => None,
         }
     }
 
@@ -104,6 +110,7 @@ impl CodecParams {
             Self::Vp9(config) => config.codec_string(),
             Self::Aac(config) => format!("mp4a.40.{}", config.object_type()),
             Self::Opus(_) => "opus".to_owned(),
+            Self::Sound(config) => config.codec_string().to_owned(),
         }
     }
 }

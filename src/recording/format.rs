@@ -246,7 +246,7 @@ impl Picture {
                     sets,
                 })
             }
-            CodecParams::Aac(_) | CodecParams::Opus(_) => None,
+            CodecParams::Aac(_) | CodecParams::Opus(_) | CodecParams::Sound(_) => None,
         }
     }
 }

@@ -33,6 +33,11 @@ pub enum Warning {
         /// What is published.
         from: Codec,
     },
+    /// The same, for want of FFmpeg's libraries in this program.
+    NotBuilt {
+        /// What is published.
+        from: Codec,
+    },
     /// A viewer takes H.264 in packetization-mode 0 alone, and the publisher's NAL units may be larger than a packet.
     PacketizationMode,
     /// The sound is in a codec that nobody here knows.
@@ -149,6 +154,7 @@ impl Warning {
             Self::BFrames => "b_frames",
             Self::BFrameReferences => "b_frame_references",
             Self::NoConverter { .. } => "no_converter",
+            Self::NotBuilt { .. } => "not_built",
             Self::PacketizationMode => "packetization_mode",
             Self::AudioCodec => "audio_codec",
             Self::AudioConfig => "audio_config",
@@ -193,6 +199,13 @@ impl fmt::Display for Warning {
             Self::NoConverter { from } => {
                 return write!(f, "{from} {} cannot be converted to what a viewer takes", from.kind());
             }
+            Self::NotBuilt { from } => {
+                return write!(
+                    f,
+                    "{from} {} is not converted to what a viewer takes: this server was built without FFmpeg's libraries",
+                    from.kind()
+                );
+            }
             Self::PacketizationMode => {
                 "a viewer takes H.264 in packetization-mode 0 alone, which has no fragments, so it gets no picture; its \
                  client must offer packetization-mode 1"
@@ -202,7 +215,7 @@ impl fmt::Display for Warning {
             Self::AudioUnreadable => "sound that cannot be read is left out",
             Self::VideoConfig => "a configuration of the picture that cannot be used is passed over",
             Self::VideoUnreadable => "video that cannot be read is left out",
-            Self::OtherTracks => "of several tracks of video only the first is carried",
+            Self::OtherTracks => "of several tracks of one kind only the first is carried",
             Self::DataUnreadable => "metadata and other data that cannot be read are left out",
             Self::MetadataTooLarge => "of the metadata only 64 KB are passed on",
         })

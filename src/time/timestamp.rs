@@ -31,6 +31,8 @@ impl ClockRate {
     pub const VIDEO: Self = Self::fixed(90_000);
     /// Opus over RTP, whatever the coded bandwidth (RFC 7587).
     pub const OPUS: Self = Self::fixed(48_000);
+    /// G.711 (RFC 3551).
+    pub const TELEPHONE: Self = Self::fixed(8_000);
 
     /// `None` for a rate of 0.
     pub const fn new(ticks_per_second: u32) -> Option<Self> {

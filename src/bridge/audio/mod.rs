@@ -5,7 +5,12 @@
 
 mod aac;
 mod align;
+#[cfg(feature = "transcode")]
+mod downmix;
+#[cfg(feature = "transcode")]
+mod library;
 mod opus;
+mod plain;
 mod resample;
 mod stretch;
 #[cfg(test)]
@@ -17,7 +22,12 @@ pub(super) use transcoder::Transcoder;
 use crate::media::CodecParams;
 use crate::time::ClockRate;
 use bytes::Bytes;
+use opus::OpusDecoder;
+use plain::PlainDecoder;
 use thiserror::Error;
+
+/// The largest packet of sound that is decoded, in bytes: a second of linear PCM, and more than any other codec has.
+const MAX_PACKET: usize = 256 << 10;
 
 /// What samples mean.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,6 +41,28 @@ struct Format {
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 #[error("{0}")]
 struct CodecError(String);
+
+/// The decoder for what a track carries.
+fn decoder(params: &CodecParams) -> Result<Box<dyn Decoder>, CodecError> {
+    match params {
+        CodecParams::Aac(config) => aac::decoder(config),
+        CodecParams::Opus(config) => Ok(Box::new(OpusDecoder::new(*config)?)),
+        CodecParams::Sound(config) => match PlainDecoder::new(config) {
+            Some(decoder) => Ok(Box::new(decoder)),
+            #[cfg(feature = "transcode")]
+            None => Ok(Box::new(library::LibraryDecoder::new(config)?)),
+            #[cfg(not(feature = "transcode"))]
+            None => {
+                Err(CodecError(format!("{} takes FFmpeg's libraries, which this build lacks", config.codec)))
+            }
+        },
+        CodecParams::H264(_)
+        | CodecParams::Vp8
+        | CodecParams::Hevc(_)
+        | CodecParams::Av1(_)
+        | CodecParams::Vp9(_) => Err(CodecError("a picture".into())),
+    }
+}
 
 /// Packets -> samples.
 trait Decoder: Send {

@@ -1,5 +1,7 @@
 //! Sound through the whole pipeline, judged by what a decoder gives at the far end.
 
+mod legacy;
+
 use super::aac::{self, AacEncoder};
 use super::opus::{OpusDecoder, OpusEncoder};
 use super::{Decoder, Encoder, Transcoder};

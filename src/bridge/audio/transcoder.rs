@@ -1,10 +1,10 @@
 //! The pipeline: decode, align, resample, encode.
 
-use super::aac::{self, AacEncoder};
+use super::aac::AacEncoder;
 use super::align::{Aligner, Step};
-use super::opus::{OpusDecoder, OpusEncoder};
+use super::opus::OpusEncoder;
 use super::resample::Resampler;
-use super::{CodecError, Decoder, Encoder, Format};
+use super::{CodecError, Decoder, Encoder, Format, decoder};
 use crate::bridge::converter::{Converter, Output};
 use crate::media::{CodecParams, Frame, MediaKind, Payload};
 use crate::stream::Event;
@@ -71,7 +71,7 @@ struct RateMeter {
 }
 
 impl Transcoder {
-    /// AAC -> Opus.
+    /// Anything -> Opus.
     pub(in crate::bridge) fn to_opus() -> Self {
         Self::new(Target::Opus, RTMP_THRESHOLD)
     }
@@ -79,6 +79,11 @@ impl Transcoder {
     /// Opus -> AAC, without gaps: what is lost is concealed, what was not sent is silence.
     pub(in crate::bridge) fn to_aac() -> Self {
         Self::new(Target::Aac, RTP_THRESHOLD)
+    }
+
+    /// What has stamps of RTMP -> AAC, likewise.
+    pub(in crate::bridge) fn rtmp_to_aac() -> Self {
+        Self::new(Target::Aac, RTMP_THRESHOLD)
     }
 
     fn new(target: Target, threshold: MediaDuration) -> Self {
@@ -96,16 +101,7 @@ impl Transcoder {
     }
 
     fn configure(&mut self, params: &CodecParams) {
-        let decoder = match params {
-            CodecParams::Aac(config) => aac::decoder(config),
-            CodecParams::Opus(config) => OpusDecoder::new(*config).map(|decoder| Box::new(decoder) as _),
-            CodecParams::H264(_)
-            | CodecParams::Vp8
-            | CodecParams::Hevc(_)
-            | CodecParams::Av1(_)
-            | CodecParams::Vp9(_) => return,
-        };
-        match decoder {
+        match decoder(params) {
             Ok(decoder) => self.decoder = Some(decoder),
             Err(error) => {
                 tracing::warn!(%error, "no decoder for this sound");

@@ -30,7 +30,7 @@ impl Decoder {
             Codec::Hevc => Id::HEVC,
             Codec::Av1 => Id::AV1,
             Codec::Vp9 => Id::VP9,
-            Codec::Aac | Codec::Opus => return Err(VideoError::OtherCodec),
+            _ => return Err(VideoError::OtherCodec),
         };
         // It writes to standard error by itself, at the pace of whoever sends rubbish.
         log::set_level(log::Level::Fatal);

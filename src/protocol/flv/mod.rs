@@ -6,7 +6,7 @@ mod capabilities;
 mod metadata;
 mod video;
 
-pub use audio::{AudioCodec, AudioTag, aac_header};
+pub use audio::{AudioCodec, AudioTag, aac_header, audio_fourcc};
 pub use capabilities::{accepted_video, capabilities};
 pub use metadata::Metadata;
 pub use video::{VideoCodec, VideoTag, video_fourcc, video_frame_header, video_sequence_header};

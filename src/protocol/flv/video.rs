@@ -15,7 +15,7 @@ const HEVC: u8 = 12;
 /// The bit that says that a FourCC follows.
 const EXTENDED: u8 = 0x80;
 /// So many modifiers of one packet are read.
-const MAX_MODIFIERS: usize = 8;
+pub(super) const MAX_MODIFIERS: usize = 8;
 /// Tracks of one message: as many as a byte can number.
 const MAX_TRACKS: usize = 256;
 
@@ -85,7 +85,7 @@ pub const fn video_fourcc(codec: Codec) -> Option<&'static str> {
         Codec::Hevc => Some("hvc1"),
         Codec::Av1 => Some("av01"),
         Codec::Vp9 => Some("vp09"),
-        Codec::Vp8 | Codec::Aac | Codec::Opus => None,
+        _ => None,
     }
 }
 
@@ -218,7 +218,7 @@ impl VideoTag {
 }
 
 /// Passes over one modifier (a finer time stamp, for one); the packet type behind it.
-fn skip_modifier(reader: &mut ByteReader<'_>) -> Result<u8, FlvError> {
+pub(super) fn skip_modifier(reader: &mut ByteReader<'_>) -> Result<u8, FlvError> {
     let mut size = usize::from(reader.u8()?) + 1;
     if size == 256 {
         size = usize::from(reader.u16()?) + 1;
@@ -228,10 +228,10 @@ fn skip_modifier(reader: &mut ByteReader<'_>) -> Result<u8, FlvError> {
 }
 
 /// The packet type, codec and data of one track.
-type TrackPacket<'a> = (u8, FourCc, &'a [u8]);
+pub(super) type TrackPacket<'a> = (u8, FourCc, &'a [u8]);
 
 /// What there is of track 0, which is the one that players show that know nothing of tracks.
-fn first_track<'a>(reader: &mut ByteReader<'a>) -> Result<Option<TrackPacket<'a>>, FlvError> {
+pub(super) fn first_track<'a>(reader: &mut ByteReader<'a>) -> Result<Option<TrackPacket<'a>>, FlvError> {
     const ONE_TRACK: u8 = 0;
     const MANY_CODECS: u8 = 2;
     let head = reader.u8()?;

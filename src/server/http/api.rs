@@ -389,6 +389,11 @@ impl From<&CodecParams> for ParamsReport {
                 channels: Some(config.channels),
                 ..Self::default()
             },
+            CodecParams::Sound(config) => Self {
+                sample_rate: Some(config.rate.get()),
+                channels: Some(config.channels),
+                ..Self::default()
+            },
         }
     }
 }

@@ -1,10 +1,10 @@
 //! FLV tag bodies from a publisher, made into frames on the bus.
 
 mod pictures;
+mod sounds;
 
 use super::directory::Listing;
 use super::reordering::Reordering;
-use crate::codec::aac::AudioSpecificConfig;
 use crate::media::{Codec, CodecParams, Frame, MediaKind, Payload, PictureTimes, StampedClock};
 use crate::protocol::flv::{AudioTag, Metadata, VideoTag};
 use crate::protocol::rtmp::message::MessageError;
@@ -15,11 +15,10 @@ use crate::stream::{
 use crate::time::{MediaDuration, RtmpTime};
 use bytes::Bytes;
 use pictures::{Pictures, Taken};
+use sounds::{Heard, Sounds};
 use std::fmt;
 use tokio::sync::watch;
 use tokio::time::Instant;
-
-const AUDIO: FeedKey = FeedKey::new(Codec::Aac, Form::Frames);
 
 /// One publication.
 pub(super) struct Ingest {
@@ -31,8 +30,9 @@ pub(super) struct Ingest {
     notice: Option<Notice>,
     opened: Instant,
     clock: StampedClock,
-    audio: Option<Sound>,
+    audio: Option<FeedWriter>,
     video: Option<FeedWriter>,
+    sounds: Sounds,
     pictures: Pictures,
     reordering: Reordering,
     /// What was found here; it holds until the end.
@@ -52,11 +52,6 @@ pub(super) enum Notice {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Refusal(pub(super) String);
 
-struct Sound {
-    writer: FeedWriter,
-    config: AudioSpecificConfig,
-}
-
 impl Ingest {
     /// Begins a publication at `now`, which is the stream's origin.
     pub(super) fn new(publication: Publication, listing: Listing, now: Instant) -> Self {
@@ -70,6 +65,7 @@ impl Ingest {
             clock: StampedClock::new(),
             audio: None,
             video: None,
+            sounds: Sounds::default(),
             pictures: Pictures::new(Codec::H264),
             reordering: Reordering::default(),
             found: Vec::new(),
@@ -114,8 +110,7 @@ impl Ingest {
 
     /// Whether anybody reads what is published.
     pub(super) fn is_watched(&self) -> bool {
-        self.audio.as_ref().is_some_and(|track| track.writer.subscriber_count() > 0)
-            || self.video.as_ref().is_some_and(|track| track.subscriber_count() > 0)
+        [&self.audio, &self.video].into_iter().flatten().any(|track| track.subscriber_count() > 0)
     }
 
     /// What the publisher says of its stream. Whether that was too much to be kept whole.
@@ -135,28 +130,21 @@ impl Ingest {
 
     /// An audio message.
     pub(super) fn audio(&mut self, now: Instant, time: RtmpTime, body: &Bytes) {
-        match AudioTag::parse(body) {
-            Ok(AudioTag::Aac(packet)) => {
-                // Before its configuration a packet cannot be decoded.
-                let Some(track) = &self.audio else { return };
-                let elapsed = now.duration_since(self.opened).into();
-                let time = self.clock.sound(time, elapsed);
-                track.writer.write(Frame::audio(time, packet));
-                self.count_repairs();
-            }
-            Ok(AudioTag::AacConfig(record)) => {
-                if self.audio.as_ref().is_some_and(|track| track.config.bytes() == &record) {
-                    return;
-                }
-                match AudioSpecificConfig::parse(Bytes::copy_from_slice(&record)) {
-                    Ok(config) => self.set_audio(config),
-                    Err(error) => self.warn(Warning::AudioConfig, &error),
-                }
-            }
-            Ok(AudioTag::Empty) => {}
-            Ok(AudioTag::Unsupported(codec)) => self.warn(Warning::AudioCodec, &codec),
-            Err(error) => self.warn(Warning::AudioUnreadable, &error),
+        let Heard { params, packet, complaint } = match AudioTag::parse(body) {
+            Ok(tag) => self.sounds.read(tag),
+            Err(error) => return self.warn(Warning::AudioUnreadable, &error),
+        };
+        if let Some((warning, why)) = complaint {
+            self.warn(warning, &why);
         }
+        if let Some(params) = params {
+            self.set_audio(params);
+        }
+        let (Some(packet), Some(track)) = (packet, &self.audio) else { return };
+        let elapsed = now.duration_since(self.opened).into();
+        let time = self.clock.sound(time, elapsed);
+        track.write(Frame::audio(time, packet));
+        self.count_repairs();
     }
 
     /// A video message.
@@ -227,17 +215,17 @@ impl Ingest {
         }
     }
 
-    fn set_audio(&mut self, config: AudioSpecificConfig) {
-        let params = CodecParams::Aac(config.clone());
-        match &mut self.audio {
-            Some(track) => track.config = config,
-            None => {
-                let Some(writer) = self.publication.publisher().track(AUDIO) else { return };
-                self.audio = Some(Sound { writer, config });
-            }
+    fn set_audio(&mut self, params: CodecParams) {
+        let key = FeedKey::new(params.codec(), Form::Frames);
+        if self.audio.as_ref().is_some_and(|track| track.key() != key) {
+            // A publisher that goes over to another codec has another track.
+            self.audio = None;
+        }
+        if self.audio.is_none() {
+            self.audio = self.publication.publisher().track(key);
         }
         if let Some(track) = &self.audio {
-            track.writer.set_params(params);
+            track.set_params(params);
         }
     }
 
@@ -270,6 +258,7 @@ mod tests {
     use crate::stream::{Event, QueueLimits, Start, Subscriber};
     use crate::time::{NtpTime, Timestamp};
 
+    const AUDIO: FeedKey = FeedKey::new(Codec::Aac, Form::Frames);
     const VIDEO: FeedKey = FeedKey::new(Codec::H264, Form::Frames);
     const AVC: &[u8] =
         &[0x17, 0, 0, 0, 0, 1, 0x42, 0xc0, 0x1e, 0xff, 0xe1, 0, 4, 0x67, 0x42, 0xc0, 0x1e, 1, 0, 2, 0x68, 1];
@@ -343,6 +332,24 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn another_codec_of_sound_is_another_track() {
+        let mut ingest = ingest();
+        let tracks = |ingest: &Ingest| -> Vec<FeedKey> {
+            ingest.stream().feeds().into_iter().map(|feed| feed.key).collect()
+        };
+        ingest.audio_at(0, &[0xb6, 1, 2]);
+        assert_eq!(tracks(&ingest), [FeedKey::new(Codec::Speex, Form::Frames)]);
+        ingest.audio_at(20, &[0x52, 1, 2]);
+        assert_eq!(tracks(&ingest), [FeedKey::new(Codec::Nellymoser, Form::Frames)]);
+        ingest.audio_at(40, &[0xaf, 0, 0x11, 0x90]);
+        assert_eq!(tracks(&ingest), [AUDIO]);
+        let subscriber = ingest.subscribe();
+        ingest.audio_at(60, &[0xaf, 1, 9]);
+        assert_eq!(frames(&subscriber), [(MediaKind::Audio, 60, 0, true, Bytes::from_static(&[9]))]);
+        assert_eq!(ingest.warnings(), []);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_key_frame_is_where_a_decoder_can_start() {
         let mut ingest = ingest();
         ingest.video_at(0, AVC).unwrap();
@@ -406,8 +413,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_not_carried_is_told() {
         let mut ingest = ingest();
-        ingest.audio_at(0, &[0x2f, 1]); // MP3
-        ingest.audio_at(0, &[0x2f, 1]);
+        ingest.audio_at(0, &[0xcf, 1]); // a number that is reserved
+        ingest.audio_at(0, &[0xcf, 1]);
         assert!(ingest.video_at(0, b"\x90vvc1").is_err_and(|Refusal(text)| text.contains("VVC")));
         ingest.video_at(0, &[0x17, 0, 0, 0, 0, 9]).unwrap();
         ingest.video_at(0, AVC).unwrap();

@@ -283,8 +283,8 @@ impl Encoding {
         let start = match self.codec.codec {
             Codec::H264 => self.sets.look(&payload),
             Codec::Vp8 if !vp8::starts_keyframe(&payload) => Start::No,
-            // Of those behind Opus none is ever agreed on.
-            Codec::Vp8 | Codec::Opus | Codec::Aac | Codec::Hevc | Codec::Av1 | Codec::Vp9 => Start::Here,
+            // Sound, and what is never agreed on.
+            _ => Start::Here,
         };
         let keyframe = match start {
             Start::Behind(config) if is_new => {
@@ -345,8 +345,8 @@ impl Encoding {
             (Codec::Opus, Format::Opus(format)) => {
                 Some(CodecParams::Opus(OpusConfig { channels: if format.sends_stereo { 2 } else { 1 } }))
             }
-            // None of them is ever agreed on.
-            (Codec::Opus | Codec::Aac | Codec::Hevc | Codec::Av1 | Codec::Vp9, _) => None,
+            // None of the others is ever agreed on.
+            _ => None,
         }
     }
 }

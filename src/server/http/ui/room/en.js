@@ -150,9 +150,12 @@ export const english = {
   reason_b_frames: 'B-frames are left out, as browsers cannot show them: the picture is less smooth. They can be turned off in the encoder.',
   reason_b_frame_references: 'The encoder’s B-frames leave browsers one picture per keyframe. They can be turned off in the encoder.',
   reason_opus_to_aac: 'The sound is converted for RTMP players (Opus to AAC).',
+  reason_sound_to_opus: 'The sound is converted for browsers.',
+  reason_sound_to_aac: 'The sound is converted for RTMP players and recordings.',
   reason_packetised: 'Sent on in packets; nothing is lost.',
   reason_depacketised: 'Sent on in whole frames; nothing is lost.',
   reason_no_converter: 'Not everybody can play this codec, and it cannot be converted.',
+  reason_not_built: 'Not everybody can play this codec, and this server was built without what converts it.',
   reason_packetization_mode: 'Somebody’s player takes H.264 in packetization-mode 0 alone and gets no picture.',
   reason_audio_config: 'The sound is left out: its AAC settings cannot be used.',
   reason_video_config: 'Some H.264 settings of the encoder cannot be used and are passed over.',
@@ -161,7 +164,7 @@ export const english = {
   reason_audio_codec: 'The sound is in a codec that cannot be carried; the encoder should send AAC.',
   reason_audio_unreadable: 'Parts of the sound cannot be read and are left out.',
   reason_video_unreadable: 'Parts of the picture cannot be read and are left out.',
-  reason_other_tracks: 'Of several video tracks only the first is carried.',
+  reason_other_tracks: 'Of several tracks of one kind only the first is carried.',
 
   // Chat
   panel: 'Side panel',
