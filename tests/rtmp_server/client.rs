@@ -116,6 +116,8 @@ pub(crate) struct Peer {
     pub(crate) socket: TcpStream,
     pub(crate) client: Client,
     pub(crate) heard: Vec<String>,
+    /// Kinds and times of the frames that came.
+    pub(crate) frames: Vec<(u8, u32)>,
     /// The words of the reports of level "warning".
     pub(crate) warned: Vec<String>,
     /// The same of level "error".
@@ -133,7 +135,8 @@ impl Peer {
 
     /// With no more than the handshake done.
     pub(crate) async fn open(socket: TcpStream) -> Self {
-        let mut peer = Self { socket, client: Client::new(), heard: vec![], warned: vec![], told: vec![] };
+        let (heard, frames, warned, told) = Default::default();
+        let mut peer = Self { socket, client: Client::new(), heard, frames, warned, told };
         while !peer.client.is_open() {
             peer.flush().await;
             peer.read().await;
@@ -153,6 +156,9 @@ impl Peer {
         let read = read.unwrap_or_else(|_| panic!("heard only {:?}", self.heard)).unwrap_or(0);
         let messages = self.client.receive(&input);
         self.heard.extend(messages.iter().map(show));
+        let is_media = |raw: &&RawMessage| matches!(raw.kind, kind::AUDIO | kind::VIDEO);
+        let is_frame = |raw: &&RawMessage| is_media(raw) && raw.body.get(1) == Some(&1);
+        self.frames.extend(messages.iter().filter(is_frame).map(|raw| (raw.kind, raw.time.0)));
         self.warned.extend(messages.iter().filter_map(|raw| report(raw, "warning")));
         self.told.extend(messages.iter().filter_map(|raw| report(raw, "error")));
         read > 0

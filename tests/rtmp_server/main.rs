@@ -8,5 +8,6 @@ mod revoked;
 #[path = "../common/rtmp.rs"]
 mod rtmp;
 mod slow;
+mod stamps;
 mod streams;
 mod trouble;

@@ -275,7 +275,10 @@ impl StampedClock {
         let now = other.map(|other| other.time + (arrival - other.arrival));
         let fits = |offset: &i64| {
             let time = ticks + offset;
-            (time - expected).abs() <= NEAR && now.is_none_or(|now| (time - now).abs() <= 2 * NEAR)
+            // What has passed since the last frame may have been the network's.
+            let is_beside = |other: Latest, now| (other.time - 2 * NEAR..=now + 2 * NEAR).contains(&time);
+            (latest.time - NEAR..=expected + NEAR).contains(&time)
+                && other.zip(now).is_none_or(|(other, now)| is_beside(other, now))
         };
         // The other's jump, if it was the same or brought both onto one clock; the way back from a stray; 24 bits.
         let beside_offset = beside.latest.map(|_| beside.offset);

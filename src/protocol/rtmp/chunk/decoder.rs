@@ -21,6 +21,8 @@ pub const MAX_MESSAGE: usize = 4 << 20;
 const INITIAL_CHUNK_SIZE: usize = 128;
 /// In the 24 bits of a timestamp: the real one follows in 32.
 const EXTENDED: u32 = 0x00ff_ffff;
+/// Two messages of a chunk stream are seldom further apart, in milliseconds.
+const CLOSE: u32 = 60_000;
 /// Smaller messages are copied out of the input: a slice would keep the caller's whole buffer alive.
 const COPY_BELOW: usize = 4 << 10;
 /// What is reserved for a message when its first bytes come.
@@ -78,6 +80,8 @@ struct ChunkStream {
     length: usize,
     kind: u8,
     message_stream: u32,
+    /// The first byte of the last message.
+    first: u8,
     body: BytesMut,
 }
 
@@ -195,6 +199,7 @@ impl Decoder {
             stream.body.split().freeze()
         };
         self.open = None;
+        stream.first = body.first().copied().unwrap_or_default();
         Ok(Progress::Message(RawMessage {
             kind: stream.kind,
             stream: stream.message_stream,
@@ -283,9 +288,27 @@ fn read_message_header(
     if format == 0 {
         header.message_stream = reader.u32_le()?;
     }
-    header.extended = field == EXTENDED;
+    header.extended = field == EXTENDED && !(format == 0 && is_plain(reader, before, header.kind)?);
     header.field = if header.extended { reader.u32()? } else { field };
     Ok(header)
+}
+
+/// Whether a time is 2^24 - 1 and no more: a client that knows 24 bits gets there after 4 h 39 min, and what follows is the payload.
+/// It begins as the message before did, with the byte that names the codec, and would be a time hours away.
+fn is_plain(reader: &ByteReader<'_>, before: &ChunkStream, kind: u8) -> Result<bool, Truncated> {
+    let is_close = |time: u32| time.wrapping_sub(before.time) <= CLOSE;
+    if !is_close(EXTENDED) || kind != before.kind {
+        return Ok(false);
+    }
+    let next = reader.clone().u32()?;
+    let [first, ..] = next.to_be_bytes();
+    let is_payload = match kind {
+        kind::AUDIO => first == before.first && first >> 4 < 15,
+        // The kind of picture may be another one.
+        kind::VIDEO => first & 15 == before.first & 15 && (1..=5).contains(&(first >> 4)),
+        _ => false,
+    };
+    Ok(is_payload && !is_close(next))
 }
 
 /// Type-3 chunks repeat an extended timestamp, says the specification; some senders do not, and some write the
@@ -381,6 +404,26 @@ mod tests {
             let input = [&start[..], &[0xc6], repeated, &[7; 72]].concat();
             assert_eq!(summary(&input), [(VIDEO, 200, time, 7)]);
         }
+    }
+
+    #[test]
+    fn the_last_time_of_24_bits_may_stand_alone() {
+        let last = |payload: [u8; 5]| {
+            let mut input = chunk(4, EXTENDED - 23, 5, AUDIO, 1, &[0xaf, 1, 1, 1, 1]);
+            input.extend([4, 0xff, 0xff, 0xff, 0, 0, 5, AUDIO, 1, 0, 0, 0]);
+            input.extend(payload);
+            input
+        };
+        let mut wrapped = last([0xaf, 1, 2, 2, 2]);
+        wrapped.extend(chunk(4, 22, 5, AUDIO, 1, &[0xaf, 1, 3, 3, 3]));
+        let times = |input: &[u8]| -> Vec<_> {
+            decode(input).unwrap().iter().map(|message| (message.time.0, message.body.len())).collect()
+        };
+        assert_eq!(times(&wrapped), [(EXTENDED - 23, 5), (EXTENDED, 5), (22, 5)]);
+        // The same of one that goes on in 32 bits.
+        let mut extended = last([0x01, 0, 0, 5, 0xaf]);
+        extended.extend([1, 4, 4, 4]);
+        assert_eq!(times(&extended), [(EXTENDED - 23, 5), (EXTENDED + 6, 5)]);
     }
 
     #[test]
