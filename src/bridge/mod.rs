@@ -30,4 +30,4 @@ mod worker;
 pub use plan::{Conversion, Reason, Refusal, packet_codecs};
 pub use rendition::{Bridge, RefusalMark, RenditionInfo};
 pub use snapshot::{ImageFormat, SnapshotError};
-pub use subscription::{Accepts, Subscription};
+pub use subscription::{Accepts, StartingPicture, Subscription};

@@ -58,6 +58,8 @@ pub enum Reason {
         /// What is made of it.
         to: Codec,
     },
+    /// Somebody has just come, and the publisher's next keyframe is far away: until then a picture is made for whoever waits.
+    FirstPicture,
     /// Browsers show pictures in the order in which they come, so a stream with B-frames is decoded and encoded without.
     BFramesTranscoded,
     /// The same, but no transcoder is free, so the pictures that are out of order are left out.
@@ -173,6 +175,7 @@ impl Conversion {
             | Self::DepacketiseOpus => Reason::Depacketised,
             Self::AacToOpus => Reason::AacToOpus,
             Self::OpusToAac => Reason::OpusToAac,
+            Self::ToH264(Codec::H264) => Reason::FirstPicture,
             Self::ToH264(from) => Reason::Transcoded { from, to: Codec::H264 },
             Self::ToVp8(from) => Reason::Transcoded { from, to: Codec::Vp8 },
             Self::SoundToOpus(codec) => Reason::SoundToOpus(codec),
@@ -289,6 +292,7 @@ impl Reason {
             Self::Transcoded { from: Codec::Av1, to: Codec::Vp8 } => "av1_to_vp8",
             Self::Transcoded { from: Codec::Vp9, to: Codec::Vp8 } => "vp9_to_vp8",
             Self::Transcoded { .. } => "transcoded",
+            Self::FirstPicture => "first_picture",
             Self::BFramesTranscoded => Warning::BFramesTranscoded.as_str(),
             Self::SoundToOpus(_) => "sound_to_opus",
             Self::SoundToAac(_) => "sound_to_aac",
@@ -308,6 +312,7 @@ impl Reason {
             | Self::Depacketised
             | Self::AacToOpus
             | Self::OpusToAac
+            | Self::FirstPicture
             | Self::SoundToOpus(_)
             | Self::SoundToAac(_) => None,
         }
@@ -334,6 +339,9 @@ impl fmt::Display for Reason {
             Self::AacToOpus => "WebRTC has no AAC; the sound is coded as Opus",
             Self::OpusToAac => "RTMP has no Opus; the sound is coded as AAC",
             Self::Transcoded { from, to } => return Warning::Transcoded { from: *from, to: *to }.fmt(f),
+            Self::FirstPicture => {
+                "the next keyframe is far away; who has just come gets a picture made for the time until then"
+            }
             Self::BFramesTranscoded => return Warning::BFramesTranscoded.fmt(f),
             Self::SoundToOpus(codec) => {
                 return write!(f, "browsers play no {codec}; the sound is coded as Opus");

@@ -5,8 +5,10 @@ use super::plan::{self, Conversion, Reason, Refusal, plan};
 use super::subscription::{Accepts, Subscription};
 use super::tools::{Tools, start};
 use super::worker::{self, Worker};
+use crate::codec::h264::Sps;
 use crate::config;
-use crate::stream::{FeedInfo, FeedKey, QueueLimits, Start, Stream, StreamName, WarningMark};
+use crate::media::{Codec, CodecParams};
+use crate::stream::{FeedInfo, FeedKey, Form, Layer, QueueLimits, Start, Stream, StreamName, WarningMark};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::available_parallelism;
@@ -16,6 +18,9 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
+
+/// A keyframe that comes within this time is waited for.
+const NEAR: Duration = Duration::from_millis(250);
 
 /// Starts and shares renditions. Cloning gives another handle to the same.
 #[derive(Clone)]
@@ -154,6 +159,35 @@ impl Bridge {
         }
         // Without one the stream has just ended, or is changing its tracks.
         Ok(self.shared.lease(stream, key, &way)?.map(|lease| (key, Some(lease))))
+    }
+
+    /// What shows a picture at once to those who have just come, until the publisher's next keyframe: the feed to attach to, which lies
+    /// beside the packets of the track in [`Layer::START`]. `None` where there is no need, as that keyframe is near or can be asked for,
+    /// or no way.
+    pub(super) fn acquire_start(&self, stream: &Stream) -> Option<(FeedKey, Lease)> {
+        let is_near = stream.next_keyframe().is_some_and(|next| next < NEAR);
+        let published = FeedKey::new(Codec::H264, Form::Frames);
+        let packets = FeedKey::new(Codec::H264, Form::Packets);
+        let sps = |params| match params {
+            Some(CodecParams::H264(config)) => config.sps().first().and_then(|sps| Sps::parse(sps).ok()),
+            _ => None,
+        };
+        // One with B-frames is transcoded for all.
+        let is_published = |feed: FeedInfo| {
+            let sps = sps(feed.params).filter(|_| feed.native && feed.key == published);
+            sps.is_some_and(|sps| sps.num_reorder_frames.unwrap_or(0) == 0)
+        };
+        let passes = |info: &RenditionInfo| info.feed == packets && info.reason == Reason::Packetised;
+        if !cfg!(feature = "transcode")
+            || is_near
+            || !stream.feeds().into_iter().any(is_published)
+            || !self.renditions(stream).iter().any(passes)
+        {
+            return None;
+        }
+        let key = packets.in_layer(Layer::START);
+        let way = [Conversion::ToH264(Codec::H264), Conversion::PacketiseH264];
+        Some((key, self.shared.lease(stream, key, &way).ok()??))
     }
 
     /// Notes that somebody is refused a track, until the mark is dropped.

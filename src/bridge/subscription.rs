@@ -29,6 +29,12 @@ pub struct Subscription {
     video: Track,
 }
 
+/// Reads what is made for those who have just come. Dropping it leaves.
+pub struct StartingPicture {
+    subscriber: Subscriber,
+    _lease: Lease,
+}
+
 /// How a track of one kind is served.
 #[derive(Default)]
 enum Track {
@@ -94,6 +100,16 @@ impl Subscription {
         self.subscriber.request_keyframe();
     }
 
+    /// A picture for those who wait for the track's next keyframe, as packets that begin with a keyframe, one more whenever one is
+    /// asked for. `None` where there is no need, or no way: it may be tried again.
+    pub fn starting_picture(&self, limits: QueueLimits) -> Option<StartingPicture> {
+        let stream = self.subscriber.stream();
+        let (key, lease) = self.bridge.acquire_start(&stream)?;
+        let subscriber = stream.subscriber(limits);
+        subscriber.attach(&[key], Start::NextKeyframe);
+        Some(StartingPicture { subscriber, _lease: lease })
+    }
+
     /// The underlying subscriber.
     pub const fn subscriber(&self) -> &Subscriber {
         &self.subscriber
@@ -138,6 +154,13 @@ impl Subscription {
             }
         }
         self.subscriber.attach(&keys, self.start);
+    }
+}
+
+impl StartingPicture {
+    /// What reads it.
+    pub const fn subscriber(&self) -> &Subscriber {
+        &self.subscriber
     }
 }
 

@@ -2,13 +2,14 @@
 
 use super::feed::{Feed, FeedInfo, FeedKey, FeedWriter};
 use super::gate::Verdict;
+use super::keyframes::Keyframes;
 use super::layer::{Layer, Layers};
 use super::queue::{Queue, QueueLimits};
 use super::recorded::Recorded;
 use super::subscriber::{Event, Start, Subscriber};
 use super::warnings::Board;
 use crate::media::{Frame, MediaKind, Repairs};
-use crate::time::{NtpTime, Timestamp};
+use crate::time::NtpTime;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -95,8 +96,7 @@ pub(super) struct State {
     declared: Option<Vec<MediaKind>>,
     /// When the publisher's first track came.
     first_track: Option<Instant>,
-    /// Decode time of the last video keyframe.
-    pub(super) video_start: Option<Timestamp>,
+    pub(super) keyframes: Keyframes,
     ended: Option<EndReason>,
 }
 
@@ -251,6 +251,15 @@ impl Stream {
     /// Ends it, whoever publishes it: what is still written goes to nobody.
     pub fn end(&self, reason: EndReason) {
         self.shared.end(reason);
+    }
+
+    /// How long it takes, as far as that can be told from those before, until the publisher's next keyframe comes by itself. `None`: not
+    /// known, as it has sent one at most.
+    pub fn next_keyframe(&self) -> Option<Duration> {
+        let due = self.shared.lock().keyframes.next()?;
+        let due = Duration::try_from_secs_f64(due.since_origin().as_secs_f64()).ok()?;
+        // One that has not come when it was due may be as far away as ever.
+        due.checked_sub(self.shared.began.elapsed())
     }
 
     /// Why it ended, if it did.

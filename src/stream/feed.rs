@@ -3,6 +3,7 @@
 use super::bus::{Shared, Stream};
 use super::cache::{Beginning, Cache};
 use super::gate::{Gate, Verdict};
+use super::keyframes::Keyframes;
 use super::layer::Layer;
 use super::queue::Queue;
 use super::subscriber::Event;
@@ -222,13 +223,13 @@ impl FeedWriter {
     pub fn write(&self, frame: Frame) {
         debug_assert_eq!(self.key.form, Form::Frames);
         let shared = &self.shared;
-        let verdict = self.with_feed_and_video_start(|feed, video_start| {
+        let verdict = self.with_feed_and_keyframes(|feed, keyframes| {
             let verdict = feed.admit(frame.keyframe);
             if verdict.passes() {
                 if frame.keyframe && frame.kind == MediaKind::Video {
-                    *video_start = Some(frame.dts);
+                    keyframes.note(frame.dts, feed.native);
                 }
-                feed.cache.push(&frame, *video_start);
+                feed.cache.push(&frame, keyframes.last());
                 if feed.native {
                     feed.beginning.push(&frame, Instant::now());
                 }
@@ -284,14 +285,11 @@ impl FeedWriter {
         self.shared.lock().feed_mut(self.key).map(act)
     }
 
-    fn with_feed_and_video_start<R>(
-        &self,
-        act: impl FnOnce(&mut Feed, &mut Option<crate::time::Timestamp>) -> R,
-    ) -> Option<R> {
+    fn with_feed_and_keyframes<R>(&self, act: impl FnOnce(&mut Feed, &mut Keyframes) -> R) -> Option<R> {
         let mut state = self.shared.lock();
-        let mut start = state.video_start;
-        let result = state.feed_mut(self.key).map(|feed| act(feed, &mut start));
-        state.video_start = start;
+        let mut keyframes = state.keyframes;
+        let result = state.feed_mut(self.key).map(|feed| act(feed, &mut keyframes));
+        state.keyframes = keyframes;
         result
     }
 }

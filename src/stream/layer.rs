@@ -13,6 +13,11 @@ impl Layer {
     pub const BEST: Self = Self(0);
     /// How many layers a track has at most.
     pub const MAX: usize = 4;
+    /// No layer of the publisher's, but what is made of its track for those who have just come, with keyframes when they are
+    /// asked for: shown until the track itself has its next keyframe.
+    pub const START: Self = Self(4);
+    /// With it.
+    pub const COUNT: usize = 5;
 
     /// The layer so many steps below the best; `None` beyond [`MAX`](Self::MAX).
     pub fn below_best(steps: usize) -> Option<Self> {

@@ -9,6 +9,7 @@ mod bus;
 mod cache;
 mod feed;
 mod gate;
+mod keyframes;
 mod layer;
 mod queue;
 mod recorded;

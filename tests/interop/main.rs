@@ -29,6 +29,7 @@ mod app;
 mod boxes;
 mod compose;
 mod encoders;
+mod first_picture;
 mod layers;
 mod modules;
 mod pages;

@@ -15,7 +15,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const SAMPLES: usize = 4;
 
 /// All reasons, so that a gauge falls back to zero.
-const REASONS: [Reason; 15] = [
+const REASONS: [Reason; 16] = [
     Reason::Packetised,
     Reason::Depacketised,
     Reason::AacToOpus,
@@ -28,6 +28,7 @@ const REASONS: [Reason; 15] = [
     Reason::Transcoded { from: Codec::Hevc, to: Codec::Vp8 },
     Reason::Transcoded { from: Codec::Av1, to: Codec::Vp8 },
     Reason::Transcoded { from: Codec::Vp9, to: Codec::Vp8 },
+    Reason::FirstPicture,
     Reason::BFramesTranscoded,
     Reason::BFrames,
     Reason::BFrameReferences,

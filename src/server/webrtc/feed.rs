@@ -5,7 +5,7 @@ use super::batch::Batch;
 use super::picture::{Rung, Rungs};
 use super::ring::{Inserted, Rings};
 use super::viewer::{Step, Viewer};
-use crate::bridge::{Accepts, Bridge, Subscription};
+use crate::bridge::{Accepts, Bridge, StartingPicture, Subscription};
 use crate::codec::h264::AvcConfig;
 use crate::codec::{Codec, MediaKind};
 use crate::media::{CodecParams, PacketGroup};
@@ -108,7 +108,8 @@ impl Feed {
         &self.rings
     }
 
-    /// Adds a viewer: sound begins at once, the picture with the next key picture, which is asked for.
+    /// Adds a viewer: sound begins at once, the picture with the next key picture, which is asked for or, where the publisher is
+    /// not to be asked, made.
     pub(super) fn join(&mut self, now: Instant, viewer: Rc<RefCell<Viewer>>, batch: &mut Batch) {
         let codecs = [self.audio, self.video].into_iter().flatten();
         let steps: Vec<_> = codecs.map(|(codec, profile)| Step::Codec(codec, profile)).collect();
@@ -247,20 +248,28 @@ pub(super) async fn run(
 ) -> EndReason {
     let wanted_changed = feed.borrow().wanted_changed.clone();
     let mut lower: [Option<Subscriber>; Layer::MAX - 1] = [const { None }; Layer::MAX - 1];
+    let mut start = None;
     let mut events = Vec::new();
     loop {
         let [first, second, third] = &lower;
+        let starting = start.as_ref().map(StartingPicture::subscriber);
         let layer = tokio::select! {
             () = subscription.next_batch(&mut events) => Layer::BEST,
             () = ready(first.as_ref()) => layer(1),
             () = ready(second.as_ref()) => layer(2),
             () = ready(third.as_ref()) => layer(3),
+            () = ready(starting) => Layer::START,
             () = wanted_changed.notified() => {
                 follow(&mut feed.borrow_mut(), &mut lower);
+                follow_start(&mut feed.borrow_mut(), &subscription, &mut start);
                 continue;
             }
         };
-        if let Some(Some(subscriber)) = layer.steps().checked_sub(1).and_then(|index| lower.get(index)) {
+        let subscriber = match layer.steps().checked_sub(1) {
+            _ if layer == Layer::START => starting,
+            index => index.and_then(|index| lower.get(index)?.as_ref()),
+        };
+        if let Some(subscriber) = subscriber {
             subscriber.next_batch(&mut events).await;
         }
         let now = tokio::time::Instant::now().into_std();
@@ -292,6 +301,22 @@ fn follow(feed: &mut Feed, lower: &mut [Option<Subscriber>; Layer::MAX - 1]) {
             feed.attached = feed.attached.with([layer]);
             *place = Some(subscriber);
         }
+    }
+}
+
+/// Reads what is made for those who have just come while somebody waits for it, or gets it.
+fn follow_start(feed: &mut Feed, subscription: &Subscription, start: &mut Option<StartingPicture>) {
+    let is_wanted = feed.wanted.contains(Layer::START);
+    if is_wanted == feed.attached.contains(Layer::START) {
+        return;
+    }
+    feed.rings.of(MediaKind::Video, Layer::START).clear();
+    feed.viewers.iter().for_each(|viewer| viewer.borrow_mut().forget(Layer::START));
+    feed.attached = feed.attached.without(Layer::START);
+    *start = None;
+    if is_wanted && let Some(picture) = subscription.starting_picture(LIMITS) {
+        feed.attached = feed.attached.with([Layer::START]);
+        *start = Some(picture);
     }
 }
 

@@ -14,7 +14,7 @@ const MAX_BYTES: usize = 4 << 20;
 #[derive(Default)]
 pub(super) struct Rings {
     audio: Ring,
-    video: [Ring; Layer::MAX],
+    video: [Ring; Layer::COUNT],
 }
 
 /// What became of a packet given to a [`Ring`].

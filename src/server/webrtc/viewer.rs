@@ -65,10 +65,12 @@ pub(super) struct Viewer {
     current: Option<Layer>,
     /// The layer that is to be sent, from its next key picture on.
     wanted: Option<Layer>,
+    /// The viewer can do nothing with what is sent until a key picture comes, be it one of [`Layer::START`].
+    is_lost: bool,
     rungs: Rungs,
     limit: Limit,
     /// When a key picture of each layer was asked for last.
-    asked_for_keyframe: [Option<Instant>; Layer::MAX],
+    asked_for_keyframe: [Option<Instant>; Layer::COUNT],
     /// Bytes that may be retransmitted.
     allowance: usize,
     scratch: Vec<u8>,
@@ -125,9 +127,10 @@ impl Viewer {
             filler: Filler::default(),
             pads_at: None,
             current: None,
+            is_lost: true,
             rungs: Rungs::new(),
             limit: Limit::None,
-            asked_for_keyframe: [None; Layer::MAX],
+            asked_for_keyframe: [None; Layer::COUNT],
             allowance: RETRANSMISSION_ALLOWANCE,
             scratch: Vec::new(),
         }
@@ -147,7 +150,17 @@ impl Viewer {
 
     /// The layers that are sent, or are to be.
     pub(super) fn layers(&self) -> impl Iterator<Item = Layer> {
-        self.current.into_iter().chain(self.wanted)
+        self.current.into_iter().chain(self.wanted).chain(self.takes_start().then_some(Layer::START))
+    }
+
+    /// Whether any key picture is waited for.
+    pub(super) const fn waits_for_any(&self) -> bool {
+        self.is_lost
+    }
+
+    /// Whether a key picture of the start is of use: for the track itself, as its layers come from those who can be asked for one.
+    fn takes_start(&self) -> bool {
+        self.is_lost && self.wanted == Some(Layer::BEST)
     }
 
     /// Takes what has happened in a layer of the feed, in order, and sends it. Sound comes with the best.
@@ -170,12 +183,15 @@ impl Viewer {
             match step {
                 Step::Packet(_, packet) => {
                     if kind == MediaKind::Video && self.current != Some(layer) {
-                        if self.wanted != Some(layer) || !packet.keyframe {
+                        let is_start =
+                            layer == Layer::START && self.is_lost && self.wanted == Some(Layer::BEST);
+                        if !(is_start || self.wanted == Some(layer)) || !packet.keyframe {
                             continue;
                         }
                         leg.switch(layer);
                         begins |= self.current.replace(layer).is_some();
                     }
+                    self.is_lost &= kind == MediaKind::Audio || !packet.keyframe;
                     begins |= leg.is_new();
                     if leg.send(packet, &mut out) {
                         packets += 1;
@@ -392,6 +408,7 @@ impl Viewer {
 
     /// The layer of which a key picture is to be asked for, as the viewer wants one; `None` if it has just had its turn.
     pub(super) fn keyframe_wanted(&mut self, now: Instant) -> Option<Layer> {
+        self.is_lost = true;
         self.wanted.filter(|layer| self.has_its_turn(now, *layer))
     }
 
@@ -442,7 +459,9 @@ impl Viewer {
         if self.rungs.is_empty() {
             return;
         }
-        let shown = self.current.or(self.wanted).filter(|_| self.wanted.is_some());
+        // What is made for the start has the size of the track.
+        let current = self.current.filter(|layer| *layer != Layer::START);
+        let shown = current.or(self.wanted).filter(|_| self.wanted.is_some());
         let rung = self.rungs.iter().find(|rung| Some(rung.layer) == shown);
         self.session.shows(Picture {
             height: rung.and_then(|rung| rung.height),

@@ -3,6 +3,7 @@
 use super::*;
 use crate::media::{Codec, CodecParams, Payload};
 use crate::stream::Form;
+use crate::time::Timestamp;
 use bytes::Bytes;
 
 const VIDEO: FeedKey = FeedKey::new(Codec::Vp8, Form::Frames);
