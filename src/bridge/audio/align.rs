@@ -38,6 +38,8 @@ pub(super) struct Aligner {
     /// Mean of source time minus counted time.
     offset: MediaDuration,
     wearing_off: bool,
+    /// Whether the next block begins something new, so that what it is off by is mended at once.
+    begins: bool,
     stretch: Stretch,
 }
 
@@ -58,12 +60,36 @@ impl Aligner {
     /// `anchor` is the time of the first sample; `threshold` the step of the stamps at which a gap is a gap.
     pub(super) fn new(format: Format, anchor: Timestamp, threshold: MediaDuration) -> Self {
         let stretch = Stretch::new(format.channels);
-        Self { format, threshold, anchor, count: 0, offset: MediaDuration::ZERO, wearing_off: false, stretch }
+        Self {
+            format,
+            threshold,
+            anchor,
+            count: 0,
+            offset: MediaDuration::ZERO,
+            wearing_off: false,
+            begins: false,
+            stretch,
+        }
     }
 
     /// Counts anew from `anchor`.
     pub(super) fn restart(&mut self, anchor: Timestamp) {
         *self = Self::new(self.format, anchor, self.threshold);
+    }
+
+    /// One for samples of another format, the first of which follows at `end`.
+    pub(super) fn followed_by(&self, format: Format, end: Timestamp) -> Self {
+        Self { begins: true, ..Self::new(format, end, self.threshold) }
+    }
+
+    /// The next block begins something new.
+    pub(super) const fn begin(&mut self) {
+        self.begins = true;
+    }
+
+    /// The samples that were passed and have not come out yet; none may be passed after them.
+    pub(super) fn rest(&mut self) -> Vec<f32> {
+        self.stretch.finish()
     }
 
     /// Where the next sample falls.
@@ -79,7 +105,7 @@ impl Aligner {
     /// Compares the time of a block with the count.
     pub(super) fn step(&mut self, time: Timestamp) -> Step {
         let (lag, mut gap) = (time - self.position(), self.gap(time));
-        if lag.abs() > MAX_LAG {
+        if lag.abs() > MAX_LAG || std::mem::take(&mut self.begins) {
             (self.offset, self.wearing_off) = (MediaDuration::ZERO, false);
             gap = lag;
         } else if gap.abs() <= self.threshold {
@@ -90,7 +116,11 @@ impl Aligner {
             return Step::Restart;
         }
         let samples = usize::try_from(gap.abs().to_ticks(self.format.rate)).unwrap_or(0);
-        if gap > MediaDuration::ZERO { Step::Silence(samples) } else { Step::Skip(samples) }
+        match samples {
+            0 => Step::Follow,
+            _ if gap > MediaDuration::ZERO => Step::Silence(samples),
+            _ => Step::Skip(samples),
+        }
     }
 
     /// Takes samples that follow; what is left is passed on, a little more or less of it while an offset is worn off.

@@ -1,7 +1,7 @@
 //! Any rate -> 48 kHz, with the filter's delay removed to the sample.
 
 use super::{CodecError, Format};
-use crate::time::ClockRate;
+use crate::time::{ClockRate, MediaDuration};
 use rubato::audioadapter_buffers::direct::InterleavedSlice;
 use rubato::{Fft, FixedSync, Resampler as _};
 
@@ -15,7 +15,11 @@ pub(super) struct Resampler {
 
 struct Filter {
     fft: Fft<f32>,
+    rate: ClockRate,
     channels: usize,
+    /// Samples a channel so far.
+    taken: i64,
+    given: i64,
     /// What does not fill a chunk yet.
     pending: Vec<f32>,
     scratch: Vec<f32>,
@@ -43,8 +47,33 @@ impl Resampler {
         let scratch = vec![0.0; fft.output_frames_max() * format.channels];
         let skip = fft.output_delay() * format.channels;
         Ok(Self {
-            filter: Some(Filter { fft, channels: format.channels, pending: Vec::new(), scratch, skip }),
+            filter: Some(Filter {
+                fft,
+                rate: format.rate,
+                channels: format.channels,
+                taken: 0,
+                given: 0,
+                pending: Vec::new(),
+                scratch,
+                skip,
+            }),
         })
+    }
+
+    /// Gives what it still holds of the samples that it took, behind the end of `out`: what comes next is of another rate.
+    pub(super) fn finish(mut self, out: &mut Vec<f32>) -> Result<(), CodecError> {
+        let Some(filter) = &self.filter else { return Ok(()) };
+        let (taken, given) = (filter.taken, filter.given);
+        // All of it is worth so much at 48 kHz; the filter holds no more than its delay and a chunk.
+        let worth = MediaDuration::from_ticks(taken, filter.rate).to_ticks(ClockRate::OPUS);
+        let channels = filter.channels;
+        let missing = usize::try_from(worth - given).unwrap_or(0) * channels;
+        let silence = vec![0.0; 2 * filter.fft.input_frames_max() * channels];
+        let mut rest = Vec::new();
+        self.process(&silence, &mut rest)?;
+        rest.truncate(missing);
+        out.append(&mut rest);
+        Ok(())
     }
 
     /// Takes a block; gives what it makes complete behind the end of `out`.
@@ -54,6 +83,7 @@ impl Resampler {
             return Ok(());
         };
         filter.pending.extend_from_slice(pcm);
+        filter.taken += (pcm.len() / filter.channels) as i64; // a block is short
         let chunk = filter.fft.input_frames_next() * filter.channels;
         let mut taken = 0;
         while let Some(input) = filter.pending.get(taken..taken + chunk) {
@@ -61,6 +91,7 @@ impl Resampler {
             let from = filter.skip.min(written);
             filter.skip -= from;
             out.extend_from_slice(&filter.scratch[from..written]);
+            filter.given += ((written - from) / filter.channels) as i64; // likewise
             taken += chunk;
         }
         filter.pending.drain(..taken);
@@ -86,6 +117,21 @@ impl Filter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_it_holds_comes_out_at_its_end() {
+        for rate in [5_512, 8_000, 11_025, 16_000, 44_100, 48_000] {
+            for samples in [1, 500, 12_345] {
+                let format = Format { rate: ClockRate::new(rate).unwrap(), channels: 2 };
+                let (mut resampler, mut out) = (Resampler::new(format).unwrap(), Vec::new());
+                resampler.process(&vec![0.5; samples * 2], &mut out).unwrap();
+                resampler.finish(&mut out).unwrap();
+                let wanted = samples * 48_000 / rate as usize;
+                assert!((out.len() / 2).abs_diff(wanted) <= 1, "{rate}: {} of {wanted}", out.len() / 2);
+                assert!(samples == 1 || (out[out.len() / 2] - 0.5).abs() < 0.01, "{rate}");
+            }
+        }
+    }
 
     #[test]
     fn an_impulse_stays_where_it_is() {

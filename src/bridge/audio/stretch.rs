@@ -42,6 +42,14 @@ impl Stretch {
         }
     }
 
+    /// The samples that still wait for others behind them: none come.
+    pub(super) fn finish(&mut self) -> Vec<f32> {
+        let mut rest = vec![0.0; HALF * self.channels];
+        self.set(0.0);
+        self.process(&mut rest);
+        rest
+    }
+
     /// Replaces a block by what has become of it; some samples wait for those behind them. Gives how many samples a
     /// channel the sound has gained.
     pub(super) fn process(&mut self, pcm: &mut Vec<f32>) -> i64 {

@@ -1,5 +1,6 @@
 //! Sound through the whole pipeline, judged by what a decoder gives at the far end.
 
+mod changes;
 mod legacy;
 
 use super::aac::{self, AacEncoder};

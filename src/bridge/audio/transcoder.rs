@@ -34,6 +34,8 @@ pub(in crate::bridge) struct Transcoder {
     threshold: MediaDuration,
     /// Decoded samples of the packet at hand.
     block: Vec<f32>,
+    /// How many channels the decoder gave last.
+    channels: usize,
     rate: RateMeter,
     /// Packets that could not be decoded, in a row.
     failures: u64,
@@ -49,8 +51,9 @@ enum Target {
     Aac,
 }
 
-/// Everything behind the decoder, for one format of its samples.
+/// Everything behind the decoder.
 struct Chain {
+    /// What goes in: the channels are those of the first block, and the encoder's.
     format: Format,
     aligner: Aligner,
     resampler: Resampler,
@@ -93,6 +96,7 @@ impl Transcoder {
             target,
             threshold,
             block: Vec::new(),
+            channels: 1,
             rate: RateMeter::default(),
             failures: 0,
             lost: false,
@@ -121,16 +125,23 @@ impl Transcoder {
             if gap > MediaDuration::ZERO && gap <= MAX_CONCEALED {
                 let samples = usize::try_from(gap.to_ticks(chain.format.rate)).unwrap_or(0);
                 decoder.conceal(samples, packet, &mut self.block)?;
+                spread(&mut self.block, self.channels, chain.format.channels);
                 chain.pass(&mut self.block, out)?;
                 self.block.clear();
             }
         }
         let format = decoder.decode(packet, &mut self.block)?;
+        self.channels = format.channels;
         let time = time - MediaDuration::from_ticks(decoder.delay() as i64, format.rate); // some thousand samples
-        if self.chain.as_ref().is_none_or(|chain| chain.format != format) {
-            self.chain = Some(Chain::new(self.target, format, time, self.threshold, out)?);
+        let chain = match &mut self.chain {
+            Some(chain) => chain,
+            none => none.insert(Chain::new(self.target, format, time, self.threshold, out)?),
+        };
+        // However its sound changes on the way, what has once been told of the other end stays true.
+        spread(&mut self.block, format.channels, chain.format.channels);
+        if chain.format.rate != format.rate {
+            chain.change(format.rate, out)?;
         }
-        let Some(chain) = &mut self.chain else { return Ok(()) };
         if let Some(bits_per_second) = self.rate.add(time, packet.len()) {
             chain.encoder.set_source_bitrate(bits_per_second);
         }
@@ -210,6 +221,21 @@ impl Chain {
         self.next = self.start - self.encoder.delay() as i64; // some thousand samples
     }
 
+    /// From the next block on samples come at another rate.
+    fn change(&mut self, rate: ClockRate, out: &mut Vec<Output>) -> Result<(), CodecError> {
+        count_correction("format");
+        let rest = self.aligner.rest();
+        self.format.rate = rate;
+        let mut before = std::mem::replace(&mut self.resampler, Resampler::new(self.format)?);
+        before.process(&rest, &mut self.pending)?;
+        before.finish(&mut self.pending)?;
+        self.encode(out)?;
+        let waiting = (self.pending.len() / self.format.channels) as i64; // a packet
+        let end = Timestamp::from_ticks(self.next + self.encoder.delay() as i64 + waiting, ClockRate::OPUS);
+        self.aligner = self.aligner.followed_by(self.format, end);
+        Ok(())
+    }
+
     /// Takes a decoded block that is heard at `time`.
     fn take(
         &mut self,
@@ -225,8 +251,12 @@ impl Chain {
             }
             Step::Skip(samples) => {
                 count_correction("overlap");
-                let samples = (samples * self.format.channels).min(block.len());
-                block.drain(..samples);
+                let skipped = (samples * self.format.channels).min(block.len());
+                if skipped < samples * self.format.channels {
+                    // The rest of it is in the next block.
+                    self.aligner.begin();
+                }
+                block.drain(..skipped);
             }
             Step::Restart => {
                 count_correction("restart");
@@ -308,6 +338,17 @@ impl RateMeter {
         let bits = self.bytes as f64 * 8.0; // a measurement
         (self.since, self.bytes) = (Some(time), 0);
         Some((bits / span.as_secs_f64()) as u32)
+    }
+}
+
+/// Interleaved samples of `from` channels on `to` channels, each 1 or 2: one on both sides, two in their middle.
+fn spread(block: &mut Vec<f32>, from: usize, to: usize) {
+    match (from, to) {
+        (1, 2) => *block = block.iter().flat_map(|sample| [*sample; 2]).collect(),
+        (2, 1) => {
+            *block = block.chunks_exact(2).map(|pair| pair.iter().sum::<f32>() / 2.0).collect();
+        }
+        _ => {}
     }
 }
 
