@@ -10,6 +10,8 @@ mod flatten;
 mod image;
 mod kind;
 mod scaler;
+#[cfg(test)]
+mod tests;
 mod transcoder;
 
 pub(super) use black::black;

@@ -67,7 +67,7 @@ pub(in crate::bridge) struct Transcoder {
 
 /// What a source takes.
 #[derive(Default)]
-struct Measure {
+pub(super) struct Measure {
     first: Option<Timestamp>,
     last: Timestamp,
     bytes: u64,
@@ -223,13 +223,13 @@ impl Converter for Transcoder {
 }
 
 impl Measure {
-    fn add(&mut self, frame: &Frame) {
+    pub(super) fn add(&mut self, frame: &Frame) {
         self.first.get_or_insert(frame.dts);
         self.last = frame.dts;
         self.bytes += frame.payload.len() as u64; // usize is at most 64 bits
     }
 
-    fn rate(&self) -> Option<BitRate> {
+    pub(super) fn rate(&self) -> Option<BitRate> {
         let long = self.last - self.first?;
         let micros = u64::try_from(long.to_ticks(ClockRate::VIDEO)).ok()? * 100 / 9;
         (long >= MEASURED).then(|| BitRate::of(self.bytes, Duration::from_micros(micros)))
