@@ -5,9 +5,9 @@ use crate::boxes;
 use crate::browser::Browser;
 use crate::ffmpeg::{AAC, heights, probe, run, scratch};
 use bytes::Bytes;
-use commonroom::codec::MediaKind;
 use commonroom::codec::aac::AudioSpecificConfig;
 use commonroom::codec::h264::{AvcConfig, Black};
+use commonroom::codec::{Codec, MediaKind};
 use commonroom::container::Sample;
 use commonroom::container::mp4::{AudioEntry, State, VideoEntry, Writer, faststart, finalise, scan};
 use commonroom::protocol::flv::{AudioTag, VideoTag};
@@ -72,8 +72,8 @@ impl Encoded {
                     _ => {}
                 },
                 8 => match AudioTag::parse(&body).expect("ffmpeg's") {
-                    AudioTag::AacConfig(record) => audio = AudioSpecificConfig::parse(record).ok(),
-                    AudioTag::Aac(data) => {
+                    AudioTag::Config(Codec::Aac, record) => audio = AudioSpecificConfig::parse(record).ok(),
+                    AudioTag::Packet(Codec::Aac, data) => {
                         samples.push(sample(MediaKind::Audio, MediaDuration::ZERO, true, data));
                     }
                     _ => {}
