@@ -194,10 +194,9 @@ fn what_is_in_order_passes_as_it_is() {
     let mut run = Run::new(Flatten::new(SETTINGS, Places::new(1)));
     run.all(&source);
     assert!(!run.converter.is_heavy() && run.reasons().is_empty());
-    let same = run.frames().into_iter().zip(&source.1);
-    assert!(
-        same.clone().count() == 30 && same.map(|(a, b)| a.payload.bytes() == b.payload.bytes()).all(|is| is)
-    );
+    let frames = run.frames();
+    assert_eq!(frames.len(), 30);
+    assert!(frames.iter().zip(&source.1).all(|(one, other)| one.payload.bytes() == other.payload.bytes()));
 }
 
 #[test]
