@@ -4,8 +4,9 @@
 use crate::analysis::{OFFSET, median};
 use crate::browser::Browser;
 use crate::client::Client;
-use crate::ffmpeg;
+use crate::ffmpeg::{self, scratch};
 use crate::gateway::Gateway;
+use crate::obs::Obs;
 use crate::patience;
 use std::time::Duration;
 
@@ -59,4 +60,42 @@ fn joined_and_watched(video: &[&str], reason: &str) {
     let picture = report.picture();
     assert!(picture.backwards == 0 && picture.longest_freeze < 0.3 && picture.fps > 24.0, "{report:#?}");
     assert!(report.offset().abs() <= OFFSET && report.sound().snr >= 30.0, "{report:#?}");
+}
+
+/// OBS as it is installed: B-frames that refer to each other, and a keyframe each 8.3 s.
+#[test]
+#[ignore = "measures, on a quiet machine"]
+fn of_stock_obs_in_chromium_for_a_minute() {
+    let gateway = Gateway::start();
+    let mut obs = Obs::start(&ffmpeg::baseline_clip(100), &format!("rtmp://{}/studio", gateway.rtmp), "obs");
+    obs.press("StartStream");
+    gateway.wait_for("studio", "obs", &["h264", "aac"]);
+    let played = scratch("obs-itself.flv");
+    let player = Client::play(&gateway.url("studio", "obs"), 20, &played);
+    let mut browser = Browser::start();
+    browser.open(&gateway.page("/healthz"));
+    let mut times = Vec::new();
+    for round in 0..20 {
+        patience::pass(Duration::from_millis(400 + 37 * round));
+        let time = browser.evaluate(
+            "(async () => {const at = performance.now(); await rig.join('/whep/studio/obs'); return performance.now() - at})()",
+        );
+        times.push(time.as_f64().expect("milliseconds"));
+    }
+    player.finish(Duration::from_secs(30));
+    let most = times.iter().copied().fold(0.0, f64::max);
+    println!("first pictures: p50 {:.0} ms, max {most:.0} ms, of {times:.0?}", median(&times));
+    browser.play(&gateway, "studio", "obs", "H264");
+    browser.settle(3);
+    let before = gateway.cpu();
+    let report = browser.record(60).analyse();
+    println!("CPU while watched: {:.0} mcore; {report:#?}", (gateway.cpu() - before) / 60.0 * 1_000.0);
+    println!("OBS itself: {:#?}", ffmpeg::read(&played).analyse());
+    drop(browser);
+    patience::pass(Duration::from_secs(6));
+    let before = gateway.cpu();
+    patience::pass(Duration::from_secs(5));
+    println!("CPU when nobody watches: {:.0} mcore", (gateway.cpu() - before) / 5.0 * 1_000.0);
+    obs.press("StopStream");
+    assert!(report.picture().backwards == 0 && report.picture().fps >= 29.0, "{report:#?}");
 }

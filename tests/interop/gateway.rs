@@ -108,6 +108,15 @@ impl Gateway {
         (resident.expect("Linux says it") * 1024, files)
     }
 
+    /// Processor time that it has used, in seconds.
+    pub(crate) fn cpu(&self) -> f64 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id())).expect("the gateway runs");
+        // Behind the name: user and system time are the 12th and 13th, in hundredths.
+        let (_, fields) = stat.rsplit_once(')').expect("Linux says it");
+        let fields = fields.split_whitespace().skip(11).take(2);
+        fields.map(|ticks| ticks.parse::<f64>().expect("a number")).sum::<f64>() / 100.0
+    }
+
     /// Asks it to stop, as an operator does, and gives how it ended and how long that took.
     pub(crate) fn terminate(&mut self) -> (ExitStatus, Duration) {
         self.process.signal("TERM");
