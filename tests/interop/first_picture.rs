@@ -91,7 +91,8 @@ fn of_stock_obs_in_chromium_for_a_minute() {
     let report = browser.record(60).analyse();
     println!("CPU while watched: {:.0} mcore; {report:#?}", (gateway.cpu() - before) / 60.0 * 1_000.0);
     println!("OBS itself: {:#?}", ffmpeg::read(&played).analyse());
-    drop(browser);
+    browser.evaluate("fetch(rig.session, {method: 'DELETE'}).then(() => rig.peer.close())");
+    // Conversions linger for five seconds.
     patience::pass(Duration::from_secs(6));
     let before = gateway.cpu();
     patience::pass(Duration::from_secs(5));
