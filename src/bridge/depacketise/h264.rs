@@ -45,7 +45,9 @@ impl H264 {
             return;
         }
         if keyframe {
-            let config = self.sets.config();
+            // What cannot be read is decoded with whatever there is.
+            let slice = unit.nals().find(|nal| NalKind::of(nal) == Some(NalKind::IdrSlice));
+            let config = slice.and_then(|nal| self.sets.config_of(nal)).or_else(|| self.sets.config());
             if config.is_none() && self.config.is_none() {
                 self.pictures.stop(); // nothing can decode it
                 return;

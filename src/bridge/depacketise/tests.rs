@@ -95,6 +95,49 @@ fn it_starts_at_a_keyframe_and_says_parameters_only_on_change() {
     assert_eq!(out.iter().filter(|line| *line == "params").count(), 1);
 }
 
+/// A browser that adapts gives its new size a set of its own id, or the one it had.
+#[test]
+fn another_size_is_told_right_before_its_key_picture_and_alone() {
+    let small = [&[0x67, 0x42, 0xc0, 0x1e, 0x95][..], &[0x68, 0xce]];
+    for large in [
+        [&[0x67, 0x42, 0xc0, 0x28, 0x95][..], &[0x68, 0xce]],
+        [&[0x67, 0x42, 0xc0, 0x28, 0x52], &[0x68, 0x4a]],
+    ] {
+        let (mut packetiser, mut packets) = (packetise::H264::new(), Vec::new());
+        for (index, sets) in [(0, Some(small)), (1, None), (2, Some(large)), (3, None)] {
+            if let Some(sets) = sets {
+                let [sps, pps] = sets.map(|set| vec![Bytes::copy_from_slice(set)]);
+                let params = CodecParams::H264(AvcConfig::new(sps, pps).unwrap());
+                packetiser.handle(Event::Params(params), some_instant(), &mut packets);
+            }
+            // The second set's picture names it.
+            let pps = if sets == Some(large) && large[1] != small[1] { 0x5f } else { 0xff };
+            let time = Timestamp::from_millis(index * 40);
+            let nal = [if sets.is_some() { 0x65 } else { 0x41 }, 0x88, pps, 1];
+            let payload = Payload::Nalus(AccessUnit::from_nals([&nal[..]]));
+            let frame =
+                Frame { kind: MediaKind::Video, dts: time, pts: time, keyframe: sets.is_some(), payload };
+            packetiser.handle(Event::Frame(frame), some_instant(), &mut packets);
+        }
+        let (mut converter, mut out) = (H264::new(), Vec::new());
+        for output in packets {
+            let Output::Packets(group) = output else { continue };
+            converter.handle(Event::Packets(MediaKind::Video, group), some_instant(), &mut out);
+        }
+        let told = |output: &Output| match output {
+            Output::Params(CodecParams::H264(config)) => {
+                assert_eq!((config.sps().len(), config.pps().len()), (1, 1));
+                format!("level {}", config.profile_level_id()[2])
+            }
+            other => show(other),
+        };
+        assert_eq!(
+            out.iter().map(told).collect::<Vec<_>>(),
+            ["level 30", "0k", "40", "level 40", "80k", "120"]
+        );
+    }
+}
+
 #[test]
 fn a_packet_sent_again_costs_nothing_and_a_lost_one_the_rest_of_the_gop() {
     let order = |late: Duration| {

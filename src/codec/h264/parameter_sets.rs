@@ -39,10 +39,26 @@ impl ParameterSets {
         true
     }
 
+    /// Those that a picture is decoded with, of which this is a slice: its SPS, and each PPS that goes with it. Encoders that give
+    /// each size an id of its own leave others behind.
+    pub fn config_of(&self, slice: &[u8]) -> Option<AvcConfig> {
+        let mut bits = BitReader::new(slice.get(1..)?);
+        let (_first_mb, _kind) = (bits.ue().ok()?, bits.ue().ok()?);
+        let used = sps_of(self.pps.get(&bits.ue().ok()?)?)?;
+        let pps = self.pps.values().filter(|pps| sps_of(pps) == Some(used)).cloned().collect();
+        AvcConfig::new(vec![self.sps.get(&used)?.clone()], pps).ok()
+    }
+
     /// All of them, once there is one of each kind.
     pub fn config(&self) -> Option<AvcConfig> {
         AvcConfig::new(self.sps.values().cloned().collect(), self.pps.values().cloned().collect()).ok()
     }
+}
+
+/// Which SPS a PPS goes with.
+fn sps_of(pps: &Bytes) -> Option<u32> {
+    let mut bits = BitReader::new(pps.get(1..)?);
+    bits.ue().and_then(|_id| bits.ue()).ok()
 }
 
 impl From<&AvcConfig> for ParameterSets {
@@ -72,6 +88,22 @@ mod tests {
         assert_eq!((config.sps().len(), config.pps().len()), (1, 2));
         assert_eq!(config.profile_level_id(), [0x42, 0xc0, 0x1f]);
         assert_eq!(ParameterSets::from(&config).config(), Some(config));
+    }
+
+    #[test]
+    fn a_picture_has_its_own_sets() {
+        let mut sets = ParameterSets::default();
+        // SPS 0 with PPS 0, SPS 1 with PPS 1 and 2.
+        let [first, second] = [&[0x67, 0x42, 0xc0, 0x1e, 0x95, 1][..], &[0x67, 0x42, 0xc0, 0x28, 0x52, 1]];
+        for nal in [first, second, &[0x68, 0xce], &[0x68, 0x4a], &[0x68, 0x6a]] {
+            assert!(sets.add(&Bytes::copy_from_slice(nal)), "{nal:02x?}");
+        }
+        let of = |slice: &[u8]| sets.config_of(slice).map(|config| (config.sps()[0][3], config.pps().len()));
+        // first_mb 0, an I slice of all slices, and the PPS.
+        assert_eq!(of(&[0x65, 0x88, 0x80]), Some((0x1e, 1)));
+        assert_eq!(of(&[0x65, 0x88, 0x40]), Some((0x28, 2)));
+        assert_eq!(of(&[0x65, 0x88, 0x20]), None, "PPS 3");
+        assert_eq!(of(&[0x65, 0x88]).or(of(&[])), None);
     }
 
     #[test]

@@ -383,6 +383,30 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn new_parameters_hold_from_the_key_frame_on() {
+        let mut ingest = ingest();
+        ingest.video_at(0, AVC).unwrap();
+        ingest.picture_at(0, 1, 0, IDR);
+        let subscriber = ingest.subscribe();
+        let mut other = AVC.to_vec();
+        other[8] = 0x28; // the level
+        other[16] = 0x28;
+        ingest.video_at(40, &other).unwrap();
+        ingest.picture_at(40, 2, 0, SLICE); // it was on its way
+        ingest.picture_at(80, 1, 0, IDR);
+        ingest.video_at(120, &other).unwrap(); // says nothing new
+        ingest.picture_at(120, 1, 0, IDR);
+        let told = |event| match event {
+            Event::Params(CodecParams::H264(config)) => format!("{:x}", config.profile_level_id()[2]),
+            Event::Frame(frame) if frame.keyframe => "key".into(),
+            Event::Frame(_) => "frame".into(),
+            other => panic!("{other:?}"),
+        };
+        let events: Vec<_> = std::iter::from_fn(|| subscriber.try_next()).map(told).collect();
+        assert_eq!(events, ["1e", "key", "frame", "28", "key", "key"]);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn b_frames_are_noticed_once_and_offsets_alone_are_none() {
         let mut ingest = ingest();
         ingest.video_at(0, AVC).unwrap();

@@ -13,6 +13,10 @@ use bytes::{Bytes, BytesMut};
 pub(super) struct Pictures {
     codec: Codec,
     params: Option<CodecParams>,
+    /// Parameters from the next key frame on.
+    next: Option<CodecParams>,
+    /// Whether there was a picture.
+    has_begun: bool,
     /// Of NAL unit lengths, in bytes.
     length_size: usize,
     seen_idr: bool,
@@ -37,7 +41,15 @@ const MAX_RECORD: usize = 1_024;
 impl Pictures {
     /// For H.264, HEVC, AV1 or VP9.
     pub(super) const fn new(codec: Codec) -> Self {
-        Self { codec, params: None, length_size: 4, seen_idr: false, record: None }
+        Self {
+            codec,
+            params: None,
+            next: None,
+            has_begun: false,
+            length_size: 4,
+            seen_idr: false,
+            record: None,
+        }
     }
 
     /// What is read.
@@ -50,7 +62,8 @@ impl Pictures {
         self.params.as_ref()
     }
 
-    /// Takes a decoder configuration record.
+    /// Takes a decoder configuration record. Amid a stream it is about the pictures from the next key frame on: those before it are of
+    /// the old parameters, for whomever they still reach.
     pub(super) fn configure(&mut self, record: &Bytes) -> Taken {
         let read = match self.codec {
             Codec::H264 => {
@@ -76,6 +89,10 @@ impl Pictures {
             }
         };
         match read {
+            Ok(params) if self.has_begun => {
+                self.next = params;
+                Taken::default()
+            }
             Ok(params) => Taken { params: params.and_then(|params| self.change(params)), ..Taken::default() },
             Err(error) => Taken::complaint(Warning::VideoConfig, error),
         }
@@ -83,12 +100,20 @@ impl Pictures {
 
     /// Takes a picture, which its publisher calls a key frame or not.
     pub(super) fn read(&mut self, keyframe: bool, data: Bytes) -> Taken {
-        match self.codec {
+        let mut taken = match self.codec {
             Codec::H264 => self.h264(keyframe, data),
             Codec::Hevc => self.hevc(data),
             Codec::Av1 => self.av1(&data),
             _ => self.vp9(data),
+        };
+        self.has_begun |= taken.picture.is_some();
+        if matches!(taken.picture, Some((true, _)))
+            && let Some(next) = self.next.take()
+            && taken.params.is_none()
+        {
+            taken.params = self.change(next);
         }
+        taken
     }
 
     fn h264(&mut self, keyframe: bool, data: Bytes) -> Taken {
