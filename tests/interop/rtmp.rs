@@ -1,9 +1,14 @@
 //! RTMP in, RTMP out: what one ffmpeg sends, another and rtmpdump receive.
 
+use crate::browser::Browser;
 use crate::client::{Client, ended};
 use crate::ffmpeg::{self, scratch};
 use crate::gateway::Gateway;
 use crate::patience;
+use crate::signal::HEIGHT;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 #[test]
@@ -21,7 +26,7 @@ fn rtmp_to_rtmp_is_bit_exact() {
 
     // The same clip as a file is what it was before it travelled.
     let original = scratch("original.flv");
-    let mut copy = std::process::Command::new("ffmpeg");
+    let mut copy = Command::new("ffmpeg");
     ffmpeg::run(copy.args(["-v", "error", "-y", "-i"]).arg(&clip).args(["-c", "copy"]).arg(&original));
     for file in [&played, &dumped] {
         let report = ffmpeg::read(file).analyse();
@@ -30,6 +35,65 @@ fn rtmp_to_rtmp_is_bit_exact() {
         assert!(report.offset().abs() < 2.5, "{report:#?}");
         ffmpeg::assert_cut_of(file, &original);
     }
+}
+
+/// A file whose picture is another one in its second half: a new sequence header in the middle, another size and another profile.
+fn of_two_sizes(seconds: usize, height: usize) -> PathBuf {
+    let clip = ffmpeg::baseline_clip(2 * seconds);
+    let half = |name: &str, from: usize, arguments: &[&str]| {
+        let (path, at, length) = (scratch(name), from.to_string(), seconds.to_string());
+        let mut command = Command::new("ffmpeg");
+        command.args(["-v", "error", "-y", "-ss", &at, "-t", &length, "-i"]).arg(&clip).args(arguments);
+        // The bytes of the second are appended to the first, so its times go on.
+        ffmpeg::run(command.args(["-c:a", "copy", "-output_ts_offset", &at, "-f", "flv"]).arg(&path));
+        fs::read(path).expect("ffmpeg wrote it")
+    };
+    let scale = format!("scale=-2:{height}");
+    let other = [
+        "-vf",
+        &scale,
+        "-c:v",
+        "libx264",
+        "-profile:v",
+        "main",
+        "-bf",
+        "0",
+        "-preset",
+        "veryfast",
+        "-g",
+        "30",
+    ];
+    let mut file = half("first-size.flv", 0, &["-c:v", "copy"]);
+    // Behind the header of the file.
+    file.extend(&half("second-size.flv", seconds, &other)[13..]);
+    let path = scratch("two-sizes.flv");
+    fs::write(&path, file).expect("the disk has room");
+    path
+}
+
+#[test]
+fn another_size_reaches_players_of_both_kinds() {
+    const OTHER: usize = 360;
+    let gateway = Gateway::start();
+    let url = gateway.url("studio", "camera");
+    let _publisher = Client::publish(&of_two_sizes(6, OTHER), &url);
+    gateway.wait_for("studio", "camera", &["h264", "aac"]);
+    let file = scratch("played-two-sizes.flv");
+    let player = Client::play(&url, 9, &file);
+    let mut browser = Browser::start();
+    browser.play(&gateway, "studio", "camera", "H264");
+    let shows = |height| {
+        format!(
+            "rig.peer.getStats().then((all) => [...all.values()].some((entry) => entry.frameHeight === {height}))"
+        )
+    };
+    browser.wait_for("the first size", 3, &shows(HEIGHT));
+    browser.wait_for("the second size", 8, &shows(OTHER));
+    player.finish(Duration::from_secs(15));
+    assert_eq!(ffmpeg::heights(&file), [HEIGHT as u32, OTHER as u32]);
+    let report = ffmpeg::read(&file).analyse();
+    assert!(report.picture().dropped == 0 && report.picture().illegible == 0, "{report:#?}");
+    assert!(report.sound().snr > 30.0, "{report:#?}");
 }
 
 #[test]
@@ -48,7 +112,7 @@ fn rtmps_is_served_on_the_same_port_and_bit_exact() {
     other.finish(Duration::from_secs(5));
 
     let original = scratch("original.flv");
-    let mut copy = std::process::Command::new("ffmpeg");
+    let mut copy = Command::new("ffmpeg");
     ffmpeg::run(copy.args(["-v", "error", "-y", "-i"]).arg(&clip).args(["-c", "copy"]).arg(&original));
     for file in [&over_tls, &without] {
         let report = ffmpeg::read(file).analyse();
@@ -56,7 +120,7 @@ fn rtmps_is_served_on_the_same_port_and_bit_exact() {
         assert!(report.picture().seconds() > 5.0 && report.sound().snr > 30.0, "{report:#?}");
         ffmpeg::assert_cut_of(file, &original);
     }
-    std::fs::remove_dir_all(state).expect("our own folder");
+    fs::remove_dir_all(state).expect("our own folder");
 }
 
 #[test]
