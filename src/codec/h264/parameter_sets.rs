@@ -103,7 +103,7 @@ mod tests {
         assert_eq!(of(&[0x65, 0x88, 0x80]), Some((0x1e, 1)));
         assert_eq!(of(&[0x65, 0x88, 0x40]), Some((0x28, 2)));
         assert_eq!(of(&[0x65, 0x88, 0x20]), None, "PPS 3");
-        assert_eq!(of(&[0x65, 0x88]).or(of(&[])), None);
+        assert_eq!([of(&[0x65, 0x88]), of(&[])], [None; 2]);
     }
 
     #[test]
