@@ -89,7 +89,7 @@ pub enum Refusal {
 
 impl Conversion {
     /// All there are but those of [`SoundConfig::CODECS`].
-    const FIXED: [Self; 17] = [
+    const FIXED: [Self; 21] = [
         Self::PacketiseH264,
         Self::PacketiseOpus,
         Self::DepacketiseH264,
@@ -103,10 +103,14 @@ impl Conversion {
         Self::ToH264(Codec::Hevc),
         Self::ToH264(Codec::Av1),
         Self::ToH264(Codec::Vp9),
+        Self::ToH264(Codec::Sorenson),
+        Self::ToH264(Codec::Vp6),
         Self::ToVp8(Codec::H264),
         Self::ToVp8(Codec::Hevc),
         Self::ToVp8(Codec::Av1),
         Self::ToVp8(Codec::Vp9),
+        Self::ToVp8(Codec::Sorenson),
+        Self::ToVp8(Codec::Vp6),
     ];
 
     /// All there are.
@@ -287,6 +291,10 @@ impl Reason {
             Self::Transcoded { from: Codec::Hevc, to: Codec::H264 } => "hevc_to_h264",
             Self::Transcoded { from: Codec::Av1, to: Codec::H264 } => "av1_to_h264",
             Self::Transcoded { from: Codec::Vp9, to: Codec::H264 } => "vp9_to_h264",
+            Self::Transcoded { from: Codec::Sorenson, to: Codec::H264 } => "sorenson_to_h264",
+            Self::Transcoded { from: Codec::Vp6, to: Codec::H264 } => "vp6_to_h264",
+            Self::Transcoded { from: Codec::Sorenson, to: Codec::Vp8 } => "sorenson_to_vp8",
+            Self::Transcoded { from: Codec::Vp6, to: Codec::Vp8 } => "vp6_to_vp8",
             Self::Transcoded { from: Codec::H264, to: Codec::Vp8 } => "h264_to_vp8",
             Self::Transcoded { from: Codec::Hevc, to: Codec::Vp8 } => "hevc_to_vp8",
             Self::Transcoded { from: Codec::Av1, to: Codec::Vp8 } => "av1_to_vp8",

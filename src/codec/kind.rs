@@ -24,6 +24,10 @@ pub enum Codec {
     Av1,
     /// VP9 by the WebM project.
     Vp9,
+    /// Sorenson's H.263, as Flash Player sent it.
+    Sorenson,
+    /// On2's VP6, as Flash encoders sent it, without alpha.
+    Vp6,
     /// ISO/IEC 14496-3.
     Aac,
     /// RFC 6716.
@@ -72,7 +76,9 @@ impl Codec {
     /// Sound or picture.
     pub const fn kind(self) -> MediaKind {
         match self {
-            Self::H264 | Self::Vp8 | Self::Hevc | Self::Av1 | Self::Vp9 => MediaKind::Video,
+            Self::H264 | Self::Vp8 | Self::Hevc | Self::Av1 | Self::Vp9 | Self::Sorenson | Self::Vp6 => {
+                MediaKind::Video
+            }
             Self::Aac
             | Self::Opus
             | Self::Pcmu
@@ -96,6 +102,8 @@ impl Codec {
             Self::Hevc => "H265",
             Self::Av1 => "AV1",
             Self::Vp9 => "VP9",
+            Self::Sorenson => "Sorenson",
+            Self::Vp6 => "VP6",
             Self::Aac => "AAC",
             Self::Opus => "opus",
             Self::Pcmu => "PCMU",

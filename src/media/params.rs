@@ -24,6 +24,10 @@ pub enum CodecParams {
     Av1(Av1Config),
     /// What its key frames say of themselves.
     Vp9(Vp9Config),
+    /// Sorenson's H.263 says everything in its pictures.
+    Sorenson,
+    /// VP6 in its key frames.
+    Vp6,
     /// The AudioSpecificConfig.
     Aac(AudioSpecificConfig),
     /// Channels.
@@ -41,6 +45,8 @@ impl CodecParams {
             Self::Hevc(_) => Codec::Hevc,
             Self::Av1(_) => Codec::Av1,
             Self::Vp9(_) => Codec::Vp9,
+            Self::Sorenson => Codec::Sorenson,
+            Self::Vp6 => Codec::Vp6,
             Self::Aac(_) => Codec::Aac,
             Self::Opus(_) => Codec::Opus,
             Self::Sound(config) => config.codec,
@@ -50,7 +56,13 @@ impl CodecParams {
     /// The clock of the codec's RTP payload format; for sound that has none its sample rate.
     pub const fn clock_rate(&self) -> ClockRate {
         match self {
-            Self::H264(_) | Self::Vp8 | Self::Hevc(_) | Self::Av1(_) | Self::Vp9(_) => ClockRate::VIDEO,
+            Self::H264(_)
+            | Self::Vp8
+            | Self::Hevc(_)
+            | Self::Av1(_)
+            | Self::Vp9(_)
+            | Self::Sorenson
+            | Self::Vp6 => ClockRate::VIDEO,
             Self::Aac(config) => config.sample_rate(),
             Self::Opus(_) => ClockRate::OPUS,
             Self::Sound(config) => config.rate,
@@ -68,7 +80,7 @@ impl CodecParams {
             Self::Av1(config) => config.header().len(),
             Self::Aac(config) => config.bytes().len(),
             Self::Sound(config) => config.record.len(),
-            Self::Vp8 | Self::Vp9(_) | Self::Opus(_) => 0,
+            Self::Vp8 | Self::Vp9(_) | Self::Sorenson | Self::Vp6 | Self::Opus(_) => 0,
         }
     }
 
@@ -79,7 +91,7 @@ impl CodecParams {
             Self::Hevc(config) => Some(config.to_record()),
             Self::Av1(config) => Some(config.to_record()),
             Self::Vp9(config) => Some(config.to_record()),
-            Self::Vp8 | Self::Aac(_) | Self::Opus(_) | Self::Sound(_) => None,
+            Self::Vp8 | Self::Sorenson | Self::Vp6 | Self::Aac(_) | Self::Opus(_) | Self::Sound(_) => None,
         }
     }
 
@@ -93,7 +105,7 @@ impl CodecParams {
             Self::Hevc(config) => Some((config.said().width, config.said().height)),
             Self::Av1(config) => Some((config.said().width, config.said().height)),
             Self::Vp9(config) => Some((config.key().width, config.key().height)),
-            Self::Vp8 | Self::Aac(_) | Self::Opus(_) | Self::Sound(_) => None,
+            Self::Vp8 | Self::Sorenson | Self::Vp6 | Self::Aac(_) | Self::Opus(_) | Self::Sound(_) => None,
         }
     }
 
@@ -109,6 +121,8 @@ impl CodecParams {
             Self::Av1(config) => config.said().codec_string(),
             Self::Vp9(config) => config.codec_string(),
             Self::Aac(config) => format!("mp4a.40.{}", config.object_type()),
+            Self::Sorenson => "flv1".to_owned(),
+            Self::Vp6 => "vp6f".to_owned(),
             Self::Opus(_) => "opus".to_owned(),
             Self::Sound(config) => config.codec_string().to_owned(),
         }

@@ -246,7 +246,11 @@ impl Picture {
                     sets,
                 })
             }
-            CodecParams::Aac(_) | CodecParams::Opus(_) | CodecParams::Sound(_) => None,
+            CodecParams::Sorenson
+            | CodecParams::Vp6
+            | CodecParams::Aac(_)
+            | CodecParams::Opus(_)
+            | CodecParams::Sound(_) => None,
         }
     }
 }

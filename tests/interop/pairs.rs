@@ -25,7 +25,7 @@ fn vp8_of_chromium_is_h264_for_rtmp_players() {
     assert!(ffmpeg::probe(&played, "stream=codec_name").contains("h264"));
     let report = ffmpeg::read(&played).analyse();
     println!("{report:#?}");
-    assert!(report.picture().fps > 20.0 && report.picture().backwards == 0, "{report:#?}");
+    assert!(report.picture().fps > 24.0 && report.picture().backwards == 0, "{report:#?}");
     assert!(report.sound().snr >= 30.0 && report.offset().abs() <= OFFSET, "{report:#?}");
 }
 
@@ -40,7 +40,7 @@ fn h264_with_b_frames_is_vp8_for_whoever_takes_that_alone() {
     browser.settle(3);
     let report = browser.record(7).analyse();
     println!("{report:#?}");
-    assert!(report.picture().fps > 20.0 && report.picture().backwards == 0, "{report:#?}");
+    assert!(report.picture().fps > 24.0 && report.picture().backwards == 0, "{report:#?}");
     assert!(report.sound().snr >= 30.0 && report.offset().abs() <= OFFSET, "{report:#?}");
     let room = gateway.room("studio").expect("the publisher is there").to_string();
     assert!(room.contains("h264_to_vp8"), "{room}");
@@ -58,6 +58,22 @@ fn av1_over_enhanced_rtmp_is_h264_for_chromium() {
     browser.settle(3);
     let report = browser.record(6).analyse();
     println!("{report:#?}");
-    assert!(report.picture().fps > 20.0 && report.picture().backwards == 0, "{report:#?}");
+    assert!(report.picture().fps > 24.0 && report.picture().backwards == 0, "{report:#?}");
+    assert!(report.sound().snr >= 30.0 && report.offset().abs() <= OFFSET, "{report:#?}");
+}
+
+#[test]
+fn sorenson_as_flash_sent_it_is_h264_for_chromium() {
+    let gateway = Gateway::start();
+    let clip =
+        ffmpeg::clip(20, &[&["-c:v", "flv", "-g", "60", "-b:v", "1500k"][..], &ffmpeg::AAC[..]].concat());
+    let _publisher = Client::publish(&clip, &gateway.url("studio", "camera"));
+    gateway.wait_for("studio", "camera", &["sorenson", "aac"]);
+    let mut browser = Browser::start();
+    browser.play(&gateway, "studio", "camera", "H264");
+    browser.settle(3);
+    let report = browser.record(5).analyse();
+    println!("{report:#?}");
+    assert!(report.picture().fps > 24.0 && report.picture().backwards == 0, "{report:#?}");
     assert!(report.sound().snr >= 30.0 && report.offset().abs() <= OFFSET, "{report:#?}");
 }

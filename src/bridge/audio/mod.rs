@@ -58,6 +58,8 @@ fn decoder(params: &CodecParams) -> Result<Box<dyn Decoder>, CodecError> {
         },
         CodecParams::H264(_)
         | CodecParams::Vp8
+        | CodecParams::Sorenson
+        | CodecParams::Vp6
         | CodecParams::Hevc(_)
         | CodecParams::Av1(_)
         | CodecParams::Vp9(_) => Err(CodecError("a picture".into())),

@@ -30,6 +30,8 @@ impl Decoder {
             Codec::Hevc => Id::HEVC,
             Codec::Av1 => Id::AV1,
             Codec::Vp9 => Id::VP9,
+            Codec::Sorenson => Id::FLV1,
+            Codec::Vp6 => Id::VP6F,
             _ => return Err(VideoError::OtherCodec),
         };
         // It writes to standard error by itself, at the pace of whoever sends rubbish.
@@ -74,7 +76,9 @@ impl Decoder {
             }
             (Payload::Packet(bytes), CodecParams::Vp8, Codec::Vp8)
             | (Payload::Packet(bytes), CodecParams::Av1(_), Codec::Av1)
-            | (Payload::Packet(bytes), CodecParams::Vp9(_), Codec::Vp9) => Packet::copy(bytes),
+            | (Payload::Packet(bytes), CodecParams::Vp9(_), Codec::Vp9)
+            | (Payload::Packet(bytes), CodecParams::Sorenson, Codec::Sorenson)
+            | (Payload::Packet(bytes), CodecParams::Vp6, Codec::Vp6) => Packet::copy(bytes),
             _ => return Err(VideoError::OtherCodec),
         };
         if frame.keyframe {

@@ -9,6 +9,8 @@ use std::fmt;
 
 const KEYFRAME: u8 = 1;
 const COMMAND: u8 = 5;
+const SORENSON: u8 = 2;
+const VP6: u8 = 4;
 const AVC: u8 = 7;
 /// As encoders in China send HEVC, in the layout of H.264.
 const HEVC: u8 = 12;
@@ -38,7 +40,7 @@ pub enum VideoTag {
     Config(Codec, Bytes),
     /// One picture.
     Frame {
-        /// H.264, HEVC, AV1 or VP9.
+        /// Any but VP6 with alpha and screen video.
         codec: Codec,
         /// Whether the publisher calls it a key frame.
         keyframe: bool,
@@ -60,16 +62,12 @@ pub enum VideoTag {
 /// Codecs that FLV can carry and that are not taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum VideoCodec {
-    /// 2: Sorenson H.263.
-    Sorenson,
     /// 3 and 6: screen video.
     Screen,
-    /// 4 and 5: On2 VP6, without or with alpha.
-    Vp6,
+    /// 5: On2 VP6 with alpha.
+    Vp6Alpha,
     /// Number 13, which some encoders send without the codec's own rules.
     Av1,
-    /// `vp08`.
-    Vp8,
     /// `vvc1`.
     Vvc,
     /// A number that is reserved.
@@ -143,6 +141,13 @@ impl VideoTag {
         let codec = match head & 0x0f {
             AVC => Codec::H264,
             HEVC => Codec::Hevc,
+            SORENSON | VP6 if frame_type == COMMAND => return Ok(Self::Empty),
+            SORENSON => return Ok(Self::whole(Codec::Sorenson, frame_type, body.slice_ref(reader.rest()))),
+            VP6 => {
+                // By how much the picture is smaller than its macroblocks.
+                reader.u8()?;
+                return Ok(Self::whole(Codec::Vp6, frame_type, body.slice_ref(reader.rest())));
+            }
             other => return Ok(Self::Unsupported(VideoCodec::from_number(other))),
         };
         if frame_type == COMMAND {
@@ -158,6 +163,14 @@ impl VideoTag {
             2 => Ok(Self::End),
             other => Err(FlvError::PacketType(other)),
         }
+    }
+
+    /// A picture of a codec that FLV adds nothing to.
+    fn whole(codec: Codec, frame_type: u8, data: Bytes) -> Self {
+        if data.is_empty() {
+            return Self::Empty;
+        }
+        Self::Frame { codec, keyframe: frame_type == KEYFRAME, composition: MediaDuration::ZERO, data }
     }
 
     /// Enhanced RTMP: a frame type of 3 bits, a packet type, and the codec as a FourCC.
@@ -198,6 +211,7 @@ impl VideoTag {
             b"hvc1" => Codec::Hevc,
             b"av01" => Codec::Av1,
             b"vp09" => Codec::Vp9,
+            b"vp08" => Codec::Vp8,
             _ => return Ok(Self::Unsupported(VideoCodec::from_fourcc(code))),
         };
         let mut reader = ByteReader::new(data);
@@ -257,9 +271,8 @@ pub(super) fn first_track<'a>(reader: &mut ByteReader<'a>) -> Result<Option<Trac
 impl VideoCodec {
     const fn from_number(number: u8) -> Self {
         match number {
-            2 => Self::Sorenson,
             3 | 6 => Self::Screen,
-            4 | 5 => Self::Vp6,
+            5 => Self::Vp6Alpha,
             13 => Self::Av1,
             other => Self::Reserved(other),
         }
@@ -267,7 +280,6 @@ impl VideoCodec {
 
     const fn from_fourcc(code: FourCc) -> Self {
         match &code {
-            b"vp08" => Self::Vp8,
             b"vvc1" => Self::Vvc,
             _ => Self::Other(code),
         }
@@ -277,11 +289,9 @@ impl VideoCodec {
 impl fmt::Display for VideoCodec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Sorenson => "Sorenson H.263",
             Self::Screen => "screen video",
-            Self::Vp6 => "VP6",
+            Self::Vp6Alpha => "VP6 with alpha",
             Self::Av1 => "AV1 by number",
-            Self::Vp8 => "VP8",
             Self::Vvc => "VVC",
             Self::Reserved(number) => return write!(f, "video codec {number}"),
             Self::Other(code) => return write!(f, "video codec '{}'", show_fourcc(*code)),
@@ -383,6 +393,20 @@ mod tests {
     }
 
     #[test]
+    fn the_codecs_of_flash() {
+        assert_eq!(
+            [parse(&[0x12, 9]), parse(&[0x32, 9])],
+            [true, false].map(|key| frame(Codec::Sorenson, key, 0))
+        );
+        assert_eq!(parse(&[0x14, 0x80, 9]), frame(Codec::Vp6, true, 0), "behind how much is cut off");
+        assert_eq!(
+            [parse(&[0x22]), parse(&[0x24, 0]), parse(&[0x52, 0])],
+            [const { Ok(VideoTag::Empty) }; 3]
+        );
+        assert_eq!(parse(&[0x14]), Err(Truncated.into()));
+    }
+
+    #[test]
     fn modifiers_are_passed_over() {
         // A time stamp in nanoseconds, and one of more than 256 bytes.
         assert_eq!(parse(b"\x97\x02\x00\x00\x07\x01hvc1\x00\x00\x43\x09"), frame(Codec::Hevc, true, 67));
@@ -400,8 +424,7 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert_eq!(name(b"\x90vvc1\x01"), "VVC");
-        assert_eq!(name(b"\x90vp08"), "VP8");
-        assert_eq!(name(&[0x24]), "VP6");
+        assert_eq!(name(&[0x25]), "VP6 with alpha");
         assert_eq!(name(&[0x1d]), "AV1 by number");
         assert_eq!(name(b"\x96\x01vvc1\x00"), "VVC");
         assert_eq!(name(&[0x1f]), "video codec 15");

@@ -351,7 +351,7 @@ impl From<&CodecParams> for ParamsReport {
                     ..Self::default()
                 }
             }
-            CodecParams::Vp8 => Self::default(),
+            CodecParams::Vp8 | CodecParams::Sorenson | CodecParams::Vp6 => Self::default(),
             CodecParams::Hevc(config) => {
                 let (profile, level) = (config.said().profile & 0x1f, config.said().level);
                 // ITU-T H.265, section A.3.

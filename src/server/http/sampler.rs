@@ -15,7 +15,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const SAMPLES: usize = 4;
 
 /// All reasons, so that a gauge falls back to zero.
-const REASONS: [Reason; 16] = [
+const REASONS: [Reason; 20] = [
     Reason::Packetised,
     Reason::Depacketised,
     Reason::AacToOpus,
@@ -24,6 +24,10 @@ const REASONS: [Reason; 16] = [
     Reason::Transcoded { from: Codec::Hevc, to: Codec::H264 },
     Reason::Transcoded { from: Codec::Av1, to: Codec::H264 },
     Reason::Transcoded { from: Codec::Vp9, to: Codec::H264 },
+    Reason::Transcoded { from: Codec::Sorenson, to: Codec::H264 },
+    Reason::Transcoded { from: Codec::Vp6, to: Codec::H264 },
+    Reason::Transcoded { from: Codec::Sorenson, to: Codec::Vp8 },
+    Reason::Transcoded { from: Codec::Vp6, to: Codec::Vp8 },
     Reason::Transcoded { from: Codec::H264, to: Codec::Vp8 },
     Reason::Transcoded { from: Codec::Hevc, to: Codec::Vp8 },
     Reason::Transcoded { from: Codec::Av1, to: Codec::Vp8 },

@@ -4,6 +4,7 @@
 use crate::codec::av1::{self, Av1Config};
 use crate::codec::h264::{AvcConfig, AvcConfigError, NalKind, is_recovery_point};
 use crate::codec::hevc::{self, HevcConfig};
+use crate::codec::vp8;
 use crate::codec::vp9::{KeyHeader, Vp9Config};
 use crate::media::{AccessUnit, Codec, CodecParams, Payload};
 use crate::stream::Warning;
@@ -39,7 +40,7 @@ pub(super) struct Taken {
 const MAX_RECORD: usize = 1_024;
 
 impl Pictures {
-    /// For H.264, HEVC, AV1 or VP9.
+    /// For any codec of pictures.
     pub(super) const fn new(codec: Codec) -> Self {
         Self {
             codec,
@@ -81,6 +82,8 @@ impl Pictures {
             Codec::Av1 => Av1Config::parse(record)
                 .map_err(|error| error.to_string())
                 .map(|config| config.map(CodecParams::Av1)),
+            // Everything is in the pictures.
+            Codec::Vp8 | Codec::Sorenson | Codec::Vp6 => Ok(None),
             // The size of the picture is in the key frames alone.
             _ => {
                 let is_sensible = !record.is_empty() && record.len() <= MAX_RECORD;
@@ -104,6 +107,9 @@ impl Pictures {
             Codec::H264 => self.h264(keyframe, data),
             Codec::Hevc => self.hevc(data),
             Codec::Av1 => self.av1(&data),
+            Codec::Vp8 => self.plain(CodecParams::Vp8, vp8::is_keyframe(&data), data),
+            Codec::Sorenson => self.plain(CodecParams::Sorenson, keyframe, data),
+            Codec::Vp6 => self.plain(CodecParams::Vp6, keyframe, data),
             _ => self.vp9(data),
         };
         self.has_begun |= taken.picture.is_some();
@@ -114,6 +120,11 @@ impl Pictures {
             taken.params = self.change(next);
         }
         taken
+    }
+
+    fn plain(&mut self, params: CodecParams, keyframe: bool, data: Bytes) -> Taken {
+        let params = self.change(params);
+        Taken { params, ..Taken::picture(keyframe, Payload::Packet(data)) }
     }
 
     fn h264(&mut self, keyframe: bool, data: Bytes) -> Taken {
