@@ -10,6 +10,12 @@ use thiserror::Error;
 const SAMPLE_RATES: [u32; 13] =
     [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350];
 const ESCAPE: u32 = 15;
+/// `audioObjectType`.
+const SBR: u32 = 5;
+const PS: u32 = 29;
+/// `syncExtensionType`.
+const SBR_FOLLOWS: u32 = 0x2b7;
+const PS_FOLLOWS: u32 = 0x548;
 /// What stands behind the escape: as indices have it. A packet of 1 Hz would last seventeen minutes.
 const RATES: RangeInclusive<u32> = 7_350..=96_000;
 /// The longest record that is taken, in bytes. Without a program config element, which is refused, it has ten at most.
@@ -23,6 +29,15 @@ pub struct AudioSpecificConfig {
     sample_rate: ClockRate,
     channels: u8,
     frame_samples: u16,
+    extension: Extension,
+}
+
+/// What SBR and PS make of the core coder's sound, as far as the record says so.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+struct Extension {
+    /// The rate of what is heard.
+    sbr: Option<ClockRate>,
+    ps: bool,
 }
 
 /// Why a configuration cannot be used.
@@ -74,7 +89,7 @@ impl AudioSpecificConfig {
         Self::parse(Bytes::copy_from_slice(&bits.to_be_bytes())).ok()
     }
 
-    /// Reads the record. An HE-AAC extension is kept in the bytes; rate and channels are those of the core.
+    /// Reads the record. Rate and channels are those of the core; what HE-AAC makes of them is told apart.
     pub fn parse(bytes: Bytes) -> Result<Self, AacConfigError> {
         if bytes.len() > MAX_LEN {
             return Err(AacConfigError::TooLong);
@@ -84,22 +99,24 @@ impl AudioSpecificConfig {
             31 => 32 + bits.bits(6)?,
             other => other,
         };
-        let rate = match bits.bits(4)? {
-            ESCAPE => {
-                Some(bits.bits(24)?).filter(|rate| RATES.contains(rate)).ok_or(AacConfigError::SampleRate)?
-            }
-            index => *SAMPLE_RATES.get(index as usize).ok_or(AacConfigError::SampleRate)?, // 4 bits
-        };
+        let sample_rate = rate(&mut bits)?;
         let channels = match bits.bits(4)? as u8 {
             count @ 1..=6 => count,
             7 => 8,
             other => return Err(AacConfigError::Channels(other)),
         };
-        // GASpecificConfig: frameLengthFlag. For SBR and PS the core's own object type stands further on.
-        let short = !matches!(object_type, 5 | 29) && bits.bit().unwrap_or(false);
-        let sample_rate = ClockRate::new(rate).ok_or(AacConfigError::SampleRate)?;
+        let mut extension = Extension::default();
+        if matches!(object_type, SBR | PS) {
+            extension = Extension { sbr: Some(rate(&mut bits)?), ps: object_type == PS };
+            bits.bits(5)?; // the core's own type
+        }
+        // GASpecificConfig: frameLengthFlag.
+        let short = bits.bit().unwrap_or(false);
+        if extension.sbr.is_none() {
+            extension = behind(&mut bits).unwrap_or_default();
+        }
         let (object_type, frame_samples) = (object_type as u8, if short { 960 } else { 1024 }); // at most 95
-        Ok(Self { bytes, object_type, sample_rate, channels, frame_samples })
+        Ok(Self { bytes, object_type, sample_rate, channels, frame_samples, extension })
     }
 
     /// A packet of silence, one of the core coder's: as long as every other. `None` for object types whose packets are laid
@@ -141,6 +158,26 @@ impl AudioSpecificConfig {
         self.object_type
     }
 
+    /// What it is to those who know the extensions, even where it says so only behind the core's: 2, 5 or 29 of LC.
+    pub const fn profile(&self) -> u8 {
+        match self.extension {
+            Extension { ps: true, .. } => PS as u8,
+            Extension { sbr: Some(_), .. } => SBR as u8,
+            Extension { .. } => self.object_type,
+        }
+    }
+
+    /// Samples a second and channel of what is heard: with SBR twice those of the core, as a rule. Where nothing is said of SBR
+    /// the packets may have it all the same.
+    pub fn output_rate(&self) -> ClockRate {
+        self.extension.sbr.unwrap_or(self.sample_rate)
+    }
+
+    /// Channels of what is heard: PS makes two of one.
+    pub const fn output_channels(&self) -> u8 {
+        if self.extension.ps { 2 } else { self.channels }
+    }
+
     /// Samples a second and channel of the core coder.
     pub const fn sample_rate(&self) -> ClockRate {
         self.sample_rate
@@ -155,6 +192,29 @@ impl AudioSpecificConfig {
     pub const fn frame_samples(&self) -> u16 {
         self.frame_samples
     }
+}
+
+/// `samplingFrequencyIndex`, and what stands behind the escape.
+fn rate(bits: &mut BitReader<'_>) -> Result<ClockRate, AacConfigError> {
+    let rate = match bits.bits(4)? {
+        ESCAPE => Some(bits.bits(24)?).filter(|rate| RATES.contains(rate)),
+        index => SAMPLE_RATES.get(index as usize).copied(), // 4 bits
+    };
+    rate.and_then(ClockRate::new).ok_or(AacConfigError::SampleRate)
+}
+
+/// What stands behind a GASpecificConfig, from its second flag on, for those who know the extensions.
+fn behind(bits: &mut BitReader<'_>) -> Result<Extension, AacConfigError> {
+    if bits.bit()? {
+        bits.bits(14)?; // coreCoderDelay
+    }
+    bits.bit()?; // extensionFlag
+    if bits.bits(11)? != SBR_FOLLOWS || bits.bits(5)? != SBR || !bits.bit()? {
+        return Ok(Extension::default());
+    }
+    let sbr = Some(rate(bits)?);
+    let ps = bits.remaining() >= 12 && bits.bits(11)? == PS_FOLLOWS && bits.bit()?;
+    Ok(Extension { sbr, ps })
 }
 
 /// `ics_info` of a long window with `max_sfb` 0 (table 4.6): no bands, so no spectrum.
@@ -191,6 +251,24 @@ mod tests {
         assert_eq!(AudioSpecificConfig::aac_lc(48_000, 2).unwrap().bytes()[..], [0x11, 0x90]);
         assert_eq!(AudioSpecificConfig::aac_lc(47_999, 2), None);
         assert_eq!(AudioSpecificConfig::aac_lc(48_000, 3), None);
+    }
+
+    #[test]
+    fn he_aac_says_so_in_three_ways() {
+        let said = |record: &'static [u8]| {
+            let config = AudioSpecificConfig::parse(Bytes::from_static(record)).unwrap();
+            let heard = (config.output_rate().get(), config.output_channels());
+            (config.profile(), (config.sample_rate().get(), config.channels()), heard)
+        };
+        // Explicit: SBR of 22.05 kHz to 44.1 kHz, and PS.
+        assert_eq!(said(&[0x2b, 0x92, 0x08, 0x00]), (5, (22_050, 2), (44_100, 2)));
+        assert_eq!(said(&[0xeb, 0x8a, 0x08, 0x00]), (29, (22_050, 1), (44_100, 2)));
+        // For those who know only LC: behind it.
+        assert_eq!(said(&[0x13, 0x90, 0x56, 0xe5, 0xa0]), (5, (22_050, 2), (44_100, 2)));
+        assert_eq!(said(&[0x13, 0x88, 0x56, 0xe5, 0xa5, 0x48, 0x80]), (29, (22_050, 1), (44_100, 2)));
+        // Not said: the packets tell.
+        assert_eq!(said(&[0x13, 0x90]), (2, (22_050, 2), (22_050, 2)));
+        assert_eq!(said(&[0x11, 0x90, 0x56, 0xe5, 0x00]), (2, (48_000, 2), (48_000, 2)));
     }
 
     #[test]

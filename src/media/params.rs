@@ -120,7 +120,7 @@ impl CodecParams {
             Self::Hevc(config) => config.said().codec_string(),
             Self::Av1(config) => config.said().codec_string(),
             Self::Vp9(config) => config.codec_string(),
-            Self::Aac(config) => format!("mp4a.40.{}", config.object_type()),
+            Self::Aac(config) => format!("mp4a.40.{}", config.profile()),
             Self::Sorenson => "flv1".to_owned(),
             Self::Vp6 => "vp6f".to_owned(),
             Self::Opus(_) => "opus".to_owned(),

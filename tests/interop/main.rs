@@ -31,6 +31,7 @@ mod compose;
 mod encoders;
 mod first_picture;
 mod layers;
+mod legacy;
 mod modules;
 mod pages;
 mod pairs;

@@ -29,7 +29,7 @@ const MAX_PACKET: usize = 2 * 6_144 / 8;
 
 /// The decoder for a configuration.
 pub(super) fn decoder(config: &AudioSpecificConfig) -> Result<Box<dyn Decoder>, CodecError> {
-    let plain = config.object_type() == AAC_LC
+    let plain = config.profile() == AAC_LC
         && config.sample_rate().get() > IMPLICIT_SBR
         && config.channels() <= 2
         && config.frame_samples() == 1_024;

@@ -379,9 +379,9 @@ impl From<&CodecParams> for ParamsReport {
                 ..Self::sized(params)
             },
             CodecParams::Aac(config) => Self {
-                profile: Some(aac_profile(config.object_type())),
-                sample_rate: Some(config.sample_rate().get()),
-                channels: Some(config.channels()),
+                profile: Some(aac_profile(config.profile())),
+                sample_rate: Some(config.output_rate().get()),
+                channels: Some(config.output_channels()),
                 ..Self::default()
             },
             CodecParams::Opus(config) => Self {

@@ -1,7 +1,7 @@
 //! Sound beside AAC and Opus, as FFmpeg's encoders make it.
 
 use super::{Heard, START, Source, burst, listen, tone, transcode};
-use crate::bridge::audio::Transcoder;
+use crate::bridge::audio::{Transcoder, decoder};
 use crate::codec::g711::Law;
 use crate::codec::sound::SoundConfig;
 use crate::media::{Codec, CodecParams, Frame};
@@ -81,6 +81,7 @@ fn g711_stays_at_its_time() {
 #[cfg(feature = "transcode")]
 mod library {
     use super::*;
+    use crate::codec::aac::AudioSpecificConfig;
     use ffmpeg_next as ffmpeg;
     use ffmpeg_next::codec::encoder;
     use ffmpeg_next::format::Sample;
@@ -102,6 +103,8 @@ mod library {
             encoder::find_by_name(name).unwrap_or_else(|| panic!("this FFmpeg has no encoder {name}"));
         let channels = usize::from(config.channels);
         let layout = match channels {
+            // The one that AAC has a number for.
+            6 if name == "aac" => ChannelLayout::_5POINT1_BACK,
             6 => ChannelLayout::_5POINT1,
             channels => ChannelLayout::default(channels as i32),
         };
@@ -204,11 +207,64 @@ mod library {
         assert!((decibels + 3.0).abs() < 0.1, "{decibels}");
     }
 
+    /// AAC of 5.1 as FFmpeg makes it, each channel with its share of a tone of half the scale.
+    fn surround(share: impl Fn(usize) -> f32) -> Heard {
+        let layers = config(Codec::Aac, 48_000, 6);
+        let made =
+            encode_layers("aac", layers, &tone(48_000, 3.0), |sample, channel| sample * share(channel));
+        let record = AudioSpecificConfig::parse(Bytes::from_static(&[0x11, 0xb0])).unwrap();
+        let mut decoder = decoder(&CodecParams::Aac(record)).unwrap();
+        let mut heard = Heard { start: START, rate: ClockRate::OPUS, channels: 0, pcm: Vec::new() };
+        for frame in &made.frames {
+            heard.channels = decoder.decode(frame.payload.bytes(), &mut heard.pcm).unwrap().channels;
+        }
+        assert_eq!(heard.channels, 2);
+        heard
+    }
+
+    #[test]
+    fn surround_sound_in_aac_is_mixed_down() {
+        let level = |heard: &Heard, channel| {
+            let pcm = heard.between(0.5, 2.3, channel);
+            10.0 * (pcm.iter().map(|x| x * x).sum::<f32>() / pcm.len() as f32).log10()
+        };
+        let front = surround(|channel| if channel == 0 { 1.0 } else { 0.0 });
+        let centre = surround(|channel| if channel == 2 { 1.0 } else { 0.0 });
+        let behind = surround(|channel| if channel == 5 { 1.0 } else { 0.0 });
+        let levels = [
+            level(&front, 0),
+            level(&front, 1),
+            level(&centre, 0),
+            level(&centre, 1),
+            level(&behind, 0),
+            level(&behind, 1),
+        ];
+        assert!(levels[1] < -60.0 && levels[4] < -60.0, "on one side alone: {levels:?}");
+        assert!(
+            (levels[0] - levels[2] - 3.0).abs() < 0.3 && (levels[2] - levels[3]).abs() < 0.1,
+            "{levels:?}"
+        );
+        assert!((levels[0] - levels[5] - 3.0).abs() < 0.3, "{levels:?}");
+        for heard in [front, centre] {
+            let snr = heard.snr(0.5, 2.3, 0);
+            assert!(snr > 60.0, "{snr:.1} dB");
+        }
+    }
+
+    #[test]
+    fn the_loudest_surround_sound_does_not_clip() {
+        // All of them at full scale and in step, which adds up to more than twice of it: the limiter's work.
+        let heard = surround(|channel| if channel == 3 { 0.0 } else { 1.9 });
+        let loudest = heard.between(0.5, 2.3, 0).into_iter().fold(0.0, |peak: f32, x| peak.max(x.abs()));
+        assert!((0.8..0.99).contains(&loudest), "{loudest}");
+        let snr = heard.snr(0.5, 2.3, 0);
+        assert!(snr > 15.0, "{snr:.1} dB");
+    }
+
     #[test]
     fn rubbish_costs_itself() {
         for codec in SoundConfig::CODECS {
-            let mut decoder =
-                crate::bridge::audio::decoder(&CodecParams::Sound(config(codec, 16_000, 1))).unwrap();
+            let mut decoder = decoder(&CodecParams::Sound(config(codec, 16_000, 1))).unwrap();
             let mut state = 1_u32;
             for len in [0, 1, 2, 3, 7, 64, 417, 4_000, 70_000] {
                 let noise: Vec<u8> = (0..len)
