@@ -5,6 +5,7 @@ use crate::browser::Browser;
 use crate::client::{Client, ended};
 use crate::ffmpeg::{self, scratch};
 use crate::gateway::Gateway;
+use crate::patience;
 use std::time::Duration;
 
 #[test]
@@ -54,6 +55,44 @@ fn between_browsers(codec: &str) {
     assert!(report.picture().fps > 20.0 && report.picture().backwards == 0, "{report:#?}");
     assert!(report.sound().snr >= 30.0, "{report:#?}");
     assert!(report.offset().abs() <= OFFSET, "{report:#?}");
+}
+
+/// A phone's camera: where nobody takes word of how it is held, its browser turns the pictures, and they get another shape.
+const PHONE: &str = "HTMLCanvasElement.prototype.captureStream = function () {
+    const track = new MediaStreamTrackGenerator({kind: 'video'}), writer = track.writable.getWriter();
+    const turned = new OffscreenCanvas(this.height, this.width), g = turned.getContext('2d');
+    g.translate(turned.width, 0);
+    g.rotate(Math.PI / 2);
+    track.requestFrame = () => {
+        g.drawImage(this, 0, 0);
+        writer.write(new VideoFrame(window.upright ? turned : this, {timestamp: performance.now() * 1000}));
+    };
+    return new MediaStream([track]);
+};";
+
+#[test]
+fn a_phone_that_is_turned_is_shown_upright() {
+    let gateway = Gateway::start();
+    let (mut near, mut far) = (Browser::start(), Browser::start());
+    near.precede(PHONE);
+    near.publish(&gateway, "studio", "camera", "H264");
+    gateway.wait_for("studio", "camera", &["h264", "opus"]);
+    far.play(&gateway, "studio", "camera", "H264");
+    let file = scratch("turned.flv");
+    let player = Client::play(&gateway.url("studio", "camera"), 8, &file);
+    let shows = |more: &str, less: &str| {
+        let is_shown = format!("(entry) => entry.{more} > entry.{less}");
+        format!("rig.peer.getStats().then((all) => [...all.values()].some({is_shown}))")
+    };
+    far.wait_for("the picture lies", 5, &shows("frameWidth", "frameHeight"));
+    patience::pass(Duration::from_secs(3)); // so that the player has seen it as well
+    near.evaluate("window.upright = true");
+    far.wait_for("the picture stands", 5, &shows("frameHeight", "frameWidth"));
+    player.finish(Duration::from_secs(15));
+    let heights = ffmpeg::heights(&file);
+    assert!(heights.len() > 1 && heights.is_sorted(), "{heights:?}");
+    let sdp = near.evaluate("rig.peer.remoteDescription.sdp");
+    assert!(sdp.as_str().is_some_and(|sdp| !sdp.contains("video-orientation")), "{sdp}");
 }
 
 #[test]
