@@ -52,7 +52,7 @@ async fn the_log_says_of_which_stream_it_speaks() {
     }
     peer.client.call(4, "play", 6.0, &[Value::text("a b?token=secret")]);
     peer.until("4: onStatus NetStream.Play.Failed").await;
-    peer.client.send(kind::AUDIO, 2, 0, &[0x2f, 1]); // MP3
+    peer.client.send(kind::AUDIO, 2, 0, &[0xcf, 1]); // a number that FLV reserves
     peer.until(&format!("2: {WARNED}")).await;
     peer.client.call(2, "closeStream", 0.0, &[]);
     peer.until("2: onStatus NetStream.Unpublish.Success").await;

@@ -20,23 +20,23 @@ pub(crate) const WARNED: &str = "onStatus NetStream.Publish.Warning";
 async fn a_publisher_hears_each_warning_once_wherever_it_comes_from() {
     let gateway = Gateway::start(|_| {});
     let mut publisher = gateway.publish_media("alice").await;
-    // Found in what it sends: MP3, and pictures that are shown before the one that came first.
+    // Found in what it sends: sound under a number that FLV reserves, and pictures that are shown before the one that came first.
     let at = |offset: u8, mut picture: Vec<u8>| {
         picture[4] = offset;
         picture
     };
     for time in [1_080, 1_200] {
-        publisher.client.send(kind::AUDIO, 1, time, &[0x2f, 1, 2, 3]);
+        publisher.client.send(kind::AUDIO, 1, time, &[0xcf, 1, 2, 3]);
         publisher.client.send(kind::VIDEO, 1, time, &at(120, picture(false, &[3])));
         publisher.client.send(kind::VIDEO, 1, time + 40, &at(20, picture(false, &[4])));
     }
     publisher.until(WARNED).await;
     publisher.until(WARNED).await;
-    // Found by the bridge: somebody takes VP8 alone.
+    // Found by the bridge: somebody takes AV1 alone.
     let stream = gateway.stream("alice");
-    let vp8 = FeedKey::new(Codec::Vp8, Form::Packets);
+    let av1 = FeedKey::new(Codec::Av1, Form::Packets);
     let subscribe = || {
-        let accepts = Accepts { audio: vec![], video: vec![vp8] };
+        let accepts = Accepts { audio: vec![], video: vec![av1] };
         gateway.bridge.subscribe(&stream, accepts, Start::Anywhere, QueueLimits::default())
     };
     let all = [Warning::AudioCodec, Warning::BFrames, Warning::NoConverter { from: Codec::H264 }];
