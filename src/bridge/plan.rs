@@ -62,7 +62,9 @@ pub enum Reason {
     FirstPicture,
     /// Browsers show pictures in the order in which they come, so a stream with B-frames is decoded and encoded without.
     BFramesTranscoded,
-    /// The same, but no transcoder is free, so the pictures that are out of order are left out.
+    /// Browsers decode 4:2:0 with 8 bits, and show what is interlaced as it is, so others are decoded and encoded.
+    ProfileTranscoded,
+    /// As with B-frames, but no transcoder is free, so the pictures that are out of order are left out.
     BFrames,
     /// The same, but other pictures need them, so that little more than the keyframes is left.
     BFrameReferences,
@@ -302,6 +304,7 @@ impl Reason {
             Self::Transcoded { .. } => "transcoded",
             Self::FirstPicture => "first_picture",
             Self::BFramesTranscoded => Warning::BFramesTranscoded.as_str(),
+            Self::ProfileTranscoded => Warning::ProfileTranscoded.as_str(),
             Self::SoundToOpus(_) => "sound_to_opus",
             Self::SoundToAac(_) => "sound_to_aac",
             Self::BFrames => Warning::BFrames.as_str(),
@@ -314,6 +317,7 @@ impl Reason {
         match self {
             Self::Transcoded { from, to } => Some(Warning::Transcoded { from, to }),
             Self::BFramesTranscoded => Some(Warning::BFramesTranscoded),
+            Self::ProfileTranscoded => Some(Warning::ProfileTranscoded),
             Self::BFrames => Some(Warning::BFrames),
             Self::BFrameReferences => Some(Warning::BFrameReferences),
             Self::Packetised
@@ -351,6 +355,7 @@ impl fmt::Display for Reason {
                 "the next keyframe is far away; who has just come gets a picture made for the time until then"
             }
             Self::BFramesTranscoded => return Warning::BFramesTranscoded.fmt(f),
+            Self::ProfileTranscoded => return Warning::ProfileTranscoded.fmt(f),
             Self::SoundToOpus(codec) => {
                 return write!(f, "browsers play no {codec}; the sound is coded as Opus");
             }

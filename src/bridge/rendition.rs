@@ -9,7 +9,7 @@ use crate::codec::h264::Sps;
 use crate::config;
 use crate::media::{Codec, CodecParams};
 use crate::stream::{FeedInfo, FeedKey, Form, Layer, QueueLimits, Start, Stream, StreamName, WarningMark};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::available_parallelism;
 use std::time::Duration;
@@ -19,6 +19,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
+/// How long first pictures are made when nobody waits for one.
+const START_LINGER: Duration = Duration::from_secs(1);
 /// A keyframe that comes within this time is waited for.
 const NEAR: Duration = Duration::from_millis(250);
 
@@ -63,6 +65,8 @@ pub(super) struct Shared {
     /// How pictures are transcoded, and places for those who do.
     config: config::Bridge,
     places: Places,
+    /// The same for those who make first pictures, for some seconds each: others must not have to wait for these.
+    start_places: Places,
 }
 
 /// What the bridge knows of a stream.
@@ -90,6 +94,7 @@ impl Bridge {
             streams: Mutex::default(),
             decoders: Arc::new(Semaphore::new(decoders)),
             places: Places::new(config.video_transcodes()),
+            start_places: Places::new(config.video_transcodes()),
             config,
         };
         Self { shared: Arc::new(shared) }
@@ -157,6 +162,10 @@ impl Bridge {
         if way.is_empty() {
             return Ok(Some((key, None)));
         }
+        let is_never = self.shared.config.video_transcodes() == 0;
+        if is_never && way.iter().any(|conversion| conversion.is_of_pictures()) {
+            return Err(Refusal::NoConverter { from: first.codec });
+        }
         // Without one the stream has just ended, or is changing its tracks.
         Ok(self.shared.lease(stream, key, &way)?.map(|lease| (key, Some(lease))))
     }
@@ -164,10 +173,9 @@ impl Bridge {
     /// What shows a picture at once to those who have just come, until the publisher's next keyframe: the feed to attach to, which lies
     /// beside the packets of the track in [`Layer::START`]. `None` where there is no need, as that keyframe is near or can be asked for,
     /// or no way.
-    pub(super) fn acquire_start(&self, stream: &Stream) -> Option<(FeedKey, Lease)> {
+    pub(super) fn acquire_start(&self, stream: &Stream, packets: FeedKey) -> Option<(FeedKey, Lease)> {
         let is_near = stream.next_keyframe().is_some_and(|next| next < NEAR);
         let published = FeedKey::new(Codec::H264, Form::Frames);
-        let packets = FeedKey::new(Codec::H264, Form::Packets);
         let sps = |params| match params {
             Some(CodecParams::H264(config)) => config.sps().first().and_then(|sps| Sps::parse(sps).ok()),
             _ => None,
@@ -179,7 +187,9 @@ impl Bridge {
         };
         let passes = |info: &RenditionInfo| info.feed == packets && info.reason == Reason::Packetised;
         if !cfg!(feature = "transcode")
+            || packets != FeedKey::new(Codec::H264, Form::Packets)
             || is_near
+            || !stream.begins_with_keyframe(published)
             || !stream.feeds().into_iter().any(is_published)
             || !self.renditions(stream).iter().any(passes)
         {
@@ -222,11 +232,6 @@ impl Shared {
         act(entry)
     }
 
-    /// How long a rendition goes on when nobody needs it.
-    pub(super) const fn linger(&self) -> Duration {
-        self.config.linger.0
-    }
-
     /// A rendition is needed for another reason than before.
     pub(super) fn set_reason(&self, stream: &Stream, feed: FeedKey, reason: Reason) {
         self.lock_entry(stream, |entry| {
@@ -266,8 +271,10 @@ impl Shared {
             if self.stop.is_cancelled() {
                 return Ok(None);
             }
+            let is_start = feed.layer == Layer::START;
+            let places = if is_start { &self.start_places } else { &self.places };
             let place = match way.iter().any(|conversion| conversion.is_of_pictures()) {
-                true => Some(self.places.take().ok_or(Refusal::TranscodersBusy)?),
+                true => Some(places.take().ok_or(Refusal::TranscodersBusy)?),
                 false => None,
             };
             let Some(writer) = stream.derive(feed) else { return Ok(None) };
@@ -281,11 +288,12 @@ impl Shared {
                 feed,
                 users: users.subscribe(),
                 source: stream.subscriber(QueueLimits::default()),
-                events: Vec::new(),
+                events: VecDeque::new(),
                 converter: tools.converters(*first, rest),
                 writer: Some(writer),
                 keyframes_asked: stream.keyframes_asked(),
                 warning: reason.warning().map(|warning| stream.warn(warning)),
+                linger: if is_start { START_LINGER } else { self.config.linger.0 },
                 _place: place,
             });
             Ok(Some((lease, Some(worker))))
@@ -293,6 +301,10 @@ impl Shared {
         let Some((lease, worker)) = found else { return Ok(None) };
         if let Some(worker) = worker {
             worker.source.attach(&[from], start(*first));
+            // The publisher has just closed that track.
+            if worker.source.attached().is_empty() {
+                return Ok(None);
+            }
             if !self.spawn(worker, reason) {
                 return Ok(None);
             }

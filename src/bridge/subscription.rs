@@ -42,7 +42,7 @@ enum Track {
     #[default]
     Absent,
     /// By the publisher's own feed or, where there is a lease, by a rendition.
-    Attached(FeedKey, #[expect(dead_code, reason = "held for what its end does")] Option<Lease>),
+    Attached(FeedKey, Option<Lease>),
     /// Not at all.
     Refused(RefusalMark),
 }
@@ -103,8 +103,9 @@ impl Subscription {
     /// A picture for those who wait for the track's next keyframe, as packets that begin with a keyframe, one more whenever one is
     /// asked for. `None` where there is no need, or no way: it may be tried again.
     pub fn starting_picture(&self, limits: QueueLimits) -> Option<StartingPicture> {
+        let Track::Attached(packets, Some(_)) = &self.video else { return None };
         let stream = self.subscriber.stream();
-        let (key, lease) = self.bridge.acquire_start(&stream)?;
+        let (key, lease) = self.bridge.acquire_start(&stream, *packets)?;
         let subscriber = stream.subscriber(limits);
         subscriber.attach(&[key], Start::NextKeyframe);
         Some(StartingPicture { subscriber, _lease: lease })

@@ -5,8 +5,10 @@ use super::places::Place;
 use super::rendition::Shared;
 use crate::stream::{Event, FeedKey, FeedWriter, Stream, Subscriber, WarningMark};
 use crate::time::Timestamp;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
@@ -21,16 +23,21 @@ pub(super) struct Worker {
     pub(super) users: watch::Receiver<usize>,
     pub(super) source: Subscriber,
     /// Taken from it, and still to be converted.
-    pub(super) events: Vec<Event>,
+    pub(super) events: VecDeque<Event>,
     pub(super) converter: Box<dyn Converter>,
     pub(super) writer: Option<FeedWriter>,
     /// Moves whenever a keyframe is asked for.
     pub(super) keyframes_asked: watch::Receiver<u64>,
     /// What the publisher should know of it.
     pub(super) warning: Option<WarningMark>,
+    /// How long it goes on when nobody needs it.
+    pub(super) linger: Duration,
     /// Of one that transcodes pictures whatever comes.
     pub(super) _place: Option<Place>,
 }
+
+/// What is converted between two looks at whether it is still needed, where each event may take its time.
+const ROUND: usize = 16;
 
 /// Why a worker leaves the thread it is on.
 enum Left {
@@ -65,7 +72,7 @@ pub(super) async fn work(mut worker: Box<Worker>) {
 impl Worker {
     /// Runs until it is done, or works harder than what runs here may, or less hard than it need be elsewhere.
     async fn run(mut self: Box<Self>, on_its_own: bool) -> Left {
-        let mut outputs = Vec::new();
+        let (mut fresh, mut outputs) = (Vec::new(), Vec::new());
         // Since when nobody needs this.
         let mut idle = (*self.users.borrow() == 0).then(Instant::now);
         loop {
@@ -73,7 +80,7 @@ impl Worker {
                 return Left::Moves(self);
             }
             let due = self.converter.deadline().map(Instant::from_std);
-            let over = idle.map(|since: Instant| since + self.shared.linger());
+            let over = idle.map(|since: Instant| since + self.linger);
             let is_pending = !self.events.is_empty();
             tokio::select! {
                 biased;
@@ -92,20 +99,19 @@ impl Worker {
                     idle = None;
                 }
                 // Behind the others: where conversion is slower than the source there is always more to take.
-                () = self.source.next_batch(&mut self.events), if !is_pending => {}
+                () = self.source.next_batch(&mut fresh), if !is_pending => {}
                 () = until(due) => {}
+                Ok(()) = self.keyframes_asked.changed(), if on_its_own => self.converter.request_keyframe(),
                 // Left by what ran on the other thread.
                 () = std::future::ready(()), if is_pending => {}
-            }
-            if let Some(newest) = self.events.iter().rev().find_map(decode_time) {
-                self.converter.has_come(newest);
             }
             if self.keyframes_asked.has_changed().unwrap_or(false) {
                 self.keyframes_asked.mark_unchanged();
                 self.converter.request_keyframe();
             }
-            let mut events = std::mem::take(&mut self.events).into_iter();
-            for event in events.by_ref() {
+            self.wait(fresh.drain(..));
+            for _ in 0..if on_its_own { ROUND } else { usize::MAX } {
+                let Some(event) = self.events.pop_front() else { break };
                 if matches!(event, Event::TrackEnded(_) | Event::Ended(_)) {
                     return Left::Done;
                 }
@@ -115,10 +121,24 @@ impl Worker {
                 if self.converter.is_heavy() != on_its_own {
                     break;
                 }
+                if on_its_own {
+                    // It is to know how much waits while it works.
+                    let source = &self.source;
+                    fresh.extend(std::iter::from_fn(|| source.try_next()));
+                    self.wait(fresh.drain(..));
+                }
             }
-            self.events = events.collect();
             self.converter.poll(Instant::now().into_std(), &mut outputs);
             outputs.drain(..).for_each(|output| self.write(output));
+        }
+    }
+
+    /// Events have come.
+    fn wait(&mut self, fresh: impl Iterator<Item = Event>) {
+        let before = self.events.len();
+        self.events.extend(fresh);
+        if let Some(newest) = self.events.range(before..).rev().find_map(decode_time) {
+            self.converter.has_come(newest);
         }
     }
 

@@ -1,7 +1,7 @@
 //! A stream and its publisher: feeds, subscribers, keyframe requests.
 
 use super::feed::{Feed, FeedInfo, FeedKey, FeedWriter};
-use super::gate::Verdict;
+use super::gate::{Gate, Verdict};
 use super::keyframes::Keyframes;
 use super::layer::{Layer, Layers};
 use super::queue::{Queue, QueueLimits};
@@ -19,6 +19,9 @@ use tokio::time::Instant;
 
 /// At most two keyframe requests a second reach a publisher, however many viewers join.
 const KEYFRAME_INTERVAL: Duration = Duration::from_millis(500);
+
+/// A keyframe that comes no later than this is not late.
+const OVERDUE: Duration = Duration::from_millis(250);
 
 /// A publisher that does not say what it sends begins its second track within this time of its first, if it has two.
 const SETTLING: Duration = Duration::from_secs(1);
@@ -257,9 +260,16 @@ impl Stream {
     /// known, as it has sent one at most.
     pub fn next_keyframe(&self) -> Option<Duration> {
         let due = self.shared.lock().keyframes.next()?;
-        let due = Duration::try_from_secs_f64(due.since_origin().as_secs_f64()).ok()?;
-        // One that has not come when it was due may be as far away as ever.
-        due.checked_sub(self.shared.began.elapsed())
+        let now = Instant::now();
+        // One that has long been due may be as far away as ever.
+        (now < due + OVERDUE).then(|| due.saturating_duration_since(now))
+    }
+
+    /// Whether frames of a feed are kept from its last keyframe on, and what comes next is not kept back.
+    pub fn begins_with_keyframe(&self, key: FeedKey) -> bool {
+        let mut state = self.shared.lock();
+        let Some(feed) = state.feed_mut(key).filter(|feed| feed.gate == Gate::Open) else { return false };
+        feed.cache.frames().next().is_some_and(|frame| frame.keyframe)
     }
 
     /// Why it ended, if it did.

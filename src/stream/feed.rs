@@ -227,7 +227,7 @@ impl FeedWriter {
             let verdict = feed.admit(frame.keyframe);
             if verdict.passes() {
                 if frame.keyframe && frame.kind == MediaKind::Video {
-                    keyframes.note(frame.dts, feed.native);
+                    keyframes.note(frame.dts, feed.native, Instant::now());
                 }
                 feed.cache.push(&frame, keyframes.last());
                 if feed.native {

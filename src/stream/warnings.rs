@@ -24,7 +24,9 @@ pub enum Warning {
     TranscodersBusy,
     /// Browsers show pictures in the order in which they come, so a stream with B-frames is decoded and encoded without.
     BFramesTranscoded,
-    /// The same, but nothing transcodes it, so the pictures that are out of order are left out.
+    /// Browsers decode 4:2:0 with 8 bits, and show what is interlaced as it is, so others are decoded and encoded.
+    ProfileTranscoded,
+    /// As with B-frames, but nothing transcodes it, so the pictures that are out of order are left out.
     BFrames,
     /// The same, but other pictures need them, so that little more than the keyframes is left.
     BFrameReferences,
@@ -151,6 +153,7 @@ impl Warning {
             Self::Transcoded { .. } => "transcoded",
             Self::TranscodersBusy => "transcoders_busy",
             Self::BFramesTranscoded => "b_frames_transcoded",
+            Self::ProfileTranscoded => "profile_transcoded",
             Self::BFrames => "b_frames",
             Self::BFrameReferences => "b_frame_references",
             Self::NoConverter { .. } => "no_converter",
@@ -186,14 +189,18 @@ impl fmt::Display for Warning {
                 "browsers cannot show B-frames, so the picture is transcoded for them; to save the server that work turn \
                  them off in the encoder (OBS: Advanced output, x264 options `bframes=0`; ffmpeg: `-bf 0`)"
             }
+            Self::ProfileTranscoded => {
+                "browsers decode H.264 in 4:2:0 with 8 bits and not interlaced, so the picture is transcoded for them; an encoder \
+                 that sends it so saves the server that work"
+            }
             Self::BFrames => {
-                "browsers cannot show B-frames and no transcoder is free (bridge.max_video_transcodes), so they are dropped \
-                 and the frame rate is lower; turn them off in the encoder (OBS: Advanced output, x264 options \
+                "browsers cannot show B-frames, and this stream is not transcoded for them (the operator says how many are, \
+                 bridge.max_video_transcodes), so they are dropped and the frame rate is lower; turn them off in the encoder (OBS: Advanced output, x264 options \
                  `bframes=0`; ffmpeg: `-bf 0`)"
             }
             Self::BFrameReferences => {
-                "browsers cannot show B-frames, no transcoder is free (bridge.max_video_transcodes), and other pictures of \
-                 this stream refer to them, so browsers see little more than the keyframes; turn B-frames off in the encoder (OBS: Advanced output, x264 options \
+                "browsers cannot show B-frames, this stream is not transcoded for them (the operator says how many are, \
+                 bridge.max_video_transcodes), and other pictures refer to them, so browsers see little more than the keyframes; turn B-frames off in the encoder (OBS: Advanced output, x264 options \
                  `bframes=0`; ffmpeg: `-bf 0`)"
             }
             Self::NoConverter { from } => {

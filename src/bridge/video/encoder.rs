@@ -20,11 +20,38 @@ const FRAME_RATE: i32 = 30;
 pub(in crate::bridge) struct Encoder {
     encoder: encoder::video::Encoder,
     kind: Kind,
+    look: Look,
     /// Of H.264: those that came in band.
     sets: ParameterSets,
     config: Option<AvcConfig>,
     scaler: Scaler,
     packet: Packet,
+}
+
+/// What an encoder is told of its pictures once.
+#[derive(Clone, PartialEq, Debug)]
+pub(in crate::bridge) struct Look {
+    width: u32,
+    height: u32,
+    /// How wide a sample is to be seen, for its height.
+    sample: Rational,
+    /// How its numbers are meant as colours: these are kept.
+    space: color::Space,
+    primaries: color::Primaries,
+    transfer: color::TransferCharacteristic,
+}
+
+impl Look {
+    pub(super) fn of(Picture(picture): &Picture) -> Self {
+        Self {
+            width: picture.width(),
+            height: picture.height(),
+            sample: picture.aspect_ratio(),
+            space: picture.color_space(),
+            primaries: picture.color_primaries(),
+            transfer: picture.color_transfer_characteristic(),
+        }
+    }
 }
 
 /// What comes out.
@@ -37,19 +64,19 @@ pub(in crate::bridge) struct Encoded {
 }
 
 impl Encoder {
-    /// For pictures of so many columns and lines, at `rate` at most. Odd sizes lose a column or a line.
-    pub(in crate::bridge) fn open(
-        kind: Kind,
-        width: u32,
-        height: u32,
-        rate: BitRate,
-    ) -> Result<Self, VideoError> {
+    /// For pictures that look like this, at `rate` at most. Odd sizes lose a column or a line.
+    pub(in crate::bridge) fn open(kind: Kind, look: &Look, rate: BitRate) -> Result<Self, VideoError> {
+        let (width, height) = (look.width, look.height);
         let found = encoder::find_by_name(kind.name()).ok_or_else(|| VideoError::NoCodec(kind.name()))?;
         let mut context = codec::Context::new_with_codec(found).encoder().video()?;
         context.set_width(even(width));
         context.set_height(even(height));
         context.set_format(kind.pixels());
         context.set_color_range(color::Range::MPEG);
+        context.set_colorspace(look.space);
+        context.set_color_primaries(look.primaries);
+        context.set_color_transfer_characteristic(look.transfer);
+        context.set_aspect_ratio(look.sample);
         context.set_time_base(Rational(1, 90_000)); // as `ClockRate::VIDEO`
         context.set_frame_rate(Some(Rational(FRAME_RATE, 1)));
         context.set_gop(GOP);
@@ -65,27 +92,34 @@ impl Encoder {
         let encoder = context.open_as_with(found, options)?;
         let scaler = Scaler::new(Shape { format: kind.pixels(), width: even(width), height: even(height) });
         let (sets, packet) = (ParameterSets::default(), Packet::empty());
-        Ok(Self { encoder, kind, sets, config: None, scaler, packet })
+        Ok(Self { encoder, kind, look: look.clone(), sets, config: None, scaler, packet })
     }
 
-    /// Whether it takes pictures of this size.
-    pub(in crate::bridge) fn fits(&self, picture: &Picture) -> bool {
-        let (width, height) = picture.size();
-        (self.encoder.width(), self.encoder.height()) == (even(width), even(height))
+    /// Whether it was opened for pictures that look like this.
+    pub(in crate::bridge) fn fits(&self, look: &Look) -> bool {
+        self.look == *look
     }
 
-    /// Takes a picture that is shown at `time`, later than the one before.
+    /// What may be made from now on. Encoders that cannot change go on as before.
+    pub(in crate::bridge) fn set_rate(&mut self, rate: BitRate) {
+        let rate = usize::try_from(rate.bps()).unwrap_or(usize::MAX);
+        self.encoder.set_bit_rate(rate);
+        self.encoder.set_max_bit_rate(rate);
+    }
+
+    /// Takes a picture that is shown at `time`, later than the one before, and gives it back as it was encoded.
     pub(in crate::bridge) fn encode(
         &mut self,
         picture: Picture,
         time: Timestamp,
         keyframe: bool,
-    ) -> Result<(), VideoError> {
+    ) -> Result<Picture, VideoError> {
         let mut picture = self.scaler.run(picture)?;
         picture.set_pts(Some(time.to_ticks(ClockRate::VIDEO)));
         // What it was in its source is no hint for here.
         picture.set_kind(if keyframe { picture::Type::I } else { picture::Type::None });
-        Ok(self.encoder.send_frame(&picture)?)
+        self.encoder.send_frame(&picture)?;
+        Ok(Picture(picture))
     }
 
     /// The next frame, if one is ready.

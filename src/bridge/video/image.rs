@@ -1,17 +1,13 @@
 //! A picture -> a PNG or JPEG file.
 
+use super::scaler::{Colours, Shape, converter};
 use super::{MAX_PIXELS, Picture, VideoError};
 use crate::bridge::snapshot::ImageFormat;
 use bytes::Bytes;
 use ffmpeg_next as ffmpeg;
 use ffmpeg_next::codec::{self, Id, encoder};
 use ffmpeg_next::format::Pixel;
-use ffmpeg_next::software::scaling::{self, Flags};
-use ffmpeg_next::{Dictionary, Packet, Rational, color, ffi};
-
-/// From this many lines on, a picture that does not say how its colours are meant is taken to mean those of high
-/// definition, as players do.
-const HD: u32 = 720;
+use ffmpeg_next::{Dictionary, Packet, Rational, color};
 
 /// The picture as a file, in the shape in which it is to be seen: samples that are not square are made so. Of more
 /// than `lines` lines it is made smaller.
@@ -29,7 +25,8 @@ pub(in crate::bridge) fn write(
     let (width, height) = shape(picture.width(), picture.height(), picture.aspect_ratio());
     let (width, height) = fit(width, height, lines.unwrap_or(u32::MAX));
     let mut converted = ffmpeg::frame::Video::new(pixels, width, height);
-    converter(picture, pixels, width, height)?.run(picture, &mut converted)?;
+    let shape = Shape { format: pixels, width, height };
+    converter(picture, shape, Colours::OfImages)?.run(picture, &mut converted)?;
     if pixels == Pixel::YUVJ420P {
         converted.set_color_range(color::Range::JPEG);
     }
@@ -74,47 +71,6 @@ fn fit(width: u32, height: u32, lines: u32) -> (u32, u32) {
     }
     let narrower = u64::from(width) * u64::from(lines) / u64::from(height);
     (u32::try_from(narrower).unwrap_or(width).max(1), lines.max(1))
-}
-
-/// What turns a picture into another format and size, with the colours that it means.
-#[expect(unsafe_code, reason = "FFmpeg's colour matrices, for which ffmpeg-next has no call")]
-fn converter(
-    picture: &ffmpeg::frame::Video,
-    to: Pixel,
-    width: u32,
-    height: u32,
-) -> Result<scaling::Context, VideoError> {
-    let (from, lines) = (picture.format(), picture.height());
-    let mut context =
-        scaling::Context::get(from, picture.width(), lines, to, width, height, Flags::BILINEAR)?;
-    let space = match picture.color_space() {
-        color::Space::BT709 => ffi::SWS_CS_ITU709,
-        color::Space::BT2020NCL | color::Space::BT2020CL => ffi::SWS_CS_BT2020,
-        color::Space::Unspecified if lines >= HD => ffi::SWS_CS_ITU709,
-        _ => ffi::SWS_CS_ITU601,
-    };
-    let full_range = picture.color_range() == color::Range::JPEG
-        || matches!(from, Pixel::YUVJ420P | Pixel::YUVJ422P | Pixel::YUVJ444P);
-    // SAFETY: the context is valid and ours; the tables are FFmpeg's own and live as long as the program.
-    let set = unsafe {
-        let source = ffi::sws_getCoefficients(space);
-        let target = ffi::sws_getCoefficients(ffi::SWS_CS_ITU601); // what JFIF says; RGB has none
-        ffi::sws_setColorspaceDetails(
-            context.as_mut_ptr(),
-            source,
-            i32::from(full_range),
-            target,
-            1,
-            0,
-            1 << 16,
-            1 << 16,
-        )
-    };
-    // Formats that are RGB themselves have no matrix to set.
-    if set < 0 {
-        tracing::debug!(?from, "no colour matrix for this format");
-    }
-    Ok(context)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Which encoders there are, and under which options they hold no picture back.
 
-use super::encoder::Encoder;
+use super::encoder::{Encoder, Look};
 use super::{Picture, VideoError};
 use crate::config::VideoEncoder;
 use crate::media::Codec;
@@ -8,6 +8,7 @@ use crate::time::{BitRate, Timestamp};
 use ffmpeg_next as ffmpeg;
 use ffmpeg_next::format::Pixel;
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// One encoder of FFmpeg.
 #[derive(Clone, Copy, Debug)]
@@ -91,8 +92,21 @@ static VP8: [Row; 1] = [Row {
     options: &[("deadline", "realtime"), ("cpu-used", "8"), ("lag-in-frames", "0"), ("auto-alt-ref", "0")],
 }];
 
-/// Those for H.264 that have failed here: they are not tried again.
-static FAILED: Mutex<Vec<&'static str>> = Mutex::new(Vec::new());
+/// What is known of encoders here, by name. Those that are not named have not been tried.
+static TRIED: Mutex<Vec<(&'static str, Trial)>> = Mutex::new(Vec::new());
+
+/// How an encoder has done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Trial {
+    Passed,
+    /// It is not there, or not of use: it is not tried again.
+    Failed,
+    /// Somebody else may have had all that there is of it: it is tried again later.
+    FailedAt(Instant),
+}
+
+/// An encoder that has failed for want of something is tried again after so long.
+const AGAIN: Duration = Duration::from_secs(60);
 
 impl Kind {
     /// Those to try for a codec, best first.
@@ -105,8 +119,7 @@ impl Kind {
         let wanted = wanted.name().filter(|_| codec == Codec::H264);
         // The wanted one goes first, and the others stand in for it.
         let (first, others): (Vec<_>, Vec<_>) = rows.iter().partition(|row| Some(row.name) == wanted);
-        let failed = FAILED.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        first.into_iter().chain(others).filter(move |row| !failed.contains(&row.name)).map(Self)
+        first.into_iter().chain(others).map(Self)
     }
 
     /// Its name in FFmpeg.
@@ -128,29 +141,60 @@ impl Kind {
 
     /// Whether what it promises by its name is there: it makes a keyframe of one picture, and another when it is asked to.
     fn test(self) -> Result<(), VideoError> {
-        let mut encoder = Encoder::open(self, 320, 192, BitRate::from_kbps(500))?;
-        for at in 0..2 {
+        let grey = || {
             let mut grey = ffmpeg::frame::Video::new(self.pixels(), 320, 192);
             (0..grey.planes()).for_each(|plane| grey.data_mut(plane).fill(128));
-            encoder.encode(Picture(grey), Timestamp::from_millis(40 * at), true)?;
+            Picture(grey)
+        };
+        let mut encoder = Encoder::open(self, &Look::of(&grey()), BitRate::from_kbps(500))?;
+        for at in 0..2 {
+            encoder.encode(grey(), Timestamp::from_millis(40 * at), true)?;
             let made = encoder.next().filter(|made| made.frame.keyframe);
             made.filter(|made| at > 0 || made.params.is_some()).ok_or(VideoError::HoldsBack)?;
         }
         Ok(())
     }
 
-    /// Notes that it has failed here.
-    fn give_up(self, error: &VideoError) {
-        let mut failed = FAILED.lock().unwrap_or_else(PoisonError::into_inner);
-        if !failed.contains(&self.name()) {
-            failed.push(self.name());
+    /// What is known of it.
+    fn trial(self) -> Option<Trial> {
+        let tried = TRIED.lock().unwrap_or_else(PoisonError::into_inner);
+        tried.iter().find(|(name, _)| *name == self.name()).map(|(_, trial)| *trial)
+    }
+
+    fn note(self, trial: Trial) {
+        let mut tried = TRIED.lock().unwrap_or_else(PoisonError::into_inner);
+        tried.retain(|(name, _)| *name != self.name());
+        tried.push((self.name(), trial));
+    }
+
+    /// Whether it works here, as far as is known or a test tells.
+    fn works(self, wanted: VideoEncoder, now: Instant) -> Result<(), VideoError> {
+        match self.trial() {
+            Some(Trial::Passed) => return Ok(()),
+            Some(Trial::Failed) => return Err(VideoError::NoCodec(self.name())),
+            Some(Trial::FailedAt(at)) if now.saturating_duration_since(at) < AGAIN => {
+                return Err(VideoError::NoCodec(self.name()));
+            }
+            Some(Trial::FailedAt(_)) | None => {}
         }
-        // A missing encoder is what most builds and machines have of most of them.
-        if matches!(error, VideoError::NoCodec(_)) {
-            tracing::debug!(encoder = self.name(), %error, "this encoder is not there");
-        } else {
-            tracing::info!(encoder = self.name(), %error, "this encoder does not work here; the next is tried");
+        let tested = self.test();
+        self.note(match tested {
+            Ok(()) => Trial::Passed,
+            Err(VideoError::NoCodec(_) | VideoError::HoldsBack) => Trial::Failed,
+            Err(_) => Trial::FailedAt(now),
+        });
+        if let Err(error) = &tested {
+            let (encoder, is_wanted) = (self.name(), wanted.name() == Some(self.name()));
+            match error {
+                _ if is_wanted => {
+                    tracing::warn!(encoder, %error, "bridge.video_encoder cannot be had; another takes its place");
+                }
+                // What most builds lack of most of them.
+                VideoError::NoCodec(_) => tracing::debug!(encoder, "this encoder is not there"),
+                _ => tracing::info!(encoder, %error, "this encoder does not work here; the next is tried"),
+            }
         }
+        tested
     }
 }
 
@@ -158,27 +202,24 @@ impl Kind {
 pub(in crate::bridge) fn open(
     codec: Codec,
     wanted: VideoEncoder,
-    (width, height): (u32, u32),
+    picture: &Look,
     rate: BitRate,
+    now: Instant,
 ) -> Result<Encoder, VideoError> {
     let mut last = VideoError::NoCodec(codec.as_str());
     for kind in Kind::of(codec, wanted) {
-        if let Err(error) = kind.test() {
-            if wanted.name() == Some(kind.name()) {
-                tracing::warn!(encoder = kind.name(), %error, "bridge.video_encoder cannot be had; another takes its place");
-            }
-            kind.give_up(&error);
+        if let Err(error) = kind.works(wanted, now) {
             last = error;
             continue;
         }
         // One that works may still not take this size, or have no session left: no reason never to try it again.
-        match Encoder::open(kind, width, height, rate) {
+        match Encoder::open(kind, picture, rate) {
             Ok(encoder) => {
-                tracing::debug!(encoder = kind.name(), width, height, rate = rate.bps(), "encoder opened");
+                tracing::debug!(encoder = kind.name(), ?picture, rate = rate.bps(), "encoder opened");
                 return Ok(encoder);
             }
             Err(error) => {
-                tracing::warn!(encoder = kind.name(), width, height, %error, "encoder cannot be opened; the next is tried");
+                tracing::debug!(encoder = kind.name(), ?picture, %error, "encoder cannot be opened; the next is tried");
                 last = error;
             }
         }

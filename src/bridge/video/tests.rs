@@ -24,6 +24,8 @@ const SETTINGS: Settings = Settings {
 /// Between pictures.
 const STEP: i64 = 40;
 
+mod streams;
+
 /// The luma of a picture.
 const fn shade(index: i64) -> u8 {
     40 + (index * 7 % 160) as u8
@@ -228,6 +230,24 @@ fn without_a_place_all_passes_until_there_is_one() {
 }
 
 #[test]
+fn what_is_too_large_to_be_decoded_passes() {
+    let small = Settings { max_pixels: 160 * 96 - 1, ..SETTINGS };
+    let mut run = Run::new(Flatten::new(small, Places::new(1)));
+    run.all(&with_b_frames(0, 30));
+    assert_eq!((run.frames().len(), run.reasons()), (30, vec![]));
+}
+
+#[test]
+fn what_browsers_do_not_decode_is_transcoded() {
+    let interlaced = [&X264[..], &[("bf", "0"), ("x264-params", "interlaced=1")]].concat();
+    let source = source("libx264", (160, 96), 0, 30, &interlaced);
+    let mut run = Run::new(Flatten::new(SETTINGS, Places::new(1)));
+    run.all(&source);
+    assert_eq!(run.reasons(), [Reason::ProfileTranscoded]);
+    assert!(run.pictures().len() >= 28);
+}
+
+#[test]
 fn keyframes_are_made_when_they_are_asked_for_and_not_too_often() {
     let (params, frames) = plain((160, 96), 0, 40);
     let mut run = Run::new(Transcoder::new(Codec::H264, SETTINGS));
@@ -330,5 +350,5 @@ fn the_rate_is_that_of_the_source_within_bounds() {
         let payload = Payload::Packet(Bytes::from_static(&[0; 5_000]));
         measure.add(&Frame { kind: MediaKind::Video, dts: time, pts: time, keyframe: index == 0, payload });
     }
-    assert_eq!(measure.rate(), Some(BitRate::from_kbps(1_020)), "51 pictures of 40 kbit in 2 s");
+    assert_eq!(measure.rate(), Some(BitRate::from_kbps(1_000)), "50 pictures of 40 kbit in 2 s");
 }

@@ -102,6 +102,11 @@ impl Sps {
         .unwrap_or(Err(HeaderError::OutOfRange))
     }
 
+    /// Whether its pictures are as every browser decodes them: progressive, 4:2:0, with 8 bits.
+    pub fn is_common(&self) -> bool {
+        !self.fields && self.samples == Samples::PLAIN
+    }
+
     fn from_library(sps: &SeqParameterSet, profile_level_id: [u8; 3]) -> Result<Self, HeaderError> {
         let (width, height) = sps.pixel_dimensions().map_err(|_| HeaderError::OutOfRange)?;
         let vui = sps.vui_parameters.as_ref();

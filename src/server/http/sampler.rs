@@ -15,7 +15,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const SAMPLES: usize = 4;
 
 /// All reasons, so that a gauge falls back to zero.
-const REASONS: [Reason; 20] = [
+const REASONS: [Reason; 21] = [
     Reason::Packetised,
     Reason::Depacketised,
     Reason::AacToOpus,
@@ -34,6 +34,7 @@ const REASONS: [Reason; 20] = [
     Reason::Transcoded { from: Codec::Vp9, to: Codec::Vp8 },
     Reason::FirstPicture,
     Reason::BFramesTranscoded,
+    Reason::ProfileTranscoded,
     Reason::BFrames,
     Reason::BFrameReferences,
 ];

@@ -142,10 +142,11 @@ impl Viewer {
         self.is_moved = true;
     }
 
-    /// The layer of which a key picture is waited for.
+    /// The layer of which a key picture is waited for. Who has a picture from the start waits for one that comes by itself.
     pub(super) fn waits_for_keyframe_of(&self) -> Option<Layer> {
         let waits = self.video.as_ref().is_some_and(Leg::waits);
-        self.wanted.filter(|wanted| waits || self.current != Some(*wanted))
+        let is_served = self.current == Some(Layer::START) && !self.is_lost && !waits;
+        self.wanted.filter(|wanted| !is_served && (waits || self.current != Some(*wanted)))
     }
 
     /// The layers that are sent, or are to be.
@@ -191,9 +192,9 @@ impl Viewer {
                         leg.switch(layer);
                         begins |= self.current.replace(layer).is_some();
                     }
-                    self.is_lost &= kind == MediaKind::Audio || !packet.keyframe;
                     begins |= leg.is_new();
                     if leg.send(packet, &mut out) {
+                        self.is_lost &= kind == MediaKind::Audio || !packet.keyframe;
                         packets += 1;
                         bytes += packet.payload.len();
                     }
@@ -204,9 +205,15 @@ impl Viewer {
                     }
                 }
                 Step::Codec(..) => {} // that of the track is that of its layers
-                Step::Gap(_) if kind == MediaKind::Audio || self.current == Some(layer) => leg.cut(),
+                Step::Gap(_) if kind == MediaKind::Audio || self.current == Some(layer) => {
+                    leg.cut();
+                    self.is_lost |= kind == MediaKind::Video;
+                }
                 Step::Gap(_) => {}
-                Step::Restart(_) => leg.restart(layer),
+                Step::Restart(_) => {
+                    leg.restart(layer);
+                    self.is_lost |= kind == MediaKind::Video && self.current == Some(layer);
+                }
             }
         }
         self.share.note_sent(out.sent);
@@ -360,6 +367,7 @@ impl Viewer {
             let is_relief = choice.limit == Limit::Bandwidth && self.current.is_some_and(is_too_much);
             if is_relief || wanted.is_none() {
                 self.current = None;
+                self.is_lost = true;
             }
         }
         let estimate = self.share.estimate().map_or(0, BitRate::bps);

@@ -152,6 +152,7 @@ export const english = {
   reason_vp6_to_vp8: 'The picture is converted (VP6 to VP8).',
   reason_b_frames_transcoded: 'The encoder sends B-frames: the picture is converted for browsers. Setting bf=0 in the encoder saves the server that work.',
   reason_first_picture: 'Who has just joined sees a picture made for him until the encoder’s next keyframe.',
+  reason_profile_transcoded: 'The encoder sends pictures that browsers do not decode: they are converted. 4:2:0 with 8 bits, not interlaced, saves the server that work.',
   reason_b_frames: 'B-frames are left out, as browsers cannot show them: the picture is less smooth. They can be turned off in the encoder.',
   reason_b_frame_references: 'The encoder’s B-frames leave browsers one picture per keyframe. They can be turned off in the encoder.',
   reason_opus_to_aac: 'The sound is converted for RTMP players (Opus to AAC).',
