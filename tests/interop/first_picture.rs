@@ -16,6 +16,7 @@ const GOP: Duration = Duration::from_secs(8);
 const GOP_PICTURES: &str = "240";
 /// Milliseconds; with what Chromium itself takes to connect and to decode, on a machine that has other work.
 const SOON: f64 = 700.0;
+const LATE: f64 = 1_500.0;
 
 #[test]
 fn comes_at_once_whatever_the_gop() {
@@ -31,7 +32,8 @@ fn comes_at_once_of_b_frames() {
 
 /// Joins again and again, and then watches across a keyframe.
 fn joined_and_watched(video: &[&str], reason: &str) {
-    let gateway = Gateway::start();
+    // Nothing is left of one viewer when the next one comes.
+    let gateway = Gateway::start_with(&["bridge.linger=\"500ms\""]);
     let gop = ["-g", GOP_PICTURES, "-keyint_min", GOP_PICTURES, "-sc_threshold", "0", "-crf", "23"];
     let clip = ffmpeg::clip(40, &[video, &gop, &ffmpeg::AAC[..]].concat());
     let _publisher = Client::publish(&clip, &gateway.url("studio", "camera"));
@@ -41,7 +43,7 @@ fn joined_and_watched(video: &[&str], reason: &str) {
     let mut times = Vec::new();
     for round in 1..=JOINS {
         // At another place of the GOP each time.
-        patience::pass(GOP * (round % 3 + 1) / 8);
+        patience::pass(Duration::from_secs(2) + GOP * round / 16);
         let time = browser.evaluate(
             "(async () => {const at = performance.now(); await rig.join('/whep/studio/camera'); return performance.now() - at})()",
         );
@@ -52,7 +54,7 @@ fn joined_and_watched(video: &[&str], reason: &str) {
         }
     }
     println!("first pictures after {times:.0?} ms");
-    assert!(median(&times) < SOON, "{times:?}");
+    assert!(median(&times) < SOON && times.iter().all(|time| *time < LATE), "{times:?}");
 
     browser.play(&gateway, "studio", "camera", "H264");
     let report = browser.record(9).analyse();
