@@ -107,7 +107,7 @@ mod tests {
     #[test]
     #[expect(clippy::disallowed_methods, reason = "any instant will do; none can be made otherwise")]
     fn the_second_gets_all_that_the_first_makes_and_time_serves_both() {
-        let (first, second) = (depacketise::Opus::new(), packetise::Opus::new());
+        let (first, second) = (depacketise::Sound::opus(), packetise::Opus::new());
         let mut chain = Then::new(Box::new(first), Box::new(second), MediaKind::Audio);
         let (now, mut out) = (Instant::now(), Vec::new());
         for event in [Event::Params(CodecParams::Opus(OpusConfig { channels: 2 })), packet(1), packet(3)] {

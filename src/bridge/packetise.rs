@@ -1,5 +1,9 @@
 //! Frames -> RTP packets, once per stream.
 
+mod g711;
+
+pub(super) use g711::G711;
+
 use super::Reason;
 use super::converter::{Converter, Output};
 use super::order::{DisplayOrder, Reordering};

@@ -30,6 +30,17 @@ pub enum Conversion {
     ToH264(Codec),
     /// Pictures of this codec into VP8.
     ToVp8(Codec),
+    /// G.711 into RTP packets.
+    PacketiseG711(Codec),
+    /// RTP packets of G.711 into frames.
+    DepacketiseG711(Codec),
+    /// Sound into G.711.
+    ToG711 {
+        /// What is published.
+        from: Codec,
+        /// Which of the two.
+        to: Codec,
+    },
     /// One of [`SoundConfig::CODECS`] into Opus.
     SoundToOpus(Codec),
     /// The same into AAC.
@@ -47,7 +58,14 @@ pub enum Reason {
     AacToOpus,
     /// RTMP has no Opus.
     OpusToAac,
-    /// The sound is in a codec that only RTMP has.
+    /// The viewer has no other sound than that of telephones.
+    ToG711 {
+        /// What is published.
+        from: Codec,
+        /// Which of the two.
+        to: Codec,
+    },
+    /// The sound is in a codec that browsers do not have, or have for telephones alone.
     SoundToOpus(Codec),
     /// The sound is in a codec that few players have.
     SoundToAac(Codec),
@@ -120,14 +138,22 @@ impl Conversion {
         let sound = SoundConfig::CODECS
             .into_iter()
             .flat_map(|codec| [Self::SoundToOpus(codec), Self::SoundToAac(codec)]);
-        Self::FIXED.into_iter().chain(sound)
+        let telephone = TELEPHONE.into_iter().flat_map(|to| {
+            let packets = [Self::PacketiseG711(to), Self::DepacketiseG711(to)];
+            let sources = [Codec::Aac, Codec::Opus].into_iter().chain(SoundConfig::CODECS);
+            let others = sources.filter(move |from| *from != to).map(move |from| Self::ToG711 { from, to });
+            packets.into_iter().chain(others)
+        });
+        Self::FIXED.into_iter().chain(sound).chain(telephone)
     }
 
     /// Whether this program has it: FFmpeg's libraries are a feature.
     pub const fn is_built(self) -> bool {
         match self {
-            Self::SoundToOpus(codec) | Self::SoundToAac(codec) => {
-                cfg!(feature = "transcode") || matches!(codec, Codec::Pcmu | Codec::Pcma | Codec::Pcm)
+            Self::SoundToOpus(from) | Self::SoundToAac(from) | Self::ToG711 { from, .. } => {
+                let takes_library =
+                    !matches!(from, Codec::Pcmu | Codec::Pcma | Codec::Pcm | Codec::Aac | Codec::Opus);
+                cfg!(feature = "transcode") || !takes_library
             }
             _ => cfg!(feature = "transcode") || !self.is_of_pictures(),
         }
@@ -150,7 +176,11 @@ impl Conversion {
             Self::AacToOpus => FeedKey::new(Codec::Aac, Form::Frames),
             Self::PacketiseVp8 => FeedKey::new(Codec::Vp8, Form::Frames),
             Self::ToH264(from) | Self::ToVp8(from) => FeedKey::new(from, Form::Frames),
-            Self::SoundToOpus(codec) | Self::SoundToAac(codec) => FeedKey::new(codec, Form::Frames),
+            Self::SoundToOpus(codec) | Self::SoundToAac(codec) | Self::PacketiseG711(codec) => {
+                FeedKey::new(codec, Form::Frames)
+            }
+            Self::DepacketiseG711(codec) => FeedKey::new(codec, Form::Packets),
+            Self::ToG711 { from, .. } => FeedKey::new(from, Form::Frames),
         }
     }
 
@@ -168,22 +198,28 @@ impl Conversion {
             Self::PacketiseVp8 => FeedKey::new(Codec::Vp8, Form::Packets),
             Self::ToH264(_) => FeedKey::new(Codec::H264, Form::Frames),
             Self::ToVp8(_) => FeedKey::new(Codec::Vp8, Form::Frames),
+            Self::PacketiseG711(codec) => FeedKey::new(codec, Form::Packets),
+            Self::DepacketiseG711(to) | Self::ToG711 { to, .. } => FeedKey::new(to, Form::Frames),
         }
     }
 
     /// Why it is needed.
     pub const fn reason(self) -> Reason {
         match self {
-            Self::PacketiseH264 | Self::PacketiseOpus | Self::PacketiseVp8 => Reason::Packetised,
+            Self::PacketiseH264 | Self::PacketiseOpus | Self::PacketiseVp8 | Self::PacketiseG711(_) => {
+                Reason::Packetised
+            }
             Self::DepacketiseH264
             | Self::DepacketiseSingleNal
             | Self::DepacketiseVp8
+            | Self::DepacketiseG711(_)
             | Self::DepacketiseOpus => Reason::Depacketised,
             Self::AacToOpus => Reason::AacToOpus,
             Self::OpusToAac => Reason::OpusToAac,
             Self::ToH264(Codec::H264) => Reason::FirstPicture,
             Self::ToH264(from) => Reason::Transcoded { from, to: Codec::H264 },
             Self::ToVp8(from) => Reason::Transcoded { from, to: Codec::Vp8 },
+            Self::ToG711 { from, to } => Reason::ToG711 { from, to },
             Self::SoundToOpus(codec) => Reason::SoundToOpus(codec),
             Self::SoundToAac(codec) => Reason::SoundToAac(codec),
         }
@@ -198,8 +234,12 @@ impl Conversion {
             | Self::DepacketiseSingleNal
             | Self::DepacketiseVp8
             | Self::DepacketiseOpus
+            | Self::PacketiseG711(_)
+            | Self::DepacketiseG711(_)
             | Self::PacketiseVp8 => 1,
             Self::AacToOpus | Self::OpusToAac | Self::SoundToOpus(_) | Self::SoundToAac(_) => 100,
+            // Little of the sound is left.
+            Self::ToG711 { .. } => 200,
             // Browsers decode H.264 with less work, where both would do.
             Self::ToH264(_) => 1_000,
             Self::ToVp8(_) => 1_100,
@@ -233,7 +273,7 @@ fn cheapest(
 
 /// The codecs in which RTP packets of a published feed can be had, the cheapest first.
 pub fn packet_codecs(published: FeedKey) -> Vec<Codec> {
-    let codecs = [Codec::H264, Codec::Vp8, Codec::Opus].into_iter();
+    let codecs = [Codec::H264, Codec::Vp8, Codec::Opus, Codec::Pcmu, Codec::Pcma].into_iter();
     let ways = codecs.filter(|codec| codec.kind() == published.kind()).filter_map(|codec| {
         // Whoever takes packets takes those of one NAL unit each as well.
         let accepted = [Form::Packets, Form::SingleNal].map(|form| FeedKey::new(codec, form));
@@ -269,6 +309,8 @@ fn way(published: &[FeedKey], wanted: FeedKey, is_there: fn(Conversion) -> bool)
     search(published, wanted, is_there, MAX_STEPS)
 }
 
+/// What telephones have.
+const TELEPHONE: [Codec; 2] = [Codec::Pcmu, Codec::Pcma];
 /// Depacketise, transcode, packetise.
 const MAX_STEPS: usize = 3;
 
@@ -305,6 +347,7 @@ impl Reason {
             Self::FirstPicture => "first_picture",
             Self::BFramesTranscoded => Warning::BFramesTranscoded.as_str(),
             Self::ProfileTranscoded => Warning::ProfileTranscoded.as_str(),
+            Self::ToG711 { .. } => "sound_to_g711",
             Self::SoundToOpus(_) => "sound_to_opus",
             Self::SoundToAac(_) => "sound_to_aac",
             Self::BFrames => Warning::BFrames.as_str(),
@@ -325,6 +368,7 @@ impl Reason {
             | Self::AacToOpus
             | Self::OpusToAac
             | Self::FirstPicture
+            | Self::ToG711 { .. }
             | Self::SoundToOpus(_)
             | Self::SoundToAac(_) => None,
         }
@@ -356,8 +400,14 @@ impl fmt::Display for Reason {
             }
             Self::BFramesTranscoded => return Warning::BFramesTranscoded.fmt(f),
             Self::ProfileTranscoded => return Warning::ProfileTranscoded.fmt(f),
+            Self::ToG711 { from, to } => {
+                return write!(
+                    f,
+                    "the viewer takes no {from}; the sound is coded as {to}, as on a telephone"
+                );
+            }
             Self::SoundToOpus(codec) => {
-                return write!(f, "browsers play no {codec}; the sound is coded as Opus");
+                return write!(f, "the viewer does not take {codec}; the sound is coded as Opus");
             }
             Self::SoundToAac(codec) => {
                 return write!(f, "few players know {codec}; the sound is coded as AAC");
@@ -427,7 +477,8 @@ mod tests {
 
     #[test]
     fn what_a_viewer_may_be_sent() {
-        assert_eq!(packet_codecs(frames(Codec::Aac)), [Codec::Opus]);
+        assert_eq!(packet_codecs(frames(Codec::Aac)), [Codec::Opus, Codec::Pcmu, Codec::Pcma]);
+        assert_eq!(packet_codecs(packets(Codec::Pcma)), [Codec::Pcma, Codec::Opus, Codec::Pcmu]);
         let single = FeedKey::new(Codec::H264, Form::SingleNal);
         for (published, codecs) in [
             (frames(Codec::H264), [Codec::H264, Codec::Vp8]),
@@ -468,6 +519,26 @@ mod tests {
             assert_eq!(player, Some((frames(Codec::Aac), vec![SoundToAac(codec)])));
             assert_eq!(plan(&[frames(codec)], &[frames(Codec::Aac), frames(codec)]).unwrap().1, []);
         }
+    }
+
+    #[test]
+    fn telephones_are_heard_and_hear() {
+        use Conversion::{
+            DepacketiseG711, DepacketiseOpus, PacketiseG711, PacketiseOpus, SoundToAac, SoundToOpus, ToG711,
+        };
+        let (pcma, opus) = (packets(Codec::Pcma), packets(Codec::Opus));
+        let way = |from, to| plan(&[from], &[to]).unwrap().1;
+        let to_pcma = |from| ToG711 { from, to: Codec::Pcma };
+        assert_eq!(way(frames(Codec::Aac), pcma), [to_pcma(Codec::Aac), PacketiseG711(Codec::Pcma)]);
+        assert_eq!(way(opus, pcma), [DepacketiseOpus, to_pcma(Codec::Opus), PacketiseG711(Codec::Pcma)]);
+        let (unpacked, to_opus) = (DepacketiseG711(Codec::Pcma), SoundToOpus(Codec::Pcma));
+        assert_eq!(way(pcma, opus), [unpacked, to_opus, PacketiseOpus]);
+        assert_eq!(way(pcma, frames(Codec::Aac)), [unpacked, SoundToAac(Codec::Pcma)]);
+        assert_eq!(plan(&[pcma], &[opus, pcma]), Some((pcma, vec![])), "as it is");
+        assert_eq!(way(packets(Codec::Pcmu), pcma)[1], to_pcma(Codec::Pcmu));
+        let both = plan(&[frames(Codec::Aac)], &[pcma, opus]).unwrap();
+        assert_eq!(both.0, opus, "the better one");
+        assert_eq!(packet_codecs(frames(Codec::Aac))[0], Codec::Opus);
     }
 
     #[test]

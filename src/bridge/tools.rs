@@ -39,7 +39,11 @@ impl Tools<'_> {
                 Box::new(depacketise::H264::new())
             }
             Conversion::DepacketiseVp8 => Box::new(depacketise::Vp8::new()),
-            Conversion::DepacketiseOpus => Box::new(depacketise::Opus::new()),
+            Conversion::DepacketiseOpus => Box::new(depacketise::Sound::opus()),
+            Conversion::DepacketiseG711(_) => Box::new(depacketise::Sound::g711()),
+            Conversion::PacketiseG711(_) => Box::new(packetise::G711::new()),
+            Conversion::ToG711 { from: Codec::Opus, to } => Box::new(audio::Transcoder::opus_to_g711(to)),
+            Conversion::ToG711 { to, .. } => Box::new(audio::Transcoder::rtmp_to_g711(to)),
             Conversion::AacToOpus => Box::new(audio::Transcoder::to_opus()),
             Conversion::OpusToAac => Box::new(audio::Transcoder::to_aac()),
             Conversion::SoundToOpus(_) => Box::new(audio::Transcoder::to_opus()),
@@ -97,6 +101,9 @@ pub(super) const fn start(conversion: Conversion) -> Start {
         | Conversion::AacToOpus
         | Conversion::OpusToAac
         | Conversion::SoundToOpus(_)
-        | Conversion::SoundToAac(_) => Start::Anywhere,
+        | Conversion::SoundToAac(_)
+        | Conversion::PacketiseG711(_)
+        | Conversion::DepacketiseG711(_)
+        | Conversion::ToG711 { .. } => Start::Anywhere,
     }
 }

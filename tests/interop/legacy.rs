@@ -1,4 +1,4 @@
-//! Sound of the Flash era over RTMP: heard in Chromium, and by a player that gets AAC.
+//! Sound of the Flash era over RTMP, and of telephones over WebRTC: heard in Chromium, and by a player that gets AAC.
 
 use crate::analysis::{OFFSET, Report};
 use crate::browser::Browser;
@@ -46,4 +46,34 @@ fn nellymoser_is_heard_in_a_browser_and_by_an_aac_player() {
     for report in heard("nellymoser", &["-c:a", "nellymoser", "-ar", "22050", "-ac", "1"]) {
         assert!(report.sound().snr >= 12.0, "{report:#?}");
     }
+}
+
+/// What is left of the signal on a telephone: beeps above 4 kHz are not.
+fn is_telephone(report: &Report) {
+    println!("{report:#?}");
+    let sound = report.sound();
+    assert!(sound.snr >= 25.0 && sound.longest_gap() < GAP && sound.beeps.len() >= 3, "{report:#?}");
+    assert!(report.offset().abs() <= OFFSET, "{report:#?}");
+}
+
+#[test]
+fn a_browser_that_has_pcmu_alone_is_heard_by_an_aac_player() {
+    let gateway = Gateway::start();
+    let mut browser = Browser::start();
+    browser.publish(&gateway, "studio", "camera", "H264/PCMU");
+    gateway.wait_for("studio", "camera", &["h264", "pcmu"]);
+    let file = scratch("from-pcmu.flv");
+    Client::play(&gateway.url("studio", "camera"), 8, &file).finish(Duration::from_secs(15));
+    is_telephone(&ffmpeg::read(&file).analyse());
+}
+
+#[test]
+fn a_browser_that_has_pcma_alone_hears_aac() {
+    let gateway = Gateway::start();
+    let _publisher = Client::publish(&ffmpeg::baseline_clip(40), &gateway.url("studio", "camera"));
+    gateway.wait_for("studio", "camera", &["h264", "aac"]);
+    let mut browser = Browser::start();
+    browser.play(&gateway, "studio", "camera", "H264/PCMA");
+    browser.settle(3);
+    is_telephone(&browser.record(6).analyse());
 }

@@ -83,10 +83,13 @@
   // ---- WHIP and WHEP
 
   function prefer(transceiver, kind, codec) {
-    if (kind !== 'video' || !codec) return;
-    const {codecs} = RTCRtpReceiver.getCapabilities('video');
-    const is = (c, name) => c.mimeType.toLowerCase() === 'video/' + name;
-    transceiver.setCodecPreferences(codecs.filter((c) => is(c, codec.toLowerCase()) || is(c, 'rtx')));
+    // The codec of the picture and, behind a slash, of the sound.
+    const [picture, sound] = (codec || '').toLowerCase().split('/');
+    const wanted = kind === 'video' ? picture : sound;
+    if (!wanted) return;
+    const {codecs} = RTCRtpReceiver.getCapabilities(kind);
+    const is = (c, name) => c.mimeType.toLowerCase() === kind + '/' + name;
+    transceiver.setCodecPreferences(codecs.filter((c) => is(c, wanted) || is(c, 'rtx')));
   }
 
   async function negotiate(url, peer) {

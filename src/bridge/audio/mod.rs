@@ -7,6 +7,7 @@ mod aac;
 mod align;
 #[cfg(feature = "transcode")]
 mod downmix;
+mod g711;
 #[cfg(feature = "transcode")]
 mod library;
 mod opus;

@@ -5,7 +5,7 @@ mod legacy;
 
 use super::aac::{self, AacEncoder};
 use super::opus::{OpusDecoder, OpusEncoder};
-use super::{Decoder, Encoder, Transcoder};
+use super::{Decoder, Encoder, Transcoder, decoder};
 use crate::bridge::converter::{Converter, Output};
 use crate::codec::opus::OpusConfig;
 use crate::media::{CodecParams, Frame, MediaKind, StreamClock};
@@ -112,6 +112,7 @@ fn listen(out: &[Output]) -> Heard {
     let (mut decoder, samples): (Box<dyn Decoder>, _) = match params {
         CodecParams::Opus(config) => (Box::new(OpusDecoder::new(*config).unwrap()), 960),
         CodecParams::Aac(config) => (aac::decoder(config).unwrap(), 1_024),
+        CodecParams::Sound(_) => (decoder(params).unwrap(), 960),
         other => panic!("{other:?}"),
     };
     let frames = frames(out);

@@ -2,11 +2,13 @@
 
 use super::aac::AacEncoder;
 use super::align::{Aligner, Step};
+use super::g711::G711Encoder;
 use super::opus::OpusEncoder;
 use super::resample::Resampler;
 use super::{CodecError, Decoder, Encoder, Format, decoder};
 use crate::bridge::converter::{Converter, Output};
-use crate::media::{CodecParams, Frame, MediaKind, Payload};
+use crate::codec::g711::Law;
+use crate::media::{Codec, CodecParams, Frame, MediaKind, Payload};
 use crate::stream::Event;
 use crate::time::{ClockRate, MediaDuration, Timestamp};
 use std::time::{Duration, Instant};
@@ -49,6 +51,7 @@ pub(in crate::bridge) struct Transcoder {
 enum Target {
     Opus,
     Aac,
+    G711(Law),
 }
 
 /// Everything behind the decoder.
@@ -87,6 +90,16 @@ impl Transcoder {
     /// What has stamps of RTMP -> AAC, likewise.
     pub(in crate::bridge) fn rtmp_to_aac() -> Self {
         Self::new(Target::Aac, RTMP_THRESHOLD)
+    }
+
+    /// Opus -> G.711, one of the two.
+    pub(in crate::bridge) fn opus_to_g711(to: Codec) -> Self {
+        Self::new(Target::G711(law(to)), RTP_THRESHOLD)
+    }
+
+    /// What has stamps of RTMP -> G.711, likewise.
+    pub(in crate::bridge) fn rtmp_to_g711(to: Codec) -> Self {
+        Self::new(Target::G711(law(to)), RTMP_THRESHOLD)
     }
 
     fn new(target: Target, threshold: MediaDuration) -> Self {
@@ -203,9 +216,13 @@ impl Chain {
         threshold: MediaDuration,
         out: &mut Vec<Output>,
     ) -> Result<Self, CodecError> {
+        // A telephone has one channel.
+        let channels = if matches!(target, Target::G711(_)) { 1 } else { format.channels };
+        let format = Format { channels, ..format };
         let encoder: Box<dyn Encoder> = match target {
             Target::Opus => Box::new(OpusEncoder::new(format.channels)?),
             Target::Aac => Box::new(AacEncoder::new(format.channels)?),
+            Target::G711(law) => Box::new(G711Encoder::new(law)),
         };
         out.push(Output::Params(encoder.params()));
         let resampler = Resampler::new(format)?;
@@ -349,6 +366,13 @@ fn spread(block: &mut Vec<f32>, from: usize, to: usize) {
             *block = block.chunks_exact(2).map(|pair| pair.iter().sum::<f32>() / 2.0).collect();
         }
         _ => {}
+    }
+}
+
+const fn law(codec: Codec) -> Law {
+    match codec {
+        Codec::Pcma => Law::A,
+        _ => Law::Mu,
     }
 }
 

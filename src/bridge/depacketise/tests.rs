@@ -179,7 +179,7 @@ fn opus_tells_of_losses_and_keeps_order() {
     let order = [0, 2, 1, 3, 4, 6, 7, 8, 9, 10];
     let packets = order.map(|sequence| (Duration::ZERO, packet(sequence)));
     assert_eq!(
-        run(&mut Opus::new(), packets),
+        run(&mut Sound::opus(), packets),
         ["0k", "20k", "40k", "60k", "-1", "120k", "140k", "160k", "180k", "200k"]
     );
 }

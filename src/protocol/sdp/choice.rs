@@ -58,6 +58,11 @@ fn accept(
     sends: bool,
 ) -> Option<AcceptedCodec> {
     let codec = format.format.codec().filter(|codec| codec.kind() == kind)?;
+    // Whoever has Opus has no use for the sound of a telephone.
+    let has_opus = || section.formats.iter().any(|format| matches!(format.format, Format::Opus(_)));
+    if matches!(format.format, Format::G711(_)) && has_opus() {
+        return None;
+    }
     let is_video = kind == MediaKind::Video;
     // Feedback of arrivals would be empty without the sequence numbers that it speaks of.
     let numbered = section.extensions.iter().any(|offered| offered.extension == Extension::TransportCc);
@@ -157,6 +162,16 @@ mod tests {
         assert_eq!(sent(&[(100, "H264", MODE_0)], &[]), [100], "nothing is known of the stream yet");
         assert!(sent(&[(100, "H264", MODE_0)], &tracks).is_empty(), "mode 0 has no fragments");
         assert_eq!(sent(&[(100, "H264", MODE_0), (99, "VP8", "")], &tracks), [99]);
+    }
+
+    #[test]
+    fn g711_is_for_those_who_have_nothing_better() {
+        let of = |lines: &str| section(&format!("m=audio 9 UDP/TLS/RTP/SAVPF {lines}"));
+        let received = |lines| to_receive(&of(lines), MediaKind::Audio).map(|codec| codec.payload_type);
+        assert_eq!(received("0 8\n"), Some(0), "static, and the first of equals");
+        assert_eq!(received("101 8\na=rtpmap:8 PCMA/8000\na=rtpmap:101 telephone-event/8000\n"), Some(8));
+        assert_eq!(received("0 8 111\na=rtpmap:111 opus/48000/2\n"), Some(111));
+        assert_eq!(received("9\na=rtpmap:9 G722/8000\n"), None);
     }
 
     #[test]

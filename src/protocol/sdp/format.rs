@@ -1,6 +1,7 @@
 //! Payload formats: `a=rtpmap`, `a=fmtp` and `a=rtcp-fb` of one payload type.
 
 use crate::codec::Codec;
+use crate::codec::g711::Law;
 use crate::codec::h264::NalKind;
 use crate::time::ClockRate;
 use base64::Engine as _;
@@ -45,6 +46,8 @@ pub enum Format {
     Vp8,
     /// RFC 7587.
     Opus(OpusFormat),
+    /// RFC 3551, section 4.5.14.
+    G711(Law),
     /// Retransmissions of another payload type (RFC 4588).
     Rtx {
         /// That payload type.
@@ -61,7 +64,27 @@ impl Format {
             Self::H264(_) => Some(Codec::H264),
             Self::Vp8 => Some(Codec::Vp8),
             Self::Opus(_) => Some(Codec::Opus),
+            Self::G711(Law::Mu) => Some(Codec::Pcmu),
+            Self::G711(Law::A) => Some(Codec::Pcma),
             Self::Rtx { .. } | Self::Other => None,
+        }
+    }
+
+    /// Of a payload type without `a=rtpmap` (RFC 3551, table 4).
+    pub(super) const fn of_static(payload_type: u8) -> Self {
+        match payload_type {
+            0 => Self::G711(Law::Mu),
+            8 => Self::G711(Law::A),
+            _ => Self::Other,
+        }
+    }
+
+    /// The clock of its RTP timestamps.
+    pub const fn clock_rate(&self) -> ClockRate {
+        match self {
+            Self::Opus(_) => ClockRate::OPUS,
+            Self::G711(_) => ClockRate::TELEPHONE,
+            Self::H264(_) | Self::Vp8 | Self::Rtx { .. } | Self::Other => ClockRate::VIDEO,
         }
     }
 
@@ -74,6 +97,10 @@ impl Format {
             Self::Vp8
         } else if is("opus", ClockRate::OPUS) && channels == 2 {
             Self::Opus(OpusFormat::parse(fmtp)) // RFC 7587, section 7: always 48000/2, whatever is sent
+        } else if is("PCMU", ClockRate::TELEPHONE) && channels == 1 {
+            Self::G711(Law::Mu)
+        } else if is("PCMA", ClockRate::TELEPHONE) && channels == 1 {
+            Self::G711(Law::A)
         } else if name.eq_ignore_ascii_case("rtx") {
             parameter(fmtp, "apt")
                 .and_then(|apt| apt.parse().ok())
@@ -326,6 +353,12 @@ mod tests {
         let mono = Format::new("opus", ClockRate::OPUS, 2, "sprop-stereo=0");
         assert!(matches!(mono, Format::Opus(OpusFormat { sends_stereo: false, stereo: false, .. })));
         assert_eq!(Format::new("opus", ClockRate::OPUS, 1, ""), Format::Other);
+        assert_eq!(Format::new("pcma", ClockRate::TELEPHONE, 1, ""), Format::G711(Law::A));
+        assert_eq!(Format::new("PCMU", ClockRate::OPUS, 1, ""), Format::Other);
+        assert_eq!(
+            [0, 8, 9].map(|pt| Format::of_static(pt).codec()),
+            [Some(Codec::Pcmu), Some(Codec::Pcma), None]
+        );
     }
 
     #[test]

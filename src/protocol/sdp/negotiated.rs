@@ -5,6 +5,7 @@ use super::section::{Direction, Mid, Rid, Sources};
 use super::transport::{Credentials, Fingerprint};
 use crate::codec::{Codec, MediaKind};
 use crate::protocol::rtp::{Extension, ExtensionIds, Ssrc};
+use crate::time::ClockRate;
 use bytes::Bytes;
 
 /// The outcome of a negotiation.
@@ -84,6 +85,17 @@ pub struct AcceptedCodec {
     pub format: Format,
     /// RTCP feedback agreed on.
     pub feedback: Feedback,
+}
+
+impl Accepted {
+    /// The clock of the section's RTP timestamps, whichever of its codecs they are of.
+    pub fn clock_rate(&self) -> ClockRate {
+        match (self.codecs.first(), self.kind) {
+            (Some(codec), _) => codec.format.clock_rate(),
+            (None, MediaKind::Audio) => ClockRate::OPUS,
+            (None, MediaKind::Video) => ClockRate::VIDEO,
+        }
+    }
 }
 
 impl Negotiated {

@@ -327,7 +327,10 @@ impl RawFormat {
             Some((name, rate, channels)) => (name, Some(rate), channels),
             None => (String::new(), None, 1),
         };
-        let format = clock_rate.map_or(Format::Other, |rate| Format::new(&name, rate, channels, &self.fmtp));
+        let format = match clock_rate {
+            Some(rate) => Format::new(&name, rate, channels, &self.fmtp),
+            None => Format::of_static(self.payload_type),
+        };
         let parameter_sets = match format {
             Format::H264(_) => parameter_sets(&self.fmtp),
             _ => Vec::new(),

@@ -7,6 +7,7 @@ use super::offer::Offer;
 use super::section::{Direction, OfferedSection, Rid};
 use super::transport::TransportKind;
 use crate::codec::MediaKind;
+use crate::codec::g711::Law;
 use std::fmt::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -189,6 +190,8 @@ impl<'a> Writer<'a> {
                         Want::Send(_) => self.line(format_args!("a=fmtp:{pt} minptime=10;useinbandfec=1")),
                     }
                 }
+                Format::G711(Law::Mu) => self.line(format_args!("a=rtpmap:{pt} PCMU/8000")),
+                Format::G711(Law::A) => self.line(format_args!("a=rtpmap:{pt} PCMA/8000")),
                 Format::Rtx { .. } | Format::Other => {} // never accepted as codecs
             }
             for value in codec.feedback.values() {

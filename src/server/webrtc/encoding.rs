@@ -4,6 +4,7 @@ use super::inserted::Inserted;
 use super::parameter_sets::{ParameterSets, Start};
 use crate::codec::h264::AvcConfig;
 use crate::codec::opus::OpusConfig;
+use crate::codec::sound::SoundConfig;
 use crate::codec::{Codec, MediaKind};
 use crate::media::{CodecParams, Extensions, MAX_PAYLOAD, Packet};
 use crate::protocol::rtcp::{ReportBlock, SenderInfo};
@@ -85,10 +86,7 @@ impl Encoding {
             rid,
             keyframe: Keyframe::default(),
             in_use: true,
-            rate: match section.kind {
-                MediaKind::Audio => ClockRate::OPUS,
-                MediaKind::Video => ClockRate::VIDEO,
-            },
+            rate: section.clock_rate(),
             codec,
             source: None,
             nack: NackGenerator::new(codec.feedback.nack),
@@ -344,6 +342,9 @@ impl Encoding {
             (Codec::Vp8, _) => Some(CodecParams::Vp8),
             (Codec::Opus, Format::Opus(format)) => {
                 Some(CodecParams::Opus(OpusConfig { channels: if format.sends_stereo { 2 } else { 1 } }))
+            }
+            (codec @ (Codec::Pcmu | Codec::Pcma), _) => {
+                Some(CodecParams::Sound(SoundConfig::telephone(codec)))
             }
             // None of the others is ever agreed on.
             _ => None,

@@ -77,10 +77,7 @@ pub(super) struct Out<'a> {
 
 impl Leg {
     pub(super) fn new(section: &Accepted) -> Option<Self> {
-        let rate = match section.kind {
-            MediaKind::Audio => ClockRate::OPUS,
-            MediaKind::Video => ClockRate::VIDEO,
-        };
+        let rate = section.clock_rate();
         let numbering = Numbering::new();
         Some(Self {
             sources: section.local?,

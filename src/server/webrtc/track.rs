@@ -8,7 +8,7 @@ use crate::protocol::rtcp::SenderInfo;
 use crate::protocol::rtp::{PacketView, Ssrc, Values};
 use crate::protocol::sdp::Accepted;
 use crate::stream::{FeedWriter, Layers, Publisher};
-use crate::time::{ClockRate, Timestamp};
+use crate::time::Timestamp;
 use bytes::Bytes;
 use std::time::Instant;
 
@@ -56,10 +56,7 @@ impl Track {
         match self {
             Self::Plain(plain) => {
                 let kind = plain.encoding.kind();
-                let rate = match kind {
-                    MediaKind::Audio => ClockRate::OPUS,
-                    MediaKind::Video => ClockRate::VIDEO,
-                };
+                let rate = plain.encoding.section().clock_rate();
                 let place = |ticks, _| Placed { ticks, time: clock.packet(kind, rate, arrival, ticks) };
                 plain.encoding.packet(now, view, datagram, values, place)
             }

@@ -353,11 +353,18 @@ fn refusals() {
     let mixed = offer("a=group:BUNDLE a v\n", &[AUDIO, &VIDEO.replace("UDP/TLS/RTP/SAVPF", "RTP/XAVP")]);
     let (text, agreed) = receive(&mixed);
     assert!(agreed.sections.len() == 1 && text.contains("m=video 0 RTP/XAVP 96"));
-    for (formats, offered) in [("0", "PCMU"), ("8 9", "PCMA, G722"), ("35", "payload type 35")] {
+    for (formats, offered) in [("3", "GSM"), ("9 18", "G722, G729"), ("35", "payload type 35")] {
         let unnamed = whole.replace(" 111\n", &format!(" {formats}\n"));
         let error = SdpError::NoCommonCodec { offered: offered.into(), needed: "opus, H264, VP8".into() };
         assert_eq!(respond(&unnamed, &Want::Receive).unwrap_err(), error, "{formats}");
     }
+    let telephone = whole.replace(" 111\n", " 8 0\n");
+    let (text, agreed) = receive(&telephone);
+    assert!(text.contains("m=audio 8189 UDP/TLS/RTP/SAVPF 8\r\n") && text.contains("a=rtpmap:8 PCMA/8000"));
+    assert_eq!(
+        (codecs(&agreed, MediaKind::Audio)[0].2, agreed.sections[0].clock_rate().get()),
+        (Codec::Pcma, 8_000)
+    );
     let alien = whole.replace("opus/48000/2", "G722/8000");
     let error = SdpError::NoCommonCodec { offered: "G722".into(), needed: "opus, H264, VP8".into() };
     assert_eq!(respond(&alien, &Want::Receive).unwrap_err(), error);

@@ -157,6 +157,7 @@ export const english = {
   reason_b_frame_references: 'The encoder’s B-frames leave browsers one picture per keyframe. They can be turned off in the encoder.',
   reason_opus_to_aac: 'The sound is converted for RTMP players (Opus to AAC).',
   reason_sound_to_opus: 'The sound is converted for browsers.',
+  reason_sound_to_g711: 'The sound is converted for a telephone.',
   reason_sound_to_aac: 'The sound is converted for RTMP players and recordings.',
   reason_packetised: 'Sent on in packets; nothing is lost.',
   reason_depacketised: 'Sent on in whole frames; nothing is lost.',

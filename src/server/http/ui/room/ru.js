@@ -163,6 +163,7 @@ export const russian = {
   reason_b_frame_references: 'Из-за B-кадров браузеры видят по одной картинке на ключевой кадр. Их можно отключить в кодере.',
   reason_opus_to_aac: 'Звук перекодирован для RTMP-плееров (Opus в AAC).',
   reason_sound_to_opus: 'Звук перекодирован для браузеров.',
+  reason_sound_to_g711: 'Звук перекодирован для телефона.',
   reason_sound_to_aac: 'Звук перекодирован для RTMP-плееров и записей.',
   reason_packetised: 'Передаётся пакетами, без потерь.',
   reason_depacketised: 'Передаётся целыми кадрами, без потерь.',
