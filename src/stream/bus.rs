@@ -104,7 +104,7 @@ pub(super) struct State {
 }
 
 impl Stream {
-    /// A stream without tracks, whose [`Timestamp::ZERO`] is now. `origin` is what the time of day is.
+    /// A stream without tracks, whose [`Timestamp::ZERO`](crate::time::Timestamp::ZERO) is now. `origin` is what the time of day is.
     pub fn publish(name: StreamName, origin: NtpTime) -> (Self, Publisher) {
         let shared = Arc::new(Shared {
             name,
@@ -143,12 +143,12 @@ impl Stream {
         &self.shared.name
     }
 
-    /// The wall-clock time of [`Timestamp::ZERO`]: one anchor for audio and video.
+    /// The wall-clock time of [`Timestamp::ZERO`](crate::time::Timestamp::ZERO): one anchor for audio and video.
     pub fn origin(&self) -> NtpTime {
         self.shared.origin
     }
 
-    /// When [`Timestamp::ZERO`] was on the steady clock, by which streams lie beside each other however the time of day is set.
+    /// When [`Timestamp::ZERO`](crate::time::Timestamp::ZERO) was on the steady clock, by which streams lie beside each other however the time of day is set.
     pub fn began(&self) -> Instant {
         self.shared.began
     }

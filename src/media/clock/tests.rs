@@ -45,6 +45,35 @@ impl Sender {
     }
 }
 
+/// One line of a vector: what is given, and the same with where it lies.
+fn placed(clock: &mut StreamClock, line: &str) -> String {
+    let given = line.split(" -> ").next().unwrap();
+    let [kind, ticks, arrival] = given.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+    let (kind, rate) = if kind == "a" { (MediaKind::Audio, AUDIO) } else { (MediaKind::Video, VIDEO) };
+    let arrival = at(arrival.strip_prefix('@').unwrap().parse().unwrap());
+    let time = clock.packet(kind, rate, arrival, ticks.parse().unwrap());
+    format!("{given} -> {}", time.since_origin().as_millis())
+}
+
+#[test]
+fn vectors() {
+    let text = include_str!("../../../tests/data/stamps/rtp.txt");
+    let cases: Vec<_> = text.split("\n= ").skip(1).collect();
+    assert!(cases.len() >= 8);
+    for case in cases {
+        let mut lines = case.lines().filter(|line| !line.is_empty()).peekable();
+        let name = lines.next().unwrap();
+        let expected = lines.next_if(|line| line.starts_with(':')).unwrap_or(":");
+        let mut clock = StreamClock::new();
+        let packets: Vec<_> = lines.collect();
+        let got: Vec<_> = packets.iter().map(|line| placed(&mut clock, line)).collect();
+        assert_eq!(got, packets, "{name}");
+        let told = clock.take_repairs();
+        let told: String = told.iter().map(|(kind, count)| format!(" {} {count}", kind.as_str())).collect();
+        assert_eq!(format!(":{told}"), expected, "{name}");
+    }
+}
+
 #[test]
 fn flows_at_once_and_slides_to_the_reports() {
     let mut clock = StreamClock::new();
