@@ -171,6 +171,16 @@ const COUNTERS: &[Description] = &[
         Unit::Count,
         "Audio packets that could not be decoded or encoded.",
     ),
+    (
+        "commonroom_transcode_errors_total",
+        Unit::Count,
+        "Pictures that a transcoder could not decode or encode, by stage.",
+    ),
+    (
+        "commonroom_transcode_pictures_total",
+        Unit::Count,
+        "Pictures that transcoders took, by result: made, shed (it was late), past (before anybody came).",
+    ),
     ("commonroom_bridge_codec_panics_total", Unit::Count, "Panics of a codec library that were caught."),
     ("commonroom_webrtc_received_datagrams_total", Unit::Count, "UDP datagrams received on the media port."),
     (
