@@ -75,7 +75,7 @@ async fn what_is_wrong_with_an_offer_is_said() {
     site.ask("POST", "/whip/demo/alice", &[], WHIP).await.is_problem(415, "unsupported_media_type");
     post("/whip/demo/alice", sdp, "").await.is_problem(400, "bad_offer");
     post("/whip/demo/alice", sdp, "v=0\r\nnonsense").await.is_problem(400, "bad_offer");
-    let foreign = WHIP.replace(" H264/", " H265/").replace(" opus/", " iLBC/");
+    let foreign = WHIP.replace(" H264/", " H265/").replace(" opus/", " iLBC/").replace(" PCM", " L16-");
     post("/whip/demo/alice", sdp, &foreign).await.is_problem(406, "no_common_codec");
     post("/whip/demo/alice", sdp, &"a".repeat(64 * 1024 + 1)).await.is_problem(413, "too_large");
     post("/whip/.demo/alice", sdp, WHIP).await.is_problem(400, "invalid_name");

@@ -114,7 +114,8 @@ async fn offers_are_refused_in_the_words_of_the_sdk() {
     bob.say(&ClientMessage::PublishStream((Box::new(broken),))).await;
     assert_eq!(bob.status().await.status, Status::Failed);
     let mut foreign = publish("b2", "r1-bob-0002");
-    foreign.sdp = foreign.sdp.replace("H264/90000", "H266/90000").replace("opus/48000", "codec2/8000");
+    let known = [("H264/90000", "H266/90000"), ("opus/48000", "codec2/8000"), (" PCM", " L16-")];
+    foreign.sdp = known.iter().fold(foreign.sdp, |sdp, (known, other)| sdp.replace(known, other));
     bob.say(&ClientMessage::PublishStream((Box::new(foreign),))).await;
     bob.finished("b2", Status::Failed, "No common codecs").await;
     bob.send(r#"{"message":"publishStream","data":[{"mediaSessionId":"b3","name":"r1-bob-3"}]}"#).await;
