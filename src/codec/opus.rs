@@ -17,6 +17,13 @@ impl OpusConfig {
         (is_plain && matches!(channels, 1 | 2)).then_some(Self { channels })
     }
 
+    /// An identification header that says so, with nothing to be left out at the beginning.
+    pub fn to_header(self) -> [u8; 19] {
+        let [a, b, c, d] = ClockRate::OPUS.get().to_le_bytes();
+        let [o, p, u, s, h, e, a_, d_] = *b"OpusHead";
+        [o, p, u, s, h, e, a_, d_, 1, self.channels, 0, 0, a, b, c, d, 0, 0, 0]
+    }
+
     /// What a packet says of itself; 1 for none.
     pub fn of_packet(packet: &[u8]) -> Self {
         let stereo = packet.first().is_some_and(|toc| toc & 4 != 0);
@@ -66,6 +73,8 @@ mod tests {
             [Some(1), Some(2), None, None, None]
         );
         assert_eq!(OpusConfig::parse(&header(2, 0)[..18]), None);
+        let ours = OpusConfig { channels: 2 };
+        assert_eq!(OpusConfig::parse(&ours.to_header()), Some(ours));
         assert_eq!([[0xf8], [0xfc]].map(|packet| OpusConfig::of_packet(&packet).channels), [1, 2]);
     }
 

@@ -7,6 +7,7 @@ use crate::codec::sound::SoundConfig;
 use crate::time::ClockRate;
 use crate::wire::ByteReader;
 use bytes::Bytes;
+use smallvec::SmallVec;
 use std::fmt;
 
 const AAC: u8 = 10;
@@ -63,10 +64,27 @@ pub const fn audio_fourcc(codec: Codec) -> Option<&'static str> {
     }
 }
 
-/// The two bytes in front of an AAC packet or, with `config`, an AudioSpecificConfig. For AAC the rate and channel bits
-/// are constants; the configuration counts.
-pub const fn aac_header(config: bool) -> [u8; 2] {
-    [0xaf, if config { 0 } else { 1 }]
+/// What stands in front of what a decoder must know: an AudioSpecificConfig or an Opus identification header.
+pub fn audio_sequence_header(codec: Codec) -> impl AsRef<[u8]> + use<> {
+    header(codec, packet::SEQUENCE_START)
+}
+
+/// What stands in front of a packet.
+pub fn audio_frame_header(codec: Codec) -> impl AsRef<[u8]> + use<> {
+    header(codec, packet::CODED_FRAMES)
+}
+
+/// AAC has FLV's own form, which all players know; there its rate and channel bits are constants.
+fn header(codec: Codec, packet_type: u8) -> SmallVec<[u8; 8]> {
+    let mut header = SmallVec::new();
+    match audio_fourcc(codec).filter(|_| codec != Codec::Aac) {
+        Some(code) => {
+            header.push(EXTENDED << 4 | packet_type);
+            header.extend_from_slice(code.as_bytes());
+        }
+        None => header.extend_from_slice(&[AAC << 4 | 0x0f, packet_type]),
+    }
+    header
 }
 
 impl AudioTag {
@@ -226,6 +244,17 @@ mod tests {
             assert_eq!([parse(&tag(2)), parse(&tag(4))], [Ok(AudioTag::Empty), Ok(AudioTag::Empty)]);
             assert_eq!(parse(&tag(3)), Err(FlvError::PacketType(3)));
         }
+    }
+
+    #[test]
+    fn headers_say_what_the_parser_reads() {
+        for codec in [Codec::Aac, Codec::Opus] {
+            let tag = |head: &dyn AsRef<[u8]>| [head.as_ref(), &[7]].concat();
+            let config = Ok(AudioTag::Config(codec, Bytes::from_static(&[7])));
+            assert_eq!(parse(&tag(&audio_sequence_header(codec))), config);
+            assert_eq!(parse(&tag(&audio_frame_header(codec))), packet(codec));
+        }
+        assert_eq!(audio_frame_header(Codec::Aac).as_ref(), [0xaf, 1]);
     }
 
     #[test]

@@ -6,9 +6,9 @@ mod capabilities;
 mod metadata;
 mod video;
 
-pub use audio::{AudioCodec, AudioTag, aac_header, audio_fourcc};
-pub use capabilities::{accepted_video, capabilities};
-pub use metadata::Metadata;
+pub use audio::{AudioCodec, AudioTag, audio_fourcc, audio_frame_header, audio_sequence_header};
+pub use capabilities::{accepted_audio, accepted_video, capabilities};
+pub use metadata::{Metadata, SoundFacts};
 pub use video::{VideoCodec, VideoTag, video_fourcc, video_frame_header, video_sequence_header};
 
 use crate::wire::Truncated;

@@ -9,7 +9,7 @@ use super::socket::{Done, Socket};
 use super::sockopt;
 use super::streams::{Role, Streams};
 use crate::media::Codec;
-use crate::protocol::flv::accepted_video;
+use crate::protocol::flv::{accepted_audio, accepted_video};
 use crate::protocol::rtmp::{Code, Event, Output, ServerSession, SessionError, StreamId, Timeouts};
 use crate::room::{Rate, Revocation};
 use crate::server::conference::{Conference, Output as Told};
@@ -313,6 +313,7 @@ impl Connection<'_> {
                 debug!(%app, %tc_url, "connect");
                 (self.app, self.tc_url) = (app, tc_url);
                 self.codecs = accepted_video(&properties);
+                self.codecs.extend(accepted_audio(&properties));
                 self.session.accept_connect();
                 self.introduce(now, self.conference, self.remote, &arguments);
             }

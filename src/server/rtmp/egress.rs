@@ -2,12 +2,15 @@
 
 use super::players::Playing;
 use crate::bridge::{Accepts, Bridge, Subscription};
-use crate::codec::aac::AudioSpecificConfig;
 use crate::media::{Codec, CodecParams, Frame, MediaKind};
-use crate::protocol::flv::{Metadata, aac_header, video_frame_header, video_sequence_header};
+use crate::protocol::flv::{
+    Metadata, SoundFacts, audio_frame_header, audio_sequence_header, video_frame_header,
+    video_sequence_header,
+};
 use crate::protocol::rtmp::{ServerSession, StreamId};
 use crate::stream::{EndReason, Event, FeedKey, Form, QueueLimits, Start, Stream, StreamName};
 use crate::time::{ClockRate, MediaDuration, RtmpTime, Timestamp};
+use bytes::Bytes;
 use tokio::sync::watch;
 
 /// One player.
@@ -23,7 +26,7 @@ pub(super) struct Egress {
     /// Where the player's time begins: its first frame.
     base: Option<Timestamp>,
     video: Track<CodecParams>,
-    audio: Track<AudioSpecificConfig>,
+    audio: Track<CodecParams>,
     paused: bool,
     /// After a pause video goes on at a keyframe.
     needs_keyframe: bool,
@@ -36,7 +39,7 @@ struct Track<C> {
 }
 
 impl Egress {
-    /// For a player that takes pictures in any of these codecs. Begins with the frames since the stream's last keyframe.
+    /// For a player that takes any of these codecs. Begins with the frames since the stream's last keyframe.
     pub(super) fn new(
         bridge: &Bridge,
         stream: &Stream,
@@ -46,10 +49,11 @@ impl Egress {
         playing: Playing,
         codecs: &[Codec],
     ) -> Self {
-        let accepts = Accepts {
-            audio: vec![FeedKey::new(Codec::Aac, Form::Frames)],
-            video: codecs.iter().map(|codec| FeedKey::new(*codec, Form::Frames)).collect(),
+        let of = |kind| {
+            let codecs = codecs.iter().filter(|codec| codec.kind() == kind);
+            codecs.map(|codec| FeedKey::new(*codec, Form::Frames)).collect()
         };
+        let accepts = Accepts { audio: of(MediaKind::Audio), video: of(MediaKind::Video) };
         Self {
             subscription: bridge.subscribe(stream, accepts, Start::CachedGop, limits),
             playing,
@@ -96,8 +100,10 @@ impl Egress {
         let mut given = 0;
         while given < enough {
             match self.subscription.try_next()? {
-                Event::Params(CodecParams::Aac(config)) => self.audio.set(config),
-                Event::Params(params) if params.codec().kind() == MediaKind::Video => self.video.set(params),
+                Event::Params(params) => match params.codec().kind() {
+                    MediaKind::Audio => self.audio.set(params),
+                    MediaKind::Video => self.video.set(params),
+                },
                 Event::Frame(frame) if !self.paused => given += self.frame(session, &frame),
                 Event::Ended(reason) => return Some(reason),
                 _ => {}
@@ -158,8 +164,9 @@ impl Egress {
                 self.playing.sent(codec, payload.len());
             }
             MediaKind::Audio => {
-                session.send_audio(self.id, time, &aac_header(false), payload);
-                self.playing.sent(Codec::Aac, payload.len());
+                let Some(codec) = self.audio.config.as_ref().map(CodecParams::codec) else { return configs };
+                session.send_audio(self.id, time, audio_frame_header(codec).as_ref(), payload);
+                self.playing.sent(codec, payload.len());
             }
         }
         configs + payload.len()
@@ -174,9 +181,14 @@ impl Egress {
             session.send_video(self.id, time, &video_sequence_header(params.codec()), &record);
             sent += record.len();
         }
-        if let Some(config) = self.audio.take_unsent() {
-            session.send_audio(self.id, time, &aac_header(true), config.bytes());
-            sent += config.bytes().len();
+        if let Some(params) = self.audio.take_unsent() {
+            let record = match params {
+                CodecParams::Aac(config) => config.bytes().clone(),
+                CodecParams::Opus(config) => Bytes::copy_from_slice(&config.to_header()),
+                _ => return sent, // no player is sent any other sound
+            };
+            session.send_audio(self.id, time, audio_sequence_header(params.codec()).as_ref(), &record);
+            sent += record.len();
         }
         sent
     }
@@ -185,10 +197,17 @@ impl Egress {
     fn send_metadata(&mut self, session: &mut ServerSession) {
         self.metadata_changed = false;
         let said = self.metadata.as_mut().map(|metadata| metadata.borrow_and_update().clone());
-        let metadata = said.filter(|said| !said.is_empty()).unwrap_or_else(|| {
-            self.described = true;
-            Metadata::describe(self.video.config.as_ref().map(CodecParams::codec), self.audio.config.as_ref())
-        });
+        let audio = self.audio.config.as_ref().and_then(facts);
+        let metadata = match said.filter(|said| !said.is_empty()) {
+            Some(mut said) => {
+                audio.into_iter().for_each(|audio| said.correct(audio));
+                said
+            }
+            None => {
+                self.described = true;
+                Metadata::describe(self.video.config.as_ref().map(CodecParams::codec), audio)
+            }
+        };
         if !metadata.is_empty() {
             session.send_data(self.id, RtmpTime(0), metadata.to_message().into());
         }
@@ -213,6 +232,16 @@ impl<C: PartialEq> Track<C> {
         }
         self.config.as_ref()
     }
+}
+
+/// What a player is told of its sound.
+const fn facts(params: &CodecParams) -> Option<SoundFacts> {
+    let (rate, channels) = match params {
+        CodecParams::Aac(config) => (config.sample_rate(), config.channels()),
+        CodecParams::Opus(config) => (ClockRate::OPUS, config.channels),
+        _ => return None,
+    };
+    Some(SoundFacts { codec: params.codec(), rate, channels })
 }
 
 fn milliseconds(span: MediaDuration) -> i64 {

@@ -4,12 +4,14 @@ use crate::media::Codec;
 use crate::stream::StreamName;
 use metrics::{Counter, Gauge, counter, gauge};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// What players can be sent beside AAC.
+/// What players can be sent of sound.
+const SOUND: [Codec; 2] = [Codec::Aac, Codec::Opus];
+/// What they can be sent of pictures.
 const PICTURES: [Codec; 4] = [Codec::H264, Codec::Hevc, Codec::Av1, Codec::Vp9];
 
 /// All players of this server. Cloning gives another handle to the same.
@@ -58,8 +60,9 @@ struct Entries {
 struct Figures {
     stream: StreamName,
     began: Instant,
-    audio: AtomicBool,
-    /// One more than the place of its codec among [`PICTURES`]; 0: none has been sent.
+    /// One more than the place of its codec among [`SOUND`]; 0: none has been sent.
+    audio: AtomicUsize,
+    /// Likewise among [`PICTURES`].
     video: AtomicUsize,
     bytes: AtomicU64,
     frames: AtomicU64,
@@ -83,7 +86,7 @@ impl Players {
         let figures = Arc::new(Figures {
             stream,
             began: now,
-            audio: AtomicBool::default(),
+            audio: AtomicUsize::default(),
             video: AtomicUsize::default(),
             bytes: AtomicU64::default(),
             frames: AtomicU64::default(),
@@ -116,9 +119,10 @@ impl Playing {
     /// A frame has been sent.
     pub(super) fn sent(&self, codec: Codec, bytes: usize) {
         let figures = &self.figures;
-        match PICTURES.iter().position(|picture| *picture == codec) {
-            Some(place) => figures.video.store(place + 1, Ordering::Relaxed),
-            None => figures.audio.store(true, Ordering::Relaxed),
+        for (codecs, sent) in [(&SOUND[..], &figures.audio), (&PICTURES[..], &figures.video)] {
+            if let Some(place) = codecs.iter().position(|known| *known == codec) {
+                sent.store(place + 1, Ordering::Relaxed);
+            }
         }
         figures.bytes.fetch_add(bytes as u64, Ordering::Relaxed); // usize is at most 64 bits
         figures.frames.fetch_add(1, Ordering::Relaxed);
@@ -146,12 +150,14 @@ impl Shared {
 
 impl Figures {
     fn info(&self, now: Instant) -> PlayerInfo {
-        let audio = self.audio.load(Ordering::Relaxed).then_some(Codec::Aac);
-        let video = self.video.load(Ordering::Relaxed).checked_sub(1).and_then(|place| PICTURES.get(place));
+        let sent = [(&SOUND[..], &self.audio), (&PICTURES[..], &self.video)];
+        let codecs = sent
+            .into_iter()
+            .filter_map(|(codecs, sent)| codecs.get(sent.load(Ordering::Relaxed).checked_sub(1)?).copied());
         PlayerInfo {
             stream: self.stream.clone(),
             age: now.saturating_duration_since(self.began),
-            codecs: audio.into_iter().chain(video.copied()).collect(),
+            codecs: codecs.collect(),
             bytes: self.bytes.load(Ordering::Relaxed),
             frames: self.frames.load(Ordering::Relaxed),
             lost: self.lost.load(Ordering::Relaxed),
