@@ -57,17 +57,20 @@ impl SoundConfig {
         Some(Self::new(codec, ClockRate::new(rate)?, channels))
     }
 
-    /// As the header of a FLAC stream says: `fLaC` and the block STREAMINFO (RFC 9639, section 8.2).
-    pub fn of_flac(record: Bytes) -> Option<Self> {
-        const MAX_LEN: usize = 64 << 10;
-        let info = record.get(8..8 + 34)?;
-        (record.len() <= MAX_LEN && record.starts_with(b"fLaC") && record[4] & 0x7f == 0).then_some(())?;
-        let mut bits = BitReader::new(&info[10..]);
+    /// As the header of a FLAC stream says: `fLaC` and the block STREAMINFO (RFC 9639, section 8.2). FFmpeg leaves out what
+    /// stands before the block's content.
+    pub fn of_flac(record: &[u8]) -> Option<Self> {
+        const HEAD: &[u8; 8] = b"fLaC\x80\x00\x00\x22";
+        const INFO: usize = 34;
+        let info = match record.strip_prefix(b"fLaC") {
+            Some([kind, _, _, _, info @ ..]) if kind & 0x7f == 0 => info.get(..INFO)?,
+            Some(_) => return None,
+            None => Some(record).filter(|record| record.len() == INFO)?,
+        };
+        let mut bits = BitReader::new(info.get(10..)?);
         let (rate, channels) = (bits.bits(20).ok()?, bits.bits(3).ok()? as u8 + 1);
-        Some(Self {
-            record: record.slice(..8 + 34),
-            ..Self::new(Codec::Flac, ClockRate::new(rate)?, channels)
-        })
+        let record = [&HEAD[..], info].concat().into();
+        Some(Self { record, ..Self::new(Codec::Flac, ClockRate::new(rate)?, channels) })
     }
 
     /// As WebCodecs registers it, for players and people.
@@ -169,10 +172,11 @@ mod tests {
         let mut header = b"fLaC\x80\x00\x00\x22".to_vec();
         header.extend([0x10, 0, 0x10, 0, 0, 0, 0, 0, 0, 0, 0x0a, 0xc4, 0x42, 0xf0]);
         header.resize(8 + 34 + 100, 7);
-        let config = SoundConfig::of_flac(header.clone().into()).unwrap();
+        let config = SoundConfig::of_flac(&header).unwrap();
         assert_eq!((config.rate.get(), config.channels, config.record.len()), (44_100, 2, 42));
-        assert_eq!(SoundConfig::of_flac(Bytes::from_static(b"fLaC")), None);
+        assert_eq!(SoundConfig::of_flac(&header[8..42]), Some(config), "as FFmpeg sends it");
+        assert_eq!([&b"fLaC"[..], &header[8..41]].map(SoundConfig::of_flac), [None, None]);
         header[4] = 4;
-        assert_eq!(SoundConfig::of_flac(header.into()), None, "another block");
+        assert_eq!(SoundConfig::of_flac(&header), None, "another block");
     }
 }

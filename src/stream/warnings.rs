@@ -218,7 +218,7 @@ impl fmt::Display for Warning {
                  client must offer packetization-mode 1"
             }
             Self::AudioCodec => "the sound is not carried: its codec is not supported, choose AAC",
-            Self::AudioConfig => "the sound is not carried: its AAC configuration cannot be used",
+            Self::AudioConfig => "the sound is not carried: its configuration cannot be used",
             Self::AudioUnreadable => "sound that cannot be read is left out",
             Self::VideoConfig => "a configuration of the picture that cannot be used is passed over",
             Self::VideoUnreadable => "video that cannot be read is left out",

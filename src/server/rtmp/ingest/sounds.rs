@@ -65,7 +65,7 @@ impl Sounds {
                     "an Opus header that is none, or of more than 2 channels",
                 ),
             },
-            Codec::Flac => match SoundConfig::of_flac(Bytes::copy_from_slice(record)) {
+            Codec::Flac => match SoundConfig::of_flac(record) {
                 Some(config) => self.take(CodecParams::Sound(config), None),
                 None => Heard::complain(Warning::AudioConfig, "a FLAC header that cannot be read"),
             },

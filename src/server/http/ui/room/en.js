@@ -164,7 +164,7 @@ export const english = {
   reason_no_converter: 'Not everybody can play this codec, and it cannot be converted.',
   reason_not_built: 'Not everybody can play this codec, and this server was built without what converts it.',
   reason_packetization_mode: 'Somebody’s player takes H.264 in packetization-mode 0 alone and gets no picture.',
-  reason_audio_config: 'The sound is left out: its AAC settings cannot be used.',
+  reason_audio_config: 'The sound is left out: its settings cannot be used.',
   reason_video_config: 'Some H.264 settings of the encoder cannot be used and are passed over.',
   reason_data_unreadable: 'Parts of the metadata cannot be read and are left out.',
   reason_metadata_too_large: 'The metadata is too long: only 64 KB of it are passed on.',
