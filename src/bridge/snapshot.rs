@@ -135,9 +135,10 @@ impl Bridge {
         if !stream.feeds().iter().any(|feed| feed.key.kind() == MediaKind::Video) {
             return Err(SnapshotError::NoVideo);
         }
-        let video = [Codec::H264, Codec::Vp8, Codec::Hevc, Codec::Av1, Codec::Vp9]
-            .map(|codec| FeedKey::new(codec, Form::Frames))
-            .to_vec();
+        let video =
+            [Codec::H264, Codec::Vp8, Codec::Hevc, Codec::Av1, Codec::Vp9, Codec::Sorenson, Codec::Vp6]
+                .map(|codec| FeedKey::new(codec, Form::Frames))
+                .to_vec();
         let accepts = Accepts { audio: Vec::new(), video };
         let mut subscription: Subscription =
             self.subscribe(stream, accepts, Start::CachedGop, QueueLimits::default());

@@ -28,6 +28,8 @@ const KEYFRAME_INTERVAL: Duration = Duration::from_millis(250);
 const MEASURED: MediaDuration = MediaDuration::from_millis(2_000);
 /// Where a keyframe is wanted and nothing has come for so long, the last picture is encoded again.
 const STILL: Duration = Duration::from_millis(100);
+/// A picture that is older than this is not shown to anybody again: what has been quiet for so long may have been hidden meanwhile.
+const REMEMBERED: Duration = Duration::from_secs(3);
 /// So many failures in a row are the end of it; then it is tried again after so long.
 const MAX_FAILURES: u32 = 3;
 const RETRY: Duration = Duration::from_secs(5);
@@ -308,6 +310,9 @@ impl Converter for Transcoder {
             return;
         }
         let (Some((picture, came)), Some(time)) = (self.last.take(), self.last_time) else { return };
+        if now.saturating_duration_since(came) > REMEMBERED {
+            return;
+        }
         let since = i64::try_from(now.saturating_duration_since(came).as_micros()).unwrap_or(0);
         self.give(picture, time + MediaDuration::from_micros(since), now, out);
     }

@@ -84,9 +84,9 @@ fn reasons(bridge: &Bridge, stream: &stream::Stream) -> Vec<Remark> {
         .map(|warning| Remark { reason: warning.as_str().to_owned(), message: warning.to_string() })
         .collect();
     let renditions = bridge.renditions(stream).into_iter();
-    // Another packaging of the same takes nothing away, and what others read is no matter here.
-    let renditions =
-        renditions.filter(|info| info.feed.form != Form::Frames && info.reason != Reason::Packetised);
+    // Another packaging of the same takes nothing away, nor does what is shown for a moment, and what others read is no matter here.
+    let is_told = |reason| !matches!(reason, Reason::Packetised | Reason::FirstPicture);
+    let renditions = renditions.filter(|info| info.feed.form != Form::Frames && is_told(info.reason));
     for info in renditions {
         if !reasons.iter().any(|known| known.reason == info.reason.as_str()) {
             let (reason, message) = (info.reason.as_str().to_owned(), info.reason.to_string());
