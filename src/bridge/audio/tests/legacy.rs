@@ -1,7 +1,7 @@
 //! Sound beside AAC and Opus, as FFmpeg's encoders make it.
 
 use super::{Heard, START, Source, aac, burst, frames, listen, opus, tone, transcode};
-use crate::bridge::audio::{Transcoder, decoder};
+use crate::bridge::audio::Transcoder;
 use crate::bridge::converter::Output;
 use crate::codec::g711::Law;
 use crate::codec::sound::SoundConfig;
@@ -105,6 +105,7 @@ fn a_telephone_hears_what_is_sent_in_opus_and_aac() {
 #[cfg(feature = "transcode")]
 mod library {
     use super::*;
+    use crate::bridge::audio::decoder;
     use crate::codec::aac::AudioSpecificConfig;
     use ffmpeg_next as ffmpeg;
     use ffmpeg_next::codec::encoder;
