@@ -124,26 +124,37 @@ fn interleave(frame: &ffmpeg::frame::Audio, channels: usize, pcm: &mut Vec<f32>)
     Ok(())
 }
 
+impl LibraryDecoder {
+    /// All that the decoder has to give: the sound of one packet, which is short.
+    fn frames(&mut self, pcm: &mut Vec<f32>) -> Result<Option<Format>, CodecError> {
+        let (mut last, before) = (None, pcm.len());
+        for _ in 0..MAX_FRAMES {
+            let mut frame = ffmpeg::frame::Audio::empty();
+            if self.decoder.receive_frame(&mut frame).is_err() {
+                return Ok(last);
+            }
+            let format = self.take(&frame, pcm)?;
+            super::check_length(pcm.len() - before, format)?;
+            last = Some(format);
+        }
+        Err(CodecError("a packet of too many frames".into()))
+    }
+}
+
 impl Decoder for LibraryDecoder {
     fn decode(&mut self, packet: &[u8], pcm: &mut Vec<f32>) -> Result<Format, CodecError> {
         if packet.is_empty() || packet.len() > MAX_PACKET {
             return Err(CodecError(format!("a packet of {} bytes", packet.len())));
         }
         let sent = self.decoder.send_packet(&Packet::copy(packet));
-        let mut last = None;
-        for _ in 0..MAX_FRAMES {
-            let mut frame = ffmpeg::frame::Audio::empty();
-            if self.decoder.receive_frame(&mut frame).is_err() {
-                break;
-            }
-            last = Some(self.take(&frame, pcm)?);
+        let frames = self.frames(pcm);
+        if frames.is_err() || sent.is_err() {
+            // What is left of this packet is not to come out as part of the next.
+            self.decoder.flush();
         }
-        match (sent, last) {
+        match (sent, frames?) {
             (_, Some(format)) => Ok(format),
-            (Err(error), None) => {
-                self.decoder.flush();
-                Err(error.into())
-            }
+            (Err(error), None) => Err(error.into()),
             // MP3 looks one frame ahead where its bits reach back to one that was lost.
             (Ok(()), None) => self.format.ok_or_else(|| CodecError("no sound in it".into())),
         }

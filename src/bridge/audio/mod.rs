@@ -43,6 +43,18 @@ struct Format {
 #[error("{0}")]
 struct CodecError(String);
 
+/// A packet of sound is no longer than this: what is decoded of one is kept in memory, and coded at once.
+const MAX_SECONDS: usize = 2;
+
+/// Whether so many samples, of all channels together, are as long as a packet may be.
+fn check_length(samples: usize, format: Format) -> Result<(), CodecError> {
+    let most = format.rate.get() as usize * MAX_SECONDS; // 32 bits fit
+    if samples / format.channels.max(1) > most {
+        return Err(CodecError(format!("a packet of more than {MAX_SECONDS} s")));
+    }
+    Ok(())
+}
+
 /// The decoder for what a track carries.
 fn decoder(params: &CodecParams) -> Result<Box<dyn Decoder>, CodecError> {
     match params {

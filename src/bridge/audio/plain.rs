@@ -41,6 +41,7 @@ impl Decoder for PlainDecoder {
         let size = if matches!(self.coding, Coding::Signed16) { 2 } else { 1 };
         let whole = packet.len() - packet.len() % (size * self.format.channels);
         let packet = packet.get(..whole).unwrap_or_default();
+        super::check_length(whole / size, self.format)?;
         let scale = |sample: i16| f32::from(sample) / 32_768.0;
         match self.coding {
             Coding::Law(law) => pcm.extend(packet.iter().map(|byte| scale(law.decode(*byte)))),

@@ -8,6 +8,12 @@ use rubato::{Fft, FixedSync, Resampler as _};
 /// Samples a channel the filter aims to work on at a time: its delay is half of that.
 const CHUNK: usize = 512;
 
+/// Those of all codecs and of sound cards, in Hz; Flash calls 11,025 / 2 a rate of 5,512 or 5,513.
+const RATES: [u32; 18] = [
+    5_512, 5_513, 7_350, 8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 37_800, 44_100, 48_000,
+    64_000, 88_200, 96_000, 176_400, 192_000,
+];
+
 /// Resamples blocks of any size. Without effect at 48 kHz.
 pub(super) struct Resampler {
     filter: Option<Filter>,
@@ -28,10 +34,13 @@ struct Filter {
 }
 
 impl Resampler {
-    /// From `format` to 48 kHz; fails for a rate that no audio codec has.
+    /// From `format` to 48 kHz; fails for a rate that no audio codec has. Any other would take a filter as long as a second.
     pub(super) fn new(format: Format) -> Result<Self, CodecError> {
         if format.rate == ClockRate::OPUS {
             return Ok(Self { filter: None });
+        }
+        if !RATES.contains(&format.rate.get()) {
+            return Err(CodecError(format!("sound at {} Hz", format.rate.get())));
         }
         let rate = |rate: ClockRate| rate.get() as usize; // 32 bits fit
         let fft = Fft::new_custom(

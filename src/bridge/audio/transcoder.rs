@@ -25,6 +25,8 @@ const SILENCE_BLOCK: usize = 960;
 const MAX_CONCEALED: MediaDuration = MediaDuration::from_millis(120);
 /// How long a packet may be late before silence takes its place: what the jitter buffer before may wait, and a little.
 const HOLD: Duration = Duration::from_millis(300);
+/// The same of what came over TCP, which brings all there is, be it after a while.
+const TCP_HOLD: Duration = Duration::from_millis(1_500);
 /// A task that stood still for longer does not make up for all of it at once.
 const MAX_CATCH_UP: Duration = Duration::from_secs(2);
 
@@ -204,7 +206,8 @@ impl Converter for Transcoder {
         };
         let ahead = chain.aligner.position() - time
             + MediaDuration::from_ticks(SILENCE_BLOCK as i64, ClockRate::OPUS);
-        Some(arrived + HOLD + Duration::from(ahead))
+        let hold = if self.threshold == RTMP_THRESHOLD { TCP_HOLD } else { HOLD };
+        Some(arrived + hold + Duration::from(ahead))
     }
 }
 
@@ -240,10 +243,12 @@ impl Chain {
 
     /// From the next block on samples come at another rate.
     fn change(&mut self, rate: ClockRate, out: &mut Vec<Output>) -> Result<(), CodecError> {
+        let format = Format { rate, ..self.format };
+        let resampler = Resampler::new(format)?;
         count_correction("format");
         let rest = self.aligner.rest();
-        self.format.rate = rate;
-        let mut before = std::mem::replace(&mut self.resampler, Resampler::new(self.format)?);
+        self.format = format;
+        let mut before = std::mem::replace(&mut self.resampler, resampler);
         before.process(&rest, &mut self.pending)?;
         before.finish(&mut self.pending)?;
         self.encode(out)?;

@@ -163,7 +163,7 @@ impl StampedClock {
     fn map(&mut self, kind: MediaKind, stamp: RtmpTime, arrival: i64) -> (i64, i64) {
         let ticks = self.unwrap(kind, stamp);
         let (own, other) = self.pair(kind);
-        let Some(latest) = own.latest else { return self.begin(kind, ticks, arrival) };
+        let Some(mut latest) = own.latest else { return self.begin(kind, ticks, arrival) };
         let other = other.latest.filter(|other| arrival - other.arrival <= ALIVE);
         let (step, mut exact) = (ticks - latest.ticks, ticks + own.offset);
         let ahead = arrival + self.lead[0].max(self.lead[1]);
@@ -173,6 +173,8 @@ impl StampedClock {
         if step <= -BACK || !is_explained || is_the_others {
             exact = self.jump(kind, ticks, step, arrival, other);
         } else if step <= 0 {
+            // A line that brings nothing for a while says nothing of the sender's clock.
+            latest.grew.0 += (arrival - latest.arrival - USUAL).max(0);
             let stood = arrival - latest.grew.0;
             let track = &mut self.tracks[kind as usize];
             if stood > FROZEN || track.is_frozen {

@@ -140,7 +140,14 @@ impl Ingest {
         if let Some(params) = params {
             self.set_audio(params);
         }
-        let (Some(packet), Some(track)) = (packet, &self.audio) else { return };
+        let Some(packet) = packet else { return };
+        // While what was made of the codec before is still called so, there is no place for its own.
+        if self.audio.is_none()
+            && let Some(params) = self.sounds.params().cloned()
+        {
+            self.set_audio(params);
+        }
+        let Some(track) = &self.audio else { return };
         let elapsed = now.duration_since(self.opened).into();
         let time = self.clock.sound(time, elapsed);
         track.write(Frame::audio(time, packet));
@@ -186,7 +193,13 @@ impl Ingest {
         if let Some(params) = params {
             self.set_video(params);
         }
-        let (Some((keyframe, payload)), Some(track)) = (picture, &self.video) else { return };
+        let Some((keyframe, payload)) = picture else { return };
+        if self.video.is_none()
+            && let Some(params) = self.pictures.params().cloned()
+        {
+            self.set_video(params);
+        }
+        let Some(track) = &self.video else { return };
         let elapsed = now.duration_since(self.opened).into();
         let PictureTimes { dts, pts } = self.clock.picture(time, composition, elapsed);
         let found = match (&payload, self.pictures.params()) {
@@ -347,6 +360,29 @@ mod tests {
         ingest.audio_at(60, &[0xaf, 1, 9]);
         assert_eq!(frames(&subscriber), [(MediaKind::Audio, 60, 0, true, Bytes::from_static(&[9]))]);
         assert_eq!(ingest.warnings(), []);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_codec_that_was_made_of_the_one_before_is_taken_over() {
+        let mut ingest = ingest();
+        ingest.audio_at(0, &[0xb6, 1, 2]);
+        let made = [AUDIO, VIDEO].map(|key| ingest.stream().derive(key).unwrap());
+        ingest.audio_at(20, &[0xaf, 0, 0x11, 0x90]);
+        ingest.audio_at(40, &[0xaf, 1, 9]);
+        ingest.video_at(40, &[0x12, 9]).unwrap();
+        ingest.video_at(80, AVC).unwrap();
+        ingest.picture_at(80, 1, 0, &[0, 0, 0, 2, 0x65, 1]);
+        let own = |ingest: &Ingest| -> Vec<FeedKey> {
+            ingest.stream().feeds().into_iter().filter(|feed| feed.native).map(|feed| feed.key).collect()
+        };
+        assert_eq!(own(&ingest), [], "their places are taken");
+        drop(made);
+        ingest.audio_at(60, &[0xaf, 1, 9]);
+        ingest.picture_at(120, 1, 0, &[0, 0, 0, 2, 0x65, 1]);
+        let mut tracks = own(&ingest);
+        tracks.sort();
+        assert_eq!(tracks, [VIDEO, AUDIO]);
+        assert!(ingest.stream().feeds().iter().all(|feed| feed.params.is_some() && feed.items == 1));
     }
 
     #[tokio::test(start_paused = true)]

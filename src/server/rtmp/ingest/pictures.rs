@@ -112,7 +112,7 @@ impl Pictures {
             Codec::Vp6 => self.plain(CodecParams::Vp6, keyframe, data),
             _ => self.vp9(data),
         };
-        self.has_begun |= taken.picture.is_some();
+        self.has_begun |= taken.picture.is_some() && self.params.is_some();
         if matches!(taken.picture, Some((true, _)))
             && let Some(next) = self.next.take()
             && taken.params.is_none()

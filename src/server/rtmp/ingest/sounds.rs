@@ -90,6 +90,11 @@ impl Sounds {
         }
     }
 
+    /// What is known of the sound.
+    pub(super) const fn params(&self) -> Option<&CodecParams> {
+        self.params.as_ref()
+    }
+
     fn is(&self, codec: Codec) -> bool {
         self.params.as_ref().is_some_and(|params| params.codec() == codec)
     }
