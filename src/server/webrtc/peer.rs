@@ -487,7 +487,6 @@ impl Peer {
                 }
                 if wants_keyframe {
                     self.session.figures.keyframe_requests.fetch_add(1, Ordering::Relaxed);
-                    is_changed |= !viewer.waits_for_any();
                     if let Some(layer) = viewer.keyframe_wanted(now) {
                         stream.request_keyframe_of(layer);
                     }

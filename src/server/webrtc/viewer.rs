@@ -65,8 +65,9 @@ pub(super) struct Viewer {
     current: Option<Layer>,
     /// The layer that is to be sent, from its next key picture on.
     wanted: Option<Layer>,
-    /// The viewer can do nothing with what is sent until a key picture comes, be it one of [`Layer::START`].
-    is_lost: bool,
+    /// The viewer has no picture, and one of [`Layer::START`] is of use. Who has lost some of one does not get it: what is made there is
+    /// a little behind what was sent last, and decoders pass over what is older.
+    is_blank: bool,
     rungs: Rungs,
     limit: Limit,
     /// When a key picture of each layer was asked for last.
@@ -127,7 +128,7 @@ impl Viewer {
             filler: Filler::default(),
             pads_at: None,
             current: None,
-            is_lost: true,
+            is_blank: true,
             rungs: Rungs::new(),
             limit: Limit::None,
             asked_for_keyframe: [None; Layer::COUNT],
@@ -145,7 +146,7 @@ impl Viewer {
     /// The layer of which a key picture is waited for. Who has a picture from the start waits for one that comes by itself.
     pub(super) fn waits_for_keyframe_of(&self) -> Option<Layer> {
         let waits = self.video.as_ref().is_some_and(Leg::waits);
-        let is_served = self.current == Some(Layer::START) && !self.is_lost && !waits;
+        let is_served = self.current == Some(Layer::START) && !self.is_blank && !waits;
         self.wanted.filter(|wanted| !is_served && (waits || self.current != Some(*wanted)))
     }
 
@@ -154,14 +155,9 @@ impl Viewer {
         self.current.into_iter().chain(self.wanted).chain(self.takes_start().then_some(Layer::START))
     }
 
-    /// Whether any key picture is waited for.
-    pub(super) const fn waits_for_any(&self) -> bool {
-        self.is_lost
-    }
-
     /// Whether a key picture of the start is of use: for the track itself, as its layers come from those who can be asked for one.
     fn takes_start(&self) -> bool {
-        self.is_lost && self.wanted == Some(Layer::BEST)
+        self.is_blank && self.wanted == Some(Layer::BEST)
     }
 
     /// Takes what has happened in a layer of the feed, in order, and sends it. Sound comes with the best.
@@ -185,7 +181,7 @@ impl Viewer {
                 Step::Packet(_, packet) => {
                     if kind == MediaKind::Video && self.current != Some(layer) {
                         let is_start =
-                            layer == Layer::START && self.is_lost && self.wanted == Some(Layer::BEST);
+                            layer == Layer::START && self.is_blank && self.wanted == Some(Layer::BEST);
                         if !(is_start || self.wanted == Some(layer)) || !packet.keyframe {
                             continue;
                         }
@@ -194,7 +190,7 @@ impl Viewer {
                     }
                     begins |= leg.is_new();
                     if leg.send(packet, &mut out) {
-                        self.is_lost &= kind == MediaKind::Audio || !packet.keyframe;
+                        self.is_blank &= kind == MediaKind::Audio || !packet.keyframe;
                         packets += 1;
                         bytes += packet.payload.len();
                     }
@@ -207,13 +203,9 @@ impl Viewer {
                 Step::Codec(..) => {} // that of the track is that of its layers
                 Step::Gap(_) if kind == MediaKind::Audio || self.current == Some(layer) => {
                     leg.cut();
-                    self.is_lost |= kind == MediaKind::Video;
                 }
                 Step::Gap(_) => {}
-                Step::Restart(_) => {
-                    leg.restart(layer);
-                    self.is_lost |= kind == MediaKind::Video && self.current == Some(layer);
-                }
+                Step::Restart(_) => leg.restart(layer),
             }
         }
         self.share.note_sent(out.sent);
@@ -367,7 +359,7 @@ impl Viewer {
             let is_relief = choice.limit == Limit::Bandwidth && self.current.is_some_and(is_too_much);
             if is_relief || wanted.is_none() {
                 self.current = None;
-                self.is_lost = true;
+                self.is_blank = true;
             }
         }
         let estimate = self.share.estimate().map_or(0, BitRate::bps);
@@ -416,7 +408,6 @@ impl Viewer {
 
     /// The layer of which a key picture is to be asked for, as the viewer wants one; `None` if it has just had its turn.
     pub(super) fn keyframe_wanted(&mut self, now: Instant) -> Option<Layer> {
-        self.is_lost = true;
         self.wanted.filter(|layer| self.has_its_turn(now, *layer))
     }
 
