@@ -55,6 +55,7 @@ pub(super) async fn work(mut worker: Box<Worker>) {
         let (runtime, span) = (Handle::current(), tracing::Span::current());
         let thread = thread::Builder::new().name("transcode".to_owned()).spawn(move || {
             let left = runtime.block_on(moving.run(true).instrument(span));
+            give_memory_back();
             // Whoever waited for it may be gone.
             drop(back.send(left));
         });
@@ -172,6 +173,17 @@ impl Drop for Worker {
         tracing::info!("rendition stops"); // in the span of its task
     }
 }
+
+/// What encoders had, which is megabytes, stays with the allocator otherwise, for the next of them or for good.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[expect(unsafe_code, reason = "a call of the C library")]
+fn give_memory_back() {
+    // SAFETY: it takes no pointer and may be called at any time from any thread.
+    unsafe { libc::malloc_trim(0) };
+}
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+const fn give_memory_back() {}
 
 /// When what an event brings is to be decoded.
 fn decode_time(event: &Event) -> Option<Timestamp> {
