@@ -1,6 +1,6 @@
 //! Bodies of audio tags (section E.4.2, and Enhanced RTMP v2 "Enhanced Audio").
 
-use super::video::{MAX_MODIFIERS, first_track, skip_modifier};
+use super::video::{behind_modifiers, first_track};
 use super::{FlvError, FourCc, show_fourcc};
 use crate::codec::Codec;
 use crate::codec::sound::SoundConfig;
@@ -22,7 +22,6 @@ mod packet {
     pub(super) const SEQUENCE_END: u8 = 2;
     pub(super) const MULTICHANNEL_CONFIG: u8 = 4;
     pub(super) const MULTITRACK: u8 = 5;
-    pub(super) const MOD_EX: u8 = 7;
 }
 
 /// What an audio message carries.
@@ -116,21 +115,8 @@ impl AudioTag {
     }
 
     /// Enhanced RTMP: a packet type in place of the rate, and the codec as a FourCC.
-    fn parse_extended(
-        mut packet_type: u8,
-        body: &Bytes,
-        mut reader: ByteReader<'_>,
-    ) -> Result<Self, FlvError> {
-        for _ in 0..MAX_MODIFIERS {
-            if packet_type != packet::MOD_EX {
-                break;
-            }
-            packet_type = skip_modifier(&mut reader)?;
-        }
-        if packet_type == packet::MOD_EX {
-            return Err(FlvError::PacketType(packet_type));
-        }
-        let (packet_type, code, data) = match packet_type {
+    fn parse_extended(packet_type: u8, body: &Bytes, mut reader: ByteReader<'_>) -> Result<Self, FlvError> {
+        let (packet_type, code, data) = match behind_modifiers(packet_type, &mut reader)? {
             packet::MULTITRACK => match first_track(&mut reader)? {
                 Some(track) => track,
                 None => return Ok(Self::OtherTrack),

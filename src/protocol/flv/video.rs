@@ -17,7 +17,7 @@ const HEVC: u8 = 12;
 /// The bit that says that a FourCC follows.
 const EXTENDED: u8 = 0x80;
 /// So many modifiers of one packet are read.
-pub(super) const MAX_MODIFIERS: usize = 8;
+const MAX_MODIFIERS: usize = 8;
 /// Tracks of one message: as many as a byte can number.
 const MAX_TRACKS: usize = 256;
 
@@ -175,16 +175,7 @@ impl VideoTag {
 
     /// Enhanced RTMP: a frame type of 3 bits, a packet type, and the codec as a FourCC.
     fn parse_extended(head: u8, body: &Bytes, mut reader: ByteReader<'_>) -> Result<Self, FlvError> {
-        let (frame_type, mut packet_type) = (head >> 4 & 7, head & 0x0f);
-        for _ in 0..MAX_MODIFIERS {
-            if packet_type != packet::MOD_EX {
-                break;
-            }
-            packet_type = skip_modifier(&mut reader)?;
-        }
-        if packet_type == packet::MOD_EX {
-            return Err(FlvError::PacketType(packet_type));
-        }
+        let (frame_type, packet_type) = (head >> 4 & 7, behind_modifiers(head & 0x0f, &mut reader)?);
         if frame_type == COMMAND && packet_type != packet::METADATA {
             return Ok(Self::Empty);
         }
@@ -231,8 +222,19 @@ impl VideoTag {
     }
 }
 
+/// The packet type behind all modifiers, of sound and pictures alike.
+pub(super) fn behind_modifiers(mut packet_type: u8, reader: &mut ByteReader<'_>) -> Result<u8, FlvError> {
+    for _ in 0..MAX_MODIFIERS {
+        if packet_type != packet::MOD_EX {
+            return Ok(packet_type);
+        }
+        packet_type = skip_modifier(reader)?;
+    }
+    if packet_type == packet::MOD_EX { Err(FlvError::PacketType(packet_type)) } else { Ok(packet_type) }
+}
+
 /// Passes over one modifier (a finer time stamp, for one); the packet type behind it.
-pub(super) fn skip_modifier(reader: &mut ByteReader<'_>) -> Result<u8, FlvError> {
+fn skip_modifier(reader: &mut ByteReader<'_>) -> Result<u8, FlvError> {
     let mut size = usize::from(reader.u8()?) + 1;
     if size == 256 {
         size = usize::from(reader.u16()?) + 1;
