@@ -4,8 +4,9 @@
 //! where that fits, else to a derived one, which it starts with the first subscriber that needs it, shares, and stops a
 //! few seconds after the last has left.
 //!
-//! [`plan`] is the table of what can become what; a *converter* does one row of it without I/O, `chain` several, and
-//! `rendition` runs them as a task between a subscriber queue and a feed. `snapshot` takes the last picture out of a stream,
+//! [`plan`] is the table of what can become what; a *converter* does one row of it without I/O, `chain` several, `tools`
+//! puts those of a way together, and `worker` runs them between a subscriber queue and a feed, as a task or on a thread of its own.
+//! `rendition` keeps the table of those that run, `places` how many may transcode pictures. `snapshot` takes the last picture out of a stream,
 //! `black` makes a picture that stands where a stream has none.
 
 mod audio;
